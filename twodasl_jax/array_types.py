@@ -1,0 +1,59 @@
+"""The batches that travel from the data pipeline into the compiled step.
+
+A missing landmark is NaN in `detected_landmarks` (it draws nothing), and has weight 0 in
+`landmark_weights` (its position is then 0, never NaN: ``0·NaN`` would poison a sum).
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class AnnotatedBatch:
+    """Photos (or renders) with known coefficients.
+
+    Attributes:
+      image: ``(b, 120, 120, 3)`` uint8 RGB.
+      coefficients: ``(b, 62)`` float32, raw, crop frame.
+      detected_landmarks: ``(b, 18, 2)`` float32 crop pixels, as a detector would give them
+        (noisy, NaN where missed): input of the landmark map only.
+    """
+
+    image: Any
+    coefficients: Any
+    detected_landmarks: Any
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class InTheWildBatch:
+    """Photos with 2D landmarks only.
+
+    Attributes:
+      image: ``(b, 120, 120, 3)`` uint8 RGB.
+      landmarks: ``(b, 68, 2)`` float32 crop pixels, 0 where unknown; a source with only 18
+        leaves them all at weight 0.
+      landmark_weights: ``(b, 68)`` float32, 0 where missing or self-occluded.
+      landmarks18: ``(b, 18, 2)`` float32 crop pixels, 0 where unknown.
+      landmark18_weights: ``(b, 18)`` float32, 0 where missing or self-occluded.
+      detected_landmarks: as in `AnnotatedBatch`.
+    """
+
+    image: Any
+    landmarks: Any
+    landmark_weights: Any
+    landmarks18: Any
+    landmark18_weights: Any
+    detected_landmarks: Any
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """One training step's data: ``batch.annotated`` and ``batch.in_the_wild``."""
+
+    annotated: AnnotatedBatch
+    in_the_wild: InTheWildBatch

@@ -1,0 +1,78 @@
+"""The 120x120 crop frame: the one place that knows its size, its y flip and its box.
+
+Two frames meet here. The *view frame* is what the camera coefficients produce,
+``V = f·R·S + t``, x right, **y up**. The *crop frame* is what pictures, landmark maps
+and published scores use, x right, **y down**, in pixels of the 120x120 crop::
+
+    x = V_x        y = 121 - V_y
+
+121 and not 120: the released coefficients count rows from one (MATLAB). A shift of one
+pixel moves the AFLW2000-3D number by about 0.1 points, so nothing else may know this.
+
+Everything here is plain arithmetic on numpy *or* JAX arrays, and imports neither: the
+host-side data code and the compiled step share it.
+"""
+
+from typing import Any
+
+CROP_SIZE = 120
+"""Side of the network's input crop, in pixels."""
+
+CROP_Y_ORIGIN = CROP_SIZE + 1
+"""``y_crop = CROP_Y_ORIGIN - y_view`` (and back: the map is its own inverse)."""
+
+
+def flip_y(y: Any) -> Any:
+    """Carries a y coordinate from the view frame to the crop frame, or back.
+
+    Args:
+      y: any array or number, pixels.
+
+    Returns:
+      ``121 - y``, same shape.
+    """
+    return CROP_Y_ORIGIN - y
+
+
+def crop_to_image(points: Any, roi_box: Any) -> Any:
+    """Carries 2D points from the crop to the image it was cut from.
+
+    ``X = x·(ex - sx)/120 + sx``, ``Y = y·(ey - sy)/120 + sy`` (method.md section 1).
+
+    Args:
+      points: ``(*batch, n, 2)`` crop pixels, x right, y down.
+      roi_box: ``(*batch, 4)`` ``(sx, sy, ex, ey)`` in image pixels.
+
+    Returns:
+      ``(*batch, n, 2)`` image pixels.
+    """
+    start, end = roi_box[..., None, :2], roi_box[..., None, 2:]
+    return points * ((end - start) / CROP_SIZE) + start
+
+
+def image_to_crop(points: Any, roi_box: Any) -> Any:
+    """Inverse of `crop_to_image`.
+
+    Args:
+      points: ``(*batch, n, 2)`` image pixels, x right, y down.
+      roi_box: ``(*batch, 4)`` ``(sx, sy, ex, ey)`` in image pixels.
+
+    Returns:
+      ``(*batch, n, 2)`` crop pixels.
+    """
+    start, end = roi_box[..., None, :2], roi_box[..., None, 2:]
+    return (points - start) * (CROP_SIZE / (end - start))
+
+
+def depth_to_image(depth: Any, roi_box: Any) -> Any:
+    """Scales crop-frame depth by the mean of the box's two scales.
+
+    Args:
+      depth: ``(*batch, n)`` crop pixels, towards the viewer.
+      roi_box: ``(*batch, 4)`` ``(sx, sy, ex, ey)`` in image pixels.
+
+    Returns:
+      ``(*batch, n)`` image pixels.
+    """
+    sides = roi_box[..., 2:] - roi_box[..., :2]
+    return depth * (sides.mean(-1)[..., None] / CROP_SIZE)

@@ -1,0 +1,1 @@
+"""Host side: sources, crops, augmentation and the grain pipeline; numpy only."""

@@ -1,0 +1,1 @@
+"""The 3D morphable model: data type, linear decode, landmarks, importers."""

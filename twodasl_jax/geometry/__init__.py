@@ -1,0 +1,1 @@
+"""Rotations, cameras, meshes and alignment: no faces, no networks."""

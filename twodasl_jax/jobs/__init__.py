@@ -1,0 +1,1 @@
+"""What run.py can do: the only modules that read a config."""

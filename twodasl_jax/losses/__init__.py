@@ -1,0 +1,1 @@
+"""Losses, one value per example; the caller reduces and weights."""

@@ -1,0 +1,1 @@
+"""The glue of one paper per file."""

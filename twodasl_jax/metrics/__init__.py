@@ -1,0 +1,1 @@
+"""Benchmark metrics on the host, in float64."""

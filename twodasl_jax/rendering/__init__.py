@@ -1,0 +1,1 @@
+"""The 3DMM renderer: rasterise, shade, composite; and the landmark map."""

@@ -1,0 +1,1 @@
+"""State, optimiser, devices, loop, checkpoints and writers; knows no loss."""
