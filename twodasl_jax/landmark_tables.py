@@ -34,10 +34,15 @@ LANDMARK_IMPORTANCE_18 = np.array(
 )
 """The weight mask v: 4 nose tip and mouth centre, 2 eye centres and mouth corners, 1 the rest."""
 
-MIRROR_68 = np.array(
-    [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31]
-    + [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40]
-    + [54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
+MIRROR_68 = np.concatenate(
+    [
+        range(16, -1, -1),  # contour
+        range(26, 16, -1),  # brows
+        [27, 28, 29, 30, 35, 34, 33, 32, 31],  # nose
+        [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40],  # eyes
+        [54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55],  # outer lips
+        [64, 63, 62, 61, 60, 67, 66, 65],  # inner lips
+    ]
 )
 """``(68,)``: index of each landmark's left-right mirror image."""
 

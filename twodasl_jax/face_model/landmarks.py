@@ -38,6 +38,6 @@ def landmarks_from_coefficients(
 
 
 def landmarks18_from_68(landmarks: Float[Array, "*batch 68 d"]) -> Float[Array, "*batch 18 d"]:
-    """The 18 shared landmarks; eye and mouth centres are means of two points (method.md section 3)."""
+    """The 18 shared landmarks; eye and mouth centres are means of two points."""
     pairs = jnp.asarray(LANDMARKS_18_FROM_68)
     return 0.5 * (landmarks[..., pairs[:, 0], :] + landmarks[..., pairs[:, 1], :])

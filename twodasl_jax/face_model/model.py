@@ -101,7 +101,7 @@ def _check_indices(arrays: dict[str, np.ndarray], name: str) -> None:
         )
         low, high = int(index.min()), int(index.max())
         _require(
-            0 <= low and high < n, name, f"{key} spans {low}..{high}, expected within 0..{n - 1}"
+            low >= 0 and high < n, name, f"{key} spans {low}..{high}, expected within 0..{n - 1}"
         )
     triangles, mirror = arrays["triangles"], arrays["mirror_vertices"]
     repeated = (triangles == np.roll(triangles, 1, axis=1)).any(axis=1).sum()
@@ -109,7 +109,7 @@ def _check_indices(arrays: dict[str, np.ndarray], name: str) -> None:
     _require(
         np.array_equal(mirror[mirror], np.arange(n)),
         name,
-        "mirror_vertices is not its own inverse; expected each vertex's mirror's mirror to be itself",
+        "mirror_vertices is not its own inverse; expected mirror[mirror] = identity",
     )
 
 

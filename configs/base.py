@@ -1,0 +1,101 @@
+"""The defaults that every experiment starts from; not an experiment of its own.
+
+Groups are named as the folders of ``twodasl_jax``. Each experiment file changes what makes
+it that experiment, and its header gives command, hardware, wall time and figures.
+"""
+
+from ml_collections import ConfigDict
+
+
+def rendered(name: str, *, num_faces: int, seed: int, **settings) -> ConfigDict:
+    """A source of faces rendered from the face model into ``WORKDIR/data/<name>``."""
+    return ConfigDict(
+        {"kind": "rendered", "name": name, "num_faces": num_faces, "seed": seed}
+        | {"weight": 1.0}
+        | settings
+    )
+
+
+def stage(
+    name: str, *, num_steps: int, loss_weights: dict, optimizers: dict, **settings
+) -> ConfigDict:
+    """One stage of training; a run trains its stages in order, each from the last one's networks."""
+    defaults = {"ramp_steps": {}, "landmark_formula": "paper"}
+    return ConfigDict(
+        defaults
+        | {"name": name, "num_steps": num_steps, "loss_weights": loss_weights}
+        | {"optimizers": optimizers}
+        | settings
+    )
+
+
+def paper_optimizers(*, decay_steps: int) -> dict:
+    """SGD with exponential decay for the regressor, Adam for encoder and critic (method.md 5)."""
+    adam = {"name": "adam", "learning_rate": 1e-4}
+    return {
+        "regressor": {
+            "name": "sgd",
+            "learning_rate": 5e-5,
+            "schedule": "exponential_decay",
+            "decay_steps": decay_steps,
+            "decay_rate": 0.5,
+            "momentum": 0.9,
+            "weight_decay": 5e-4,
+        },
+        "encoder": dict(adam),
+        "critic": dict(adam),
+    }
+
+
+def get_config() -> ConfigDict:
+    """All settings with their defaults."""
+    config = ConfigDict()
+    config.seed = 0
+    # A trained run (its workdir) to start from; '' starts from random networks.
+    config.init_from = ""
+
+    # '' is the embedded open face model; else a file of ours or the BFM .npz.
+    config.face_model = ConfigDict({"path": ""})
+
+    config.models = ConfigDict(
+        {
+            "backbone": "resnet50",
+            "batch_norm": "train",
+            "convolution": "auto",
+            # False: RGB alone, the paper's base ablation.
+            "landmark_map": True,
+        }
+    )
+    config.losses = ConfigDict(
+        {
+            # The paper's weight mask v on the 18 landmarks.
+            "landmark_importance": True,
+            # Vertices of the vertex distance cost: 0 is all of them, else the 68 landmarks
+            # and this many spread over the face.
+            "num_vertices": 0,
+        }
+    )
+    config.data = ConfigDict(
+        {
+            "annotated": (),
+            "in_the_wild": (),
+            "annotated_batch_size": 32,
+            "in_the_wild_batch_size": 32,
+            "augment": {},
+            "num_threads": 2,
+        }
+    )
+    config.stages = ()
+    config.training = ConfigDict({"log_every": 50, "checkpoint_every": 1000, "max_to_keep": 2})
+    config.evaluation = ConfigDict(
+        {
+            # Scored before training and after every stage.
+            "sets": (),
+            # 2: without given landmarks, the second pass is fed the first one's.
+            "num_passes": 2,
+            "batch_size": 40,
+        }
+    )
+    # A photograph to reconstruct at the end of training; 'astronaut' is skimage's (NASA).
+    config.predict = ConfigDict({"image": "astronaut", "box": (168.0, 65.0, 276.0, 195.0)})
+    return config

@@ -1,0 +1,187 @@
+"""2DASL (arXiv 1903.09359), read top to bottom: networks, objective, one step, prediction.
+
+    L = L_3d + λ1·L_2d_con + λ2·L_3d_con + λ3·L_cyc + λ4·L_sc        (stage 1)
+    L_vdc                                                             (stage 2)
+
+`twodasl_terms` has the terms and the settings (`TwoDASL`). A term is on when its name is in
+``loss_weights``; a term that is off is not computed.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, UInt8
+
+from twodasl_jax.array_types import Batch
+from twodasl_jax.coefficients import NUM_COEFFICIENTS, unwhiten
+from twodasl_jax.crop_frame import CROP_SIZE
+from twodasl_jax.face_model.landmarks import landmarks18_from_68, landmarks_from_coefficients
+from twodasl_jax.methods.twodasl_terms import (
+    Constants,
+    TwoDASL,
+    annotated_terms,
+    batched,
+    in_the_wild_terms,
+    network_input,
+    self_critic_terms,
+)
+
+
+def init_networks(method: TwoDASL, key: Array) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fresh parameters and batch statistics, each a mapping of network name -> pytree.
+
+    Encoder and critic exist only where the self-critic is on.
+    """
+    keys = dict(zip(("regressor", "encoder", "critic"), jax.random.split(key, 3), strict=True))
+    rgb = jnp.zeros((1, CROP_SIZE, CROP_SIZE, 3))
+    channels = 4 if method.use_landmark_map else 3
+    variables = {
+        "regressor": jax.jit(method.regressor.init, static_argnames="train")(
+            keys["regressor"], jnp.zeros((1, CROP_SIZE, CROP_SIZE, channels)), train=False
+        )
+    }
+    if method.uses("self_critic"):
+        code, variables["encoder"] = jax.jit(method.encoder.init_with_output)(keys["encoder"], rgb)
+        variables["critic"] = jax.jit(method.critic.init)(
+            keys["critic"], code, jnp.zeros((1, NUM_COEFFICIENTS))
+        )
+    params = {name: value["params"] for name, value in variables.items()}
+    batch_stats = {
+        name: value["batch_stats"] for name, value in variables.items() if "batch_stats" in value
+    }
+    return params, batch_stats
+
+
+def _regress(
+    method: TwoDASL,
+    params: Any,
+    batch_stats: Any,
+    image: UInt8[Array, "b 120 120 3"],
+    landmarks18: Float[Array, "b 18 2"],
+) -> tuple[Float[Array, "b 62"], Any]:
+    """One training pass of the regressor: whitened coefficients and updated batch statistics."""
+    variables = {"params": params["regressor"]}
+    if "regressor" in batch_stats:
+        variables["batch_stats"] = batch_stats["regressor"]
+    inputs = network_input(image, landmarks18 if method.use_landmark_map else None)
+    whitened, updates = method.regressor.apply(
+        variables, inputs, train=True, mutable=["batch_stats"]
+    )
+    return whitened, {"regressor": updates["batch_stats"]} if "batch_stats" in updates else {}
+
+
+def total_loss(
+    params: Any, batch_stats: Any, step: Array, batch: Batch, constants: Constants, method: TwoDASL
+) -> tuple[Array, tuple[dict[str, Array], Any]]:
+    """The weighted sum of the terms that are on, their means, and new batch statistics."""
+    annotated, wild = batch.annotated, batch.in_the_wild
+    count = annotated.image.shape[0]
+    # One pass over both sets: BatchNorm then sees the mixture that it will average over.
+    whitened, new_stats = _regress(
+        method,
+        params,
+        batch_stats,
+        jnp.concatenate([annotated.image, wild.image]),
+        jnp.concatenate([annotated.detected_landmarks, wild.detected_landmarks]),
+    )
+    known, found = jnp.split(whitened, [count])
+    cycled = None
+    if method.uses("cycle", "landmark_3d"):
+        predicted = unwhiten(found, batched(constants.whitening))
+        y = landmarks18_from_68(landmarks_from_coefficients(constants.landmarks, predicted))
+        # Drawing is not differentiable. The second pass's batch statistics are dropped: the
+        # running averages must not count the in-the-wild images twice.
+        cycled, _ = _regress(
+            method, params, batch_stats, wild.image, jax.lax.stop_gradient(y[..., :2])
+        )
+    terms = annotated_terms(method, known, annotated, constants)
+    terms |= in_the_wild_terms(method, found, cycled, wild, constants)
+    if method.uses("self_critic"):
+        terms |= self_critic_terms(method, params, batch, found, constants)
+    means = {name: values.mean() for name, values in terms.items()}
+    # The critic's own half is not a term of L: its optimiser sets its scale, so λ = 1.
+    total = sum(
+        (_ramped_weight(method, name, step) * value for name, value in means.items()),
+        start=jnp.zeros(()),
+    )
+    return total, (means, new_stats)
+
+
+def _ramped_weight(method: TwoDASL, term: str, step: Array) -> Array | float:
+    if term == "critic":
+        return 1.0
+    weight, ramp = method.loss_weights[term], method.ramp_steps.get(term, 0)
+    return weight * jnp.minimum(1.0, step / ramp) if ramp else weight
+
+
+def train_step(
+    state: Any,
+    batch: Batch,
+    constants: Constants,
+    *,
+    method: TwoDASL,
+    optimizer: optax.GradientTransformation,
+) -> tuple[Any, dict[str, Array]]:
+    """One update of all networks; pure.
+
+    Args:
+      state: `twodasl_jax.training.state.TrainState`.
+      batch: annotated and in-the-wild halves.
+      constants: face model and whitening.
+      method: networks and losses.
+      optimizer: one `optax.multi_transform` over the networks' names.
+
+    Returns:
+      The new state, and scalars: each term's unweighted mean, ``loss`` and ``gradient_norm``.
+    """
+    (total, (means, new_stats)), gradients = jax.value_and_grad(total_loss, has_aux=True)(
+        state.params, state.batch_stats, state.step, batch, constants, method
+    )
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+    new_state = state.replace(
+        step=state.step + 1,
+        params=optax.apply_updates(state.params, updates),
+        batch_stats={**state.batch_stats, **new_stats},
+        opt_state=opt_state,
+    )
+    metrics = {**means, "loss": total, "gradient_norm": optax.global_norm(gradients["regressor"])}
+    return new_state, metrics
+
+
+def predict(
+    params: Any,
+    batch_stats: Any,
+    image: UInt8[Array, "b 120 120 3"],
+    detected_landmarks: Float[Array, "b 18 2"],
+    constants: Constants,
+    *,
+    method: TwoDASL,
+    num_passes: int = 2,
+) -> Float[Array, "b 62"]:
+    """Raw coefficients of face crops.
+
+    Args:
+      params: network name -> parameters; the regressor's are used.
+      batch_stats: the same for running averages.
+      image: uint8 RGB crops.
+      detected_landmarks: crop pixels, NaN where unknown (all NaN: no detector was run).
+      constants: face model and whitening.
+      method: networks.
+      num_passes: with 2, a face without any given landmark is fed the map of its own
+        first-pass landmarks; faces with given landmarks keep theirs.
+    """
+    variables = {"params": params["regressor"]}
+    if "regressor" in batch_stats:
+        variables["batch_stats"] = batch_stats["regressor"]
+    undetected = jnp.isnan(detected_landmarks).all(axis=(-1, -2))
+    given = detected_landmarks
+    coefficients = jnp.zeros((image.shape[0], NUM_COEFFICIENTS))
+    for _ in range(num_passes if method.use_landmark_map else 1):
+        inputs = network_input(image, given if method.use_landmark_map else None)
+        whitened = method.regressor.apply(variables, inputs, train=False)
+        coefficients = unwhiten(whitened, batched(constants.whitening))
+        own = landmarks18_from_68(landmarks_from_coefficients(constants.landmarks, coefficients))
+        given = jnp.where(undetected[:, None, None], own[..., :2], detected_landmarks)
+    return coefficients
