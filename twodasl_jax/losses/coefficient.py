@@ -1,0 +1,80 @@
+"""The weighted coefficient cost ``L_3d`` (the paper's equation 3; 3DDFA's WPDC).
+
+``L_3d = Σ_i w_i (p_i - p*_i)²`` over whitened coefficients, where ``w_i`` says how far the
+68 landmarks move when coefficient i alone is wrong:
+``w_i = ‖H(q*; i-th replaced by the prediction) - H(q*)‖ / Σ_j``.
+
+Paper says H are the 2D landmarks; the 3DDFA family carries x, y and depth; we do as 3DDFA,
+because with x and y alone the camera's third row would never be supervised.
+"""
+
+import chex
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from twodasl_jax.coefficients import TRANSLATION_Z, split_coefficients
+from twodasl_jax.face_model.linear import LinearModel, vertices_from_coefficients
+
+
+def coefficient_weights(
+    landmarks: LinearModel,
+    predicted: Float[Array, "batch 62"],
+    target: Float[Array, "batch 62"],
+) -> Float[Array, "batch 62"]:
+    """The weights ``w`` of `weighted_coefficient_cost`, in closed form (method.md section 4).
+
+    H is affine in each single coefficient while the others stay at the target, so the
+    movement is ``|q_i - q*_i|`` times the norm of H's i-th column: for camera entry (r, c) the
+    c-th coordinate of the target's landmarks, for a translation ``√68``, for basis direction
+    A_i the norm of ``f·R*·A_i``. The last is ``tr(K·A_i A_iᵀ)`` with ``K = (f·R*)ᵀ(f·R*)``,
+    hence only 3x3 moments of the bases enter. The crop's y flip changes no norm.
+
+    Args:
+      landmarks: the face model at its 68 landmarks.
+      predicted: raw coefficients, not whitened.
+      target: the same of the annotation.
+
+    Returns:
+      Non-negative, sum 1 per example (all 0 where nothing moves), 0 at ``t_z`` (depth is
+      relative); gradients stop here.
+    """
+    chex.assert_equal_shape([predicted, target])
+    parts = split_coefficients(target)
+    points = vertices_from_coefficients(landmarks, parts.shape, parts.expression)
+    rotation = parts.camera[..., :3]
+    highest = jax.lax.Precision.HIGHEST
+
+    coordinate_norms = jnp.linalg.norm(points, axis=-1)
+    translation_norm = jnp.full_like(coordinate_norms[:, :1], points.shape[-1] ** 0.5)
+    row_norms = jnp.concatenate([coordinate_norms, translation_norm], axis=-1)
+    camera_norms = jnp.tile(row_norms, (1, 3))
+
+    basis = jnp.concatenate([landmarks.shape_basis, landmarks.expression_basis])
+    moments = jnp.einsum("kcn,kdn->kcd", basis, basis, precision=highest)
+    metric = jnp.einsum("brc,brd->bcd", rotation, rotation, precision=highest)
+    squares = jnp.einsum("bcd,kcd->bk", metric, moments, precision=highest)
+    # A sum of squares in exact arithmetic; rounding can leave it a hair below zero.
+    basis_norms = jnp.sqrt(jnp.maximum(squares, 0.0))
+
+    norms = jnp.concatenate([camera_norms, basis_norms], axis=-1)
+    movement = (jnp.abs(predicted - target) * norms).at[:, TRANSLATION_Z].set(0.0)
+    total = movement.sum(axis=-1, keepdims=True)
+    weights = jnp.where(total > 0, movement / jnp.where(total > 0, total, 1.0), 0.0)
+    return jax.lax.stop_gradient(weights)
+
+
+def weighted_coefficient_cost(
+    predicted_whitened: Float[Array, "batch 62"],
+    target_whitened: Float[Array, "batch 62"],
+    weights: Float[Array, "batch 62"],
+) -> Float[Array, " batch"]:
+    """``L_3d = Σ_i w_i (p_i - p*_i)²`` per example.
+
+    Args:
+      predicted_whitened: the network's output p.
+      target_whitened: the annotation p*, whitened by the same statistics.
+      weights: from `coefficient_weights`.
+    """
+    chex.assert_equal_shape([predicted_whitened, target_whitened, weights])
+    return (weights * (predicted_whitened - target_whitened) ** 2).sum(axis=-1)

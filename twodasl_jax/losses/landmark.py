@@ -1,0 +1,91 @@
+"""The landmark losses: ``L_2d_con``, ``L_3d_con`` and, by reuse, ``L_cyc``.
+
+``L_cyc = L_2d_con(x, ŷ)`` with ŷ the landmarks of the second pass, and so needs no function
+of its own.
+"""
+
+import chex
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from twodasl_jax.coefficients import TRANSLATION_Z
+from twodasl_jax.face_model.landmarks import landmarks_from_coefficients
+from twodasl_jax.face_model.linear import LinearModel
+from twodasl_jax.landmark_tables import LANDMARK_IMPORTANCE_18
+
+RELEASED_IMPORTANCE_18 = LANDMARK_IMPORTANCE_18 / 2
+"""The weights v of the released code: 2, 1 and 0.5 where the paper has 4, 2 and 1."""
+
+
+def safe_norm(vectors: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
+    """Euclidean norm over the last axis, whose gradient at zero is 0 and not NaN."""
+    squares = (vectors**2).sum(axis=-1)
+    positive = squares > 0
+    # The inner `where` keeps sqrt's infinite slope at 0 out of the backward pass.
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, squares, 1.0)), 0.0)
+
+
+def landmark_consistency_2d(
+    given: Float[Array, "batch n 2"],
+    predicted: Float[Array, "batch n 2"],
+    weights: Float[Array, "batch n"],
+) -> Float[Array, " batch"]:
+    """``L_2d_con = Σ_i v_i ‖x_i - y_i‖`` per example (method.md section 4), crop pixels.
+
+    Args:
+      given: landmarks x; finite everywhere, 0 where unknown.
+      predicted: landmarks y projected from the prediction, in the same order.
+      weights: v times visibility; 0 leaves a landmark out.
+    """
+    chex.assert_equal_shape([given, predicted])
+    return (weights * safe_norm(given - predicted)).sum(axis=-1)
+
+
+def landmarks_at_zero_depth(
+    landmarks: LinearModel, coefficients: Float[Array, "batch 62"]
+) -> Float[Array, "batch 68 3"]:
+    """3D landmarks with ``t_z`` removed, as `landmark_consistency_3d` compares them.
+
+    Args:
+      landmarks: the face model at its 68 landmarks.
+      coefficients: raw, not whitened.
+
+    Returns:
+      Crop pixels; depth relative to the model's origin.
+    """
+    return landmarks_from_coefficients(landmarks, coefficients.at[:, TRANSLATION_Z].set(0.0))
+
+
+def landmark_consistency_3d(
+    first: Float[Array, "batch 68 3"], second: Float[Array, "batch 68 3"]
+) -> Float[Array, " batch"]:
+    """``L_3d_con = Σ_68 ‖X_i - X̂_i‖`` per example, crop pixels.
+
+    Args:
+      first: landmarks X of the first pass, from `landmarks_at_zero_depth` (t_z cannot be
+        observed, so it must not count).
+      second: landmarks X̂ of the second pass, the same way.
+    """
+    chex.assert_equal_shape([first, second])
+    return safe_norm(first - second).sum(axis=-1)
+
+
+def released_landmark_loss(
+    given: Float[Array, "batch 18 2"],
+    predicted: Float[Array, "batch 18 2"],
+    weights: Float[Array, "batch 18"],
+) -> Float[Array, " batch"]:
+    """The authors' early public code's 2D loss: mean over (2, 18) of ``(v_i(y_i - x_i))² / 18``.
+
+    Paper says ``Σ v_i ‖x_i - y_i‖``; the released code squares, weights inside the square, and
+    divides by 18 once more; the preset `released` does as the code, to be compared with.
+
+    Args:
+      given: landmarks x; finite everywhere, 0 where unknown; crop pixels.
+      predicted: landmarks y.
+      weights: `RELEASED_IMPORTANCE_18` times visibility (not `LANDMARK_IMPORTANCE_18`, whose
+        values are twice these).
+    """
+    chex.assert_equal_shape([given, predicted])
+    num_landmarks = given.shape[-2]
+    return ((weights[..., None] * (predicted - given)) ** 2).mean(axis=(-2, -1)) / num_landmarks
