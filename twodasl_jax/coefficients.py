@@ -74,11 +74,13 @@ def whiten(
     coefficients: Float[Array, "*batch 62"], whitening: Whitening
 ) -> Float[Array, "*batch 62"]:
     """``p = (q - mean) / std``: raw coefficients to the network's output space."""
-    return (coefficients - whitening.mean) / whitening.std
+    mean, std = (jnp.broadcast_to(array, coefficients.shape) for array in whitening)
+    return (coefficients - mean) / std
 
 
 def unwhiten(
     whitened: Float[Array, "*batch 62"], whitening: Whitening
 ) -> Float[Array, "*batch 62"]:
     """``q = p·std + mean``: the network's output to raw coefficients."""
-    return whitened * whitening.std + whitening.mean
+    mean, std = (jnp.broadcast_to(array, whitened.shape) for array in whitening)
+    return whitened * std + mean

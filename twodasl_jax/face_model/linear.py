@@ -46,7 +46,8 @@ def vertices_from_coefficients(
         basis.reshape(NUM_SHAPE + NUM_EXPRESSION, 3 * num_points),
         precision=jax.lax.Precision.HIGHEST,
     )
-    return linear.mean + offsets.reshape(*weights.shape[:-1], 3, num_points)
+    offsets = offsets.reshape(*weights.shape[:-1], 3, num_points)
+    return jnp.broadcast_to(linear.mean, offsets.shape) + offsets
 
 
 def select_points(linear: LinearModel, indices: Int[Array, " k"]) -> LinearModel:
