@@ -1,0 +1,38 @@
+"""What a run was, as JSON: the config and the whitening that travel with a checkpoint."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from twodasl_jax.coefficients import Whitening
+
+
+def description_as_json(config: Mapping[str, Any], whitening: Whitening | None) -> dict[str, Any]:
+    """``{"config": ..., "whitening": ... or None}`` of values that JSON keeps exactly.
+
+    Raises:
+      ValueError: if the config holds values that JSON cannot.
+    """
+    try:
+        plain = json.loads(json.dumps(config))
+    except TypeError as error:
+        raise ValueError(
+            f"the config must hold only plain values to travel with a checkpoint: {error}"
+        ) from error
+    if whitening is None:
+        return {"config": plain, "whitening": None}
+    # A float32 survives the way over float64 and decimal digits exactly.
+    lists = {
+        name: np.asarray(values, np.float32).astype(np.float64).tolist()
+        for name, values in whitening._asdict().items()
+    }
+    return {"config": plain, "whitening": lists}
+
+
+def whitening_from_json(lists: Mapping[str, Sequence[float]] | None) -> Whitening | None:
+    """Inverse of `description_as_json` for the whitening, float32 numpy."""
+    if lists is None:
+        return None
+    return Whitening(**{name: np.asarray(values, np.float32) for name, values in lists.items()})

@@ -1,0 +1,108 @@
+"""What one training run carries from step to step, and what a checkpoint holds."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+
+class TrainState(struct.PyTreeNode):
+    """Everything that a step changes; a pytree.
+
+    No random key is stored: a step derives its key from the run's seed by `step_key`, so a
+    continued run draws the numbers that an uninterrupted one would have drawn.
+
+    Attributes:
+      step: ``()`` int32, the number of updates done.
+      params: ``{network name: parameters}``, for 2DASL regressor, encoder and critic.
+      batch_stats: ``{network name: BatchNorm statistics}``, networks without any left out.
+      opt_state: the optimizer's state over ``params``.
+    """
+
+    step: Any
+    params: Any
+    batch_stats: Any
+    opt_state: Any
+
+
+def create_state(
+    params: Mapping[str, Any],
+    batch_stats: Mapping[str, Any],
+    optimizer: optax.GradientTransformation,
+) -> TrainState:
+    """Step 0 of a run: the given networks and a fresh optimizer state.
+
+    A second stage starts here too, with the networks of the first stage's checkpoint.
+
+    Args:
+      params: ``{network name: parameters}``.
+      batch_stats: ``{network name: BatchNorm statistics}``.
+      optimizer: from `twodasl_jax.training.optimizer.make_optimizer`.
+
+    Returns:
+      The state at step 0. It owns copies of the arrays, since the compiled step donates
+      (overwrites) its input state.
+    """
+    params, batch_stats = jax.tree.map(
+        lambda leaf: jnp.array(leaf, copy=True), (dict(params), dict(batch_stats))
+    )
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        batch_stats=batch_stats,
+        opt_state=optimizer.init(params),
+    )
+
+
+def apply_gradients(
+    state: TrainState,
+    gradients: Any,
+    optimizer: optax.GradientTransformation,
+    *,
+    batch_stats: Any,
+) -> TrainState:
+    """The state after one update of all networks at once.
+
+    Args:
+      state: before the update.
+      gradients: of the same structure as ``state.params``.
+      optimizer: the one that made ``state.opt_state``.
+      batch_stats: the BatchNorm statistics after this step's forward pass.
+    """
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+    return TrainState(
+        step=state.step + 1,
+        params=optax.apply_updates(state.params, updates),
+        batch_stats=batch_stats,
+        opt_state=opt_state,
+    )
+
+
+def step_key(seed_key: jax.Array, state: TrainState) -> jax.Array:
+    """The random key of the step that starts at ``state``: the same after a resume."""
+    return jax.random.fold_in(seed_key, state.step)
+
+
+@jax.jit
+def _finite_leaves(leaves: list[jax.Array]) -> jax.Array:
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves])
+
+
+def non_finite_parts(state: TrainState) -> list[str]:
+    """Names of the arrays of the state that hold a NaN or an infinity.
+
+    Integers are always finite and left out. One fetch from the device for the whole state.
+
+    Returns:
+      Paths such as ``params/regressor/head/kernel``; empty when all is well.
+    """
+    named = [
+        (jax.tree_util.keystr(path, simple=True, separator="/"), leaf)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(state)
+        if jnp.issubdtype(leaf.dtype, jnp.inexact)
+    ]
+    finite = jax.device_get(_finite_leaves([leaf for _, leaf in named])) if named else []
+    return [name for (name, _), good in zip(named, finite, strict=True) if not good]

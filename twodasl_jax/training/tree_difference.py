@@ -1,0 +1,37 @@
+"""Where two trees (networks, optimizer states, configs) differ, in words."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+
+
+def shapes_by_name(tree: Any) -> dict[str, str]:
+    """Type and shape of every array: ``{"params/head/bias": "float32(62,)", ...}``."""
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): f"{leaf.dtype}{tuple(leaf.shape)}"
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
+
+
+def values_by_name(config: Any) -> dict[str, str]:
+    """Every plain value of nested dicts and lists: ``{"data.batch_size": "32", ...}``."""
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): repr(value)
+        for path, value in jax.tree_util.tree_leaves_with_path(config)
+    }
+
+
+def differences(saved: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
+    """One line ``name: saved | wanted`` for every entry that is not the same in both."""
+    return [
+        f"{name}: {saved.get(name, 'absent')} | {wanted.get(name, 'absent')}"
+        for name in sorted({*saved, *wanted})
+        if saved.get(name) != wanted.get(name)
+    ]
+
+
+def first_lines(lines: Sequence[str], *, limit: int = 8) -> str:
+    """The first lines as one indented text, and how many more there are."""
+    more = [f"... and {len(lines) - limit} more"] if len(lines) > limit else []
+    return "\n  ".join([*lines[:limit], *more])
