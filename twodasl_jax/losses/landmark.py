@@ -8,9 +8,6 @@ import chex
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from twodasl_jax.coefficients import TRANSLATION_Z
-from twodasl_jax.face_model.landmarks import landmarks_from_coefficients
-from twodasl_jax.face_model.linear import LinearModel
 from twodasl_jax.landmark_tables import LANDMARK_IMPORTANCE_18
 
 RELEASED_IMPORTANCE_18 = LANDMARK_IMPORTANCE_18 / 2
@@ -41,33 +38,22 @@ def landmark_consistency_2d(
     return (weights * safe_norm(given - predicted)).sum(axis=-1)
 
 
-def landmarks_at_zero_depth(
-    landmarks: LinearModel, coefficients: Float[Array, "batch 62"]
-) -> Float[Array, "batch 68 3"]:
-    """3D landmarks with ``t_z`` removed, as `landmark_consistency_3d` compares them.
-
-    Args:
-      landmarks: the face model at its 68 landmarks.
-      coefficients: raw, not whitened.
-
-    Returns:
-      Crop pixels; depth relative to the model's origin.
-    """
-    return landmarks_from_coefficients(landmarks, coefficients.at[:, TRANSLATION_Z].set(0.0))
-
-
 def landmark_consistency_3d(
     first: Float[Array, "batch 68 3"], second: Float[Array, "batch 68 3"]
 ) -> Float[Array, " batch"]:
-    """``L_3d_con = Σ_68 ‖X_i - X̂_i‖`` per example, crop pixels.
+    """``L_3d_con = Σ_68 ‖X_i - X̂_i‖`` per example, crop pixels, ``t_z`` removed from both.
+
+    t_z cannot be observed, so it must not count: each set's own mean depth goes, which removes
+    t_z exactly, and with it the depth of the model's arbitrary origin.
 
     Args:
-      first: landmarks X of the first pass, from `landmarks_at_zero_depth` (t_z cannot be
-        observed, so it must not count).
-      second: landmarks X̂ of the second pass, the same way.
+      first: landmarks X of the first pass, crop frame.
+      second: landmarks X̂ of the second pass.
     """
     chex.assert_equal_shape([first, second])
-    return safe_norm(first - second).sum(axis=-1)
+    difference = first - second
+    depth = difference[..., 2:] - difference[..., 2:].mean(axis=-2, keepdims=True)
+    return safe_norm(jnp.concatenate([difference[..., :2], depth], axis=-1)).sum(axis=-1)
 
 
 def released_landmark_loss(

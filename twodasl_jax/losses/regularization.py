@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from twodasl_jax.coefficients import NUM_CAMERA, Whitening, split_coefficients
+from twodasl_jax.coefficients import NUM_CAMERA, Whitening, split_coefficients, whiten
 
 
 def camera_orthogonality(coefficients: Float[Array, "batch 62"]) -> Float[Array, " batch"]:
@@ -43,5 +43,4 @@ def coefficient_prior(
     Returns:
       Per example; about 1 for a typical face of the training set.
     """
-    mean, std = whitening.mean[None, NUM_CAMERA:], whitening.std[None, NUM_CAMERA:]
-    return (((coefficients[:, NUM_CAMERA:] - mean) / std) ** 2).mean(axis=-1)
+    return (whiten(coefficients, whitening)[:, NUM_CAMERA:] ** 2).mean(axis=-1)

@@ -1,0 +1,238 @@
+"""The AFLW2000-3D benchmark: reads it, and scores 68 landmarks under both label sets.
+
+Folder layout: ``AFLW2000/image00002.jpg`` … with their ``.mat`` (300W-LP's fields and
+``pt3d_68``), and ``annotations.npz`` joined by file name: ``file_name (n,)``,
+``roi_box (n, 4)``, ``yaw_degrees (n,)``, ``landmarks_px (n, 68, 3)``, and optionally
+``reannotated_landmarks_px (n, 68, 2)`` and ``detected_landmarks_crop_px (n, 68, 2)``.
+
+The published boxes come from the ground-truth landmarks, as in every table of the 3DDFA
+family (it is a leak; a report must say so), are clipped to the image, and are resized to
+120x120 with unequal scales where the clipping made them oblong. The landmarks never reach
+the network's landmark map.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+import scipy.io
+
+from twodasl_jax.coefficients import NUM_EXPRESSION, NUM_SHAPE, Coefficients, join_coefficients
+from twodasl_jax.crop_frame import CROP_SIZE, crop_to_image, depth_to_image, flip_y
+from twodasl_jax.face_model.landmarks import landmarks_from_coefficients
+from twodasl_jax.face_model.linear import LinearModel
+from twodasl_jax.geometry.camera import camera_from_pose_para
+from twodasl_jax.metrics.nme import nme_summary, normalised_mean_error
+
+IMAGE_FOLDER = "AFLW2000"
+REQUIRED_ANNOTATIONS = ("file_name", "roi_box", "yaw_degrees", "landmarks_px")
+
+CONVENTIONS = {
+    "crop": "published boxes, from ground-truth landmarks (a leak, shared with every such table)",
+    "yaw": "Pose_Para",
+    "coordinates": "crop x, y = 121 - V_y, mapped to the image by the box",
+    "normaliser": "sqrt(w*h) of the ground truth's 68-point box",
+    "images_left_out": "none",
+}
+"""What `evaluate_landmarks68`'s numbers mean, for the report."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Aflw2000:
+    """The benchmark in memory, or a sample of it.
+
+    Attributes:
+      images: ``(n, 120, 120, 3)`` uint8 RGB crops.
+      roi_box: ``(n, 4)`` ``(sx, sy, ex, ey)`` image pixels.
+      yaw_degrees: ``(n,)`` from ``Pose_Para``; chooses the bins.
+      file_names: ``image00002.jpg``, ….
+      landmarks: label set -> image pixels: ``original`` ``(n, 68, 3)`` and, where given,
+        ``reannotated`` ``(n, 68, 2)``.
+      detected_landmarks_crop_px: ``(n, 68, 2)`` a detector's, or None.
+      coefficients: ``(n, 62)`` annotated, raw, of each crop (`coefficients_from_annotation`).
+      pose_para: ``(n, 7)`` annotated pose.
+    """
+
+    images: np.ndarray
+    roi_box: np.ndarray
+    yaw_degrees: np.ndarray
+    file_names: tuple[str, ...]
+    landmarks: Mapping[str, np.ndarray]
+    detected_landmarks_crop_px: np.ndarray | None
+    coefficients: np.ndarray
+    pose_para: np.ndarray
+
+
+def load_aflw2000(folder: str | Path) -> Aflw2000:
+    """Reads the benchmark from a folder (layout at the head of this module).
+
+    Raises:
+      FileNotFoundError: naming the first file that is missing.
+      ValueError: where the annotations lack an array.
+    """
+    folder = Path(folder)
+    annotations = _read_annotations(folder / "annotations.npz")
+    file_names = tuple(str(name) for name in annotations["file_name"])
+    roi_box = annotations["roi_box"].astype(np.float64)
+    images, heights, fields = [], [], []
+    for name, box in zip(file_names, roi_box, strict=True):
+        path = folder / IMAGE_FOLDER / name
+        photo = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+        if photo is None:
+            raise FileNotFoundError(f"no readable image at {path}")
+        images.append(crop_to_box(photo, box))
+        heights.append(photo.shape[0])
+        fields.append(_read_mat(path.with_suffix(".mat")))
+    pose_para, shape_para, expression_para = (
+        np.stack([field[key].ravel() for field in fields]).astype(np.float64)
+        for key in ("Pose_Para", "Shape_Para", "Exp_Para")
+    )
+    landmarks = {"original": annotations["landmarks_px"].astype(np.float64)}
+    if "reannotated_landmarks_px" in annotations:
+        landmarks["reannotated"] = annotations["reannotated_landmarks_px"].astype(np.float64)
+    return Aflw2000(
+        images=np.stack(images),
+        roi_box=roi_box,
+        yaw_degrees=annotations["yaw_degrees"].astype(np.float64),
+        file_names=file_names,
+        landmarks=landmarks,
+        detected_landmarks_crop_px=annotations.get("detected_landmarks_crop_px"),
+        coefficients=coefficients_from_annotation(
+            pose_para, shape_para, expression_para, roi_box, np.array(heights, np.float64)
+        ),
+        pose_para=pose_para,
+    )
+
+
+def _read_annotations(path: Path) -> dict[str, np.ndarray]:
+    if not path.exists():
+        raise FileNotFoundError(
+            f"no {path}; expected an .npz with {', '.join(REQUIRED_ANNOTATIONS)} "
+            "beside the AFLW2000 folder"
+        )
+    with np.load(path, allow_pickle=False) as file:
+        annotations = {key: file[key] for key in file.files}
+    missing = [key for key in REQUIRED_ANNOTATIONS if key not in annotations]
+    if missing:
+        raise ValueError(f"{path} lacks {', '.join(missing)}; it has {', '.join(annotations)}")
+    return annotations
+
+
+def _read_mat(path: Path) -> dict[str, np.ndarray]:
+    if not path.exists():
+        raise FileNotFoundError(f"no annotation at {path}")
+    return scipy.io.loadmat(path, variable_names=("Pose_Para", "Shape_Para", "Exp_Para"))
+
+
+def crop_to_box(image: np.ndarray, roi_box: np.ndarray) -> np.ndarray:
+    """Cuts a box out, black where it leaves the image, and resizes it to 120x120.
+
+    Args:
+      image: ``(h, w, 3)`` uint8.
+      roi_box: ``(4,)`` ``(sx, sy, ex, ey)``, rounded to whole pixels; an oblong box is resized
+        with unequal scales, as the published benchmark is.
+
+    Returns:
+      ``(120, 120, 3)`` uint8.
+
+    Raises:
+      ValueError: for an empty box.
+    """
+    sx, sy, ex, ey = (round(float(edge)) for edge in roi_box)
+    if ex <= sx or ey <= sy:
+        raise ValueError(f"roi_box {roi_box} is empty; expected (sx, sy, ex, ey) with ex > sx")
+    height, width = image.shape[:2]
+    patch = np.zeros((ey - sy, ex - sx, 3), np.uint8)
+    top, bottom, left, right = max(sy, 0), min(ey, height), max(sx, 0), min(ex, width)
+    if bottom > top and right > left:
+        patch[top - sy : bottom - sy, left - sx : right - sx] = image[top:bottom, left:right]
+    return cv2.resize(patch, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR)
+
+
+def coefficients_from_annotation(
+    pose_para: npt.ArrayLike,
+    shape_para: npt.ArrayLike,
+    expression_para: npt.ArrayLike,
+    roi_box: npt.ArrayLike,
+    image_height: npt.ArrayLike,
+) -> np.ndarray:
+    """300W-LP / AFLW2000-3D annotations to the 62 coefficients of a crop (method.md section 2).
+
+    Args:
+      pose_para: ``(n, 7)`` ``[pitch, yaw, roll, tx, ty, tz, f]``.
+      shape_para: ``(n, 199)`` or as many; the first 40 are kept.
+      expression_para: ``(n, 29)`` or as many; the first 10 are kept.
+      roi_box: ``(n, 4)``. An oblong box (clipped to the image) makes the camera's rows unequal:
+        y is scaled by the box's height, x by its width, depth by their mean.
+      image_height: ``(n,)`` pixels.
+
+    Returns:
+      ``(n, 62)`` float32, raw.
+    """
+    box = np.asarray(roi_box, np.float64)
+    width, height = box[:, 2] - box[:, 0], box[:, 3] - box[:, 1]
+    camera = np.array(
+        camera_from_pose_para(
+            jnp.asarray(pose_para, jnp.float32),
+            jnp.asarray(box, jnp.float32),
+            jnp.asarray(image_height, jnp.float32),
+        ),
+        np.float64,
+    )
+    # The camera above is that of the square crop of the box's width.
+    oblong = (width / height)[:, None]
+    camera[:, 1, :3] *= oblong
+    camera[:, 1, 3:] = flip_y(flip_y(camera[:, 1, 3:]) * oblong)
+    camera[:, 2] *= (2 * width / (width + height))[:, None]
+    parts = Coefficients(
+        camera=jnp.asarray(camera, jnp.float32),
+        shape=jnp.asarray(np.asarray(shape_para)[:, :NUM_SHAPE], jnp.float32),
+        expression=jnp.asarray(np.asarray(expression_para)[:, :NUM_EXPRESSION], jnp.float32),
+    )
+    return np.asarray(join_coefficients(parts))
+
+
+def score_coefficients(
+    landmark_model: LinearModel, coefficients: npt.ArrayLike, roi_box: npt.ArrayLike
+) -> np.ndarray:
+    """The 68 landmarks of predicted coefficients, carried to the images.
+
+    Args:
+      landmark_model: `twodasl_jax.face_model.landmarks.landmark_model` of the face model.
+      coefficients: ``(n, 62)`` raw, not whitened.
+      roi_box: ``(n, 4)`` image pixels.
+
+    Returns:
+      ``(n, 68, 3)`` float64 image pixels; depth is scaled by the box's mean scale.
+    """
+    box = np.asarray(roi_box, np.float64)
+    points = landmarks_from_coefficients(landmark_model, jnp.asarray(coefficients, jnp.float32))
+    points = np.asarray(points, np.float64)
+    depth = depth_to_image(points[..., 2], box)
+    return np.concatenate([crop_to_image(points[..., :2], box), depth[..., None]], axis=-1)
+
+
+def evaluate_landmarks68(
+    predicted_landmarks_px: npt.ArrayLike, benchmark: Aflw2000
+) -> dict[str, dict[str, float]]:
+    """Scores 68 landmarks in x and y under every label set of the benchmark.
+
+    Args:
+      predicted_landmarks_px: ``(n, 68, 2)`` or ``(n, 68, 3)`` image pixels, in the benchmark's
+        order; depth is not looked at.
+      benchmark: from `load_aflw2000`.
+
+    Returns:
+      Label set -> `twodasl_jax.metrics.nme.nme_summary`, in %.
+    """
+    predicted = np.asarray(predicted_landmarks_px)[..., :2]
+    summaries = {}
+    for label_set, landmarks in benchmark.landmarks.items():
+        target = landmarks[..., :2]
+        nme = normalised_mean_error(predicted, target, target)
+        summaries[label_set] = nme_summary(nme, benchmark.yaw_degrees)
+    return summaries
