@@ -140,17 +140,25 @@ def losses(folder):
     return {k: v for k, v in read_metrics(folder).items() if k != "images_per_second"}
 
 
-def test_six_straight_is_three_and_three(tmp_path):
-    straight = run(tmp_path / "straight", 6)
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """Folder and last state of six steps without a cut."""
+    folder = tmp_path_factory.mktemp("straight")
+    return folder, run(folder, 6)
+
+
+def test_six_straight_is_three_and_three(tmp_path, straight):
     run(tmp_path / "cut", 3)
     continued = run(tmp_path / "cut", 6)
     assert int(continued.step) == 6
     # Equal to the last bit, not close: the same program on the same numbers.
-    chex.assert_trees_all_equal(straight, continued)
-    assert losses(tmp_path / "straight") == losses(tmp_path / "cut")
+    chex.assert_trees_all_equal(straight[1], continued)
+    assert losses(straight[0]) == losses(tmp_path / "cut")
+    _, _, compiled = make_run()
+    assert compiled._cache_size() == 1, "compiled again after the resume"
 
 
-def test_unfinished_run_continues_over_a_later_unsaved_part(tmp_path):
+def test_unfinished_run_continues_over_a_later_unsaved_part(tmp_path, straight):
     """Killed after step 5 with a checkpoint of step 3: steps 4, 5 are done and written again."""
 
     class KilledError(Exception):
@@ -166,22 +174,20 @@ def test_unfinished_run_continues_over_a_later_unsaved_part(tmp_path):
         run(tmp_path / "cut", 6, on_step=kill_at_the_sixth)
     assert [step for step, _ in losses(tmp_path / "cut")["fit"]] == [1, 2, 3, 4, 5]
     continued = run(tmp_path / "cut", 6)
-    straight = run(tmp_path / "straight", 6)
-    chex.assert_trees_all_equal(straight, continued)
-    assert losses(tmp_path / "straight") == losses(tmp_path / "cut")
+    chex.assert_trees_all_equal(straight[1], continued)
+    assert losses(straight[0]) == losses(tmp_path / "cut")
 
 
-def test_non_finite_loss_names_term_and_step_and_keeps_the_good_checkpoint(tmp_path):
+def test_non_finite_loss_names_term_and_step_and_keeps_the_good_checkpoint(tmp_path, straight):
     with pytest.raises(NonFiniteError, match=r"started at step 5 in \['fit'\]"):
         run(tmp_path, 9, poisoned_step=5, log_every=3)
     assert not any(np.isnan(value) for _, value in losses(tmp_path)["fit"])
     # Cured, the run goes on from step 3 as if nothing had been.
     continued = run(tmp_path, 6)
-    straight = run(tmp_path / "straight", 6)
-    chex.assert_trees_all_equal(straight, continued)
+    chex.assert_trees_all_equal(straight[1], continued)
 
 
-def test_sigterm_saves_and_leaves(tmp_path):
+def test_sigterm_saves_and_leaves(tmp_path, straight):
     countdown = iter(range(9))
 
     def terminate_in_the_second():
@@ -191,5 +197,4 @@ def test_sigterm_saves_and_leaves(tmp_path):
     with pytest.raises(TrainingInterrupted, match="stopped at step 2 and saved"):
         run(tmp_path / "cut", 6, on_step=terminate_in_the_second)
     continued = run(tmp_path / "cut", 6)
-    straight = run(tmp_path / "straight", 6)
-    chex.assert_trees_all_equal(straight, continued)
+    chex.assert_trees_all_equal(straight[1], continued)

@@ -1,0 +1,55 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
+from twodasl_jax.training.state import (
+    apply_gradients,
+    create_state,
+    non_finite_parts,
+    step_key,
+)
+
+OPTIMIZER = make_optimizer(
+    {"regressor": OptimizerOptions(name="sgd", learning_rate=0.5, momentum=0.0, nesterov=False)}
+)
+
+
+def make_state():
+    return create_state(
+        {"regressor": {"kernel": np.ones((2, 3), np.float32)}},
+        {"regressor": {"mean": np.zeros(3, np.float32)}},
+        OPTIMIZER,
+    )
+
+
+def test_one_update_moves_everything_once():
+    state = make_state()
+    new = apply_gradients(
+        state,
+        {"regressor": {"kernel": jnp.full((2, 3), 2.0)}},
+        OPTIMIZER,
+        batch_stats={"regressor": {"mean": jnp.ones(3)}},
+    )
+    assert int(new.step) == 1
+    np.testing.assert_array_equal(new.params["regressor"]["kernel"], np.zeros((2, 3)))
+    np.testing.assert_array_equal(new.batch_stats["regressor"]["mean"], np.ones(3))
+
+
+def test_key_depends_on_the_step_alone():
+    seed_key, state = jax.random.key(4), make_state()
+    later = state.replace(step=state.step + 1)
+    first, again, second = (
+        jax.random.key_data(step_key(seed_key, s)) for s in (state, make_state(), later)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, second)
+
+
+def test_non_finite_arrays_are_named():
+    state = make_state()
+    assert non_finite_parts(state) == []
+    poisoned = state.replace(
+        params={"regressor": {"kernel": state.params["regressor"]["kernel"].at[1, 2].set(jnp.nan)}}
+    )
+    assert non_finite_parts(poisoned) == ["params/regressor/kernel"]
