@@ -5,7 +5,11 @@
     python -m twodasl_jax.face_model.import_bfm --source=FILE_OR_FOLDER --output=bfm.npz
 
 BFM asks for registration and non-commercial use; nothing of it comes with this package. The
-source is an interleaved ``.npz`` or the folder of 3DDFA files; `import_3ddfa` documents both.
+source is one of (the modules document the layouts):
+
+- an interleaved ``.npz``, or the folder of 3DDFA files: `twodasl_jax.face_model.import_3ddfa`;
+- the folder of ``01_MorphableModel.mat`` and ``Exp_Pca.bin``, with ``--landmarks``:
+  `twodasl_jax.face_model.import_basel`.
 """
 
 import argparse
@@ -18,6 +22,11 @@ from twodasl_jax.face_model.import_3ddfa import (
     arrays_from_interleaved,
     is_interleaved,
 )
+from twodasl_jax.face_model.import_basel import (
+    SHAPE_FILE,
+    arrays_from_basel_folder,
+    load_landmark_vertices,
+)
 from twodasl_jax.face_model.model import (
     FaceModel,
     face_model_from_arrays,
@@ -26,11 +35,15 @@ from twodasl_jax.face_model.model import (
 )
 
 
-def arrays_from_source(source: str | Path) -> dict[str, np.ndarray]:
+def arrays_from_source(
+    source: str | Path, *, landmarks: str | Path | None = None
+) -> dict[str, np.ndarray]:
     """Reads any supported source into the arrays of the package's own file format.
 
     Args:
       source: a ``.npz`` file or a folder.
+      landmarks: file of the 68 landmarks' vertex indices, for the one source that lacks them
+        (``01_MorphableModel.mat``).
 
     Raises:
       FileNotFoundError: where nothing is there, or a file of the set is missing.
@@ -39,6 +52,15 @@ def arrays_from_source(source: str | Path) -> dict[str, np.ndarray]:
     source = Path(source)
     if not source.exists():
         raise FileNotFoundError(f"no face model at {source}")
+    if source.is_dir() and (source / SHAPE_FILE).exists():
+        if landmarks is None:
+            raise ValueError(
+                f"{source / SHAPE_FILE} names no landmarks; give a file of 68 vertex indices, "
+                "counted from 0, with --landmarks"
+            )
+        return arrays_from_basel_folder(source, load_landmark_vertices(landmarks))
+    if landmarks is not None:
+        raise ValueError(f"{source} brings its own landmarks; leave --landmarks out")
     if source.is_dir():
         return arrays_from_3ddfa_folder(source)
     try:
@@ -68,12 +90,18 @@ def face_model_from_file(path: str | Path) -> FaceModel:
 def main(arguments: list[str] | None = None) -> None:
     """The command line: reads, converts, validates, writes."""
     parser = argparse.ArgumentParser(
-        prog="python -m twodasl_jax.face_model.import_bfm", description=__doc__
+        prog="python -m twodasl_jax.face_model.import_bfm",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--source", required=True, help="a .npz file, or a folder")
     parser.add_argument("--output", required=True, help="the face model file to write, a .npz")
+    parser.add_argument(
+        "--landmarks",
+        help="for 01_MorphableModel.mat: a .npy or text file of 68 vertex indices from 0",
+    )
     options = parser.parse_args(arguments)
-    arrays = arrays_from_source(options.source)
+    arrays = arrays_from_source(options.source, landmarks=options.landmarks)
     save_face_model(options.output, arrays)
     print(
         f"{options.output}: {arrays['mean'].shape[1]} vertices, {len(arrays['triangles'])} "

@@ -1,7 +1,7 @@
 """What foreign face models lack or hold otherwise: mirror table, uv, winding (host, numpy)."""
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 _CANDIDATES_PER_VERTEX = 8
 """Near neighbours considered for a vertex whose nearest one is already taken."""
@@ -72,7 +72,7 @@ def mirror_by_nearness(mean: np.ndarray, center: float) -> np.ndarray:
     """
     num_vertices = mean.shape[1]
     reflected = mean * np.array([[-1.0], [1.0], [1.0]]) + np.array([[2 * center], [0.0], [0.0]])
-    distances, nearest = cKDTree(mean.T).query(reflected.T)
+    distances, nearest = KDTree(mean.T).query(reflected.T)
     width = np.ptp(mean[0])
     if np.median(distances) > 0.02 * width:
         raise ValueError(
@@ -94,7 +94,7 @@ def _pair_the_rest(
     if len(rest) < 2:
         return
     count = min(_CANDIDATES_PER_VERTEX, len(rest))
-    distances, neighbours = cKDTree(mean[:, rest].T).query(reflected[:, rest].T, k=count)
+    distances, neighbours = KDTree(mean[:, rest].T).query(reflected[:, rest].T, k=count)
     pairs = np.stack([np.repeat(rest, count), rest[neighbours.ravel()]], axis=1)
     _accept_nearest_first(mirror, pairs, distances.ravel(), free)
 

@@ -1,0 +1,269 @@
+"""The BFM importers on small generated files of each layout, and on the file at hand."""
+
+import os
+import pickle
+
+import numpy as np
+import pytest
+import scipy.io
+
+from twodasl_jax.face_model.import_3ddfa import load_array_pickle
+from twodasl_jax.face_model.import_basel import read_expression_file
+from twodasl_jax.face_model.import_bfm import arrays_from_source, face_model_from_file, main
+from twodasl_jax.face_model.mirror import mirror_by_nearness, mirror_from_pairs
+from twodasl_jax.face_model.model import load_face_model
+from twodasl_jax.landmark_tables import MIRROR_68
+
+COLUMNS, ROWS = 11, 12
+
+
+def make_grid_face() -> dict[str, np.ndarray]:
+    """A bulging sheet of vertices, symmetric in x: planar mean, clockwise triangles, landmarks."""
+    random = np.random.default_rng(0)
+    x, y = np.meshgrid(np.linspace(-5e4, 5e4, COLUMNS), np.linspace(6e4, -6e4, ROWS))
+    mean = np.stack([x, y, 8e4 - (x**2 + 0.3 * y**2) / 1e5]).reshape(3, -1)
+    index = np.arange(COLUMNS * ROWS).reshape(ROWS, COLUMNS)
+    a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
+    clockwise = np.concatenate([np.stack(t, -1).reshape(-1, 3) for t in ((a, b, c), (b, d, c))])
+    count = mean.shape[1]
+    # Every column but the middle one twice: a set of landmarks symmetric in x.
+    left = index[:7, :5].ravel()[:34]
+    right = index[:, ::-1].ravel()[np.searchsorted(index.ravel(), left)]
+    return {
+        "mean": mean.astype(np.float32),
+        "shape_basis": random.normal(size=(40, 3, count)).astype(np.float32),
+        "expression_basis": random.normal(size=(10, 3, count)).astype(np.float32),
+        "clockwise": clockwise,
+        "landmark_vertices": np.concatenate([left, right]),
+        "mirror_vertices": index[:, ::-1].ravel(),
+    }
+
+
+FACE = make_grid_face()
+NUM_VERTICES = FACE["mean"].shape[1]
+
+
+def interleaved_rows(planar: np.ndarray) -> np.ndarray:
+    """``(k, 3, n)`` as ``(3n, k)`` rows x0 y0 z0 x1 …"""
+    return planar.transpose(2, 1, 0).reshape(-1, len(planar))
+
+
+def write_interleaved(path, **changes):
+    arrays = {
+        "mean": FACE["mean"].T,
+        "shape_basis": FACE["shape_basis"].transpose(2, 1, 0),
+        "expression_basis": FACE["expression_basis"].transpose(2, 1, 0),
+        "triangles": FACE["clockwise"].astype(np.int32),
+        "landmark_vertices": FACE["landmark_vertices"].astype(np.int32),
+        "coefficient_mean": np.arange(62, dtype=np.float32),
+        "coefficient_std": np.ones(62, np.float32),
+    }
+    np.savez(path, **{key: value for key, value in (arrays | changes).items() if value is not None})
+    return path
+
+
+def write_3ddfa_folder(folder):
+    folder.mkdir()
+    mean = FACE["mean"].T.reshape(-1, 1)
+    np.save(folder / "u_shp.npy", 0.75 * mean)
+    np.save(folder / "u_exp.npy", 0.25 * mean)
+    np.save(folder / "w_shp_sim.npy", interleaved_rows(FACE["shape_basis"]))
+    np.save(folder / "w_exp_sim.npy", interleaved_rows(FACE["expression_basis"]))
+    rows = 3 * FACE["landmark_vertices"][:, None] + np.arange(3)
+    np.save(folder / "keypoints_sim.npy", rows.ravel())
+    statistics = {"param_mean": np.arange(62.0), "param_std": np.ones(62)}
+    (folder / "param_whitening.pkl").write_bytes(pickle.dumps(statistics, protocol=2))
+    scipy.io.savemat(folder / "tri.mat", {"tri": FACE["clockwise"].T + 1})
+    return folder
+
+
+def write_basel_folder(folder, *, left_out: int = 0):
+    """`left_out` further vertices stand before the face's own, and only in the shape file."""
+    folder.mkdir()
+    random = np.random.default_rng(1)
+
+    def extended(planar):
+        extra = random.normal(size=(*planar.shape[:-1], left_out)).astype(np.float32)
+        return np.concatenate([extra, planar], axis=-1)
+
+    colours = random.uniform(0, 255, (1, 3, NUM_VERTICES)).astype(np.float32)
+    texture = random.normal(size=(199, 3, NUM_VERTICES)).astype(np.float32)
+    shape = np.concatenate([FACE["shape_basis"], np.zeros((159, 3, NUM_VERTICES))])
+    scipy.io.savemat(
+        folder / "01_MorphableModel.mat",
+        {
+            "shapeMU": interleaved_rows(extended(0.75 * FACE["mean"][None])),
+            "shapePC": interleaved_rows(extended(shape)),
+            "shapeEV": np.ones((199, 1)),
+            "texMU": interleaved_rows(extended(colours)),
+            "texPC": interleaved_rows(extended(texture)),
+            "texEV": np.full((199, 1), 51.0),
+            "tl": FACE["clockwise"] + 1 + left_out,
+        },
+    )
+    directions = np.concatenate([FACE["expression_basis"], np.ones((3, 3, NUM_VERTICES))])
+    numbers = np.concatenate([0.25 * FACE["mean"][None], directions]).transpose(0, 2, 1)
+    (folder / "Exp_Pca.bin").write_bytes(
+        np.int32(len(directions)).tobytes() + numbers.astype(np.float32).tobytes()
+    )
+    if left_out:
+        trim = np.arange(left_out, left_out + NUM_VERTICES)[:, None] + 1
+        scipy.io.savemat(folder / "BFM_exp_idx.mat", {"trimIndex": trim})
+    landmarks = folder.parent / "landmarks.txt"
+    np.savetxt(landmarks, FACE["landmark_vertices"], fmt="%d")
+    return landmarks, colours[0], texture
+
+
+def check_face(model):
+    """What every layout must come to."""
+    # Means of some 1e5, summed of two float32 parts.
+    np.testing.assert_allclose(model.linear.mean, FACE["mean"], rtol=1e-6, atol=0.02)
+    np.testing.assert_array_equal(model.linear.shape_basis, FACE["shape_basis"])
+    np.testing.assert_array_equal(model.linear.expression_basis, FACE["expression_basis"])
+    np.testing.assert_array_equal(model.triangles, FACE["clockwise"][:, [0, 2, 1]])
+    np.testing.assert_array_equal(model.landmark_vertices, FACE["landmark_vertices"])
+    np.testing.assert_array_equal(model.mirror_vertices, FACE["mirror_vertices"])
+    assert model.uv.shape == (NUM_VERTICES, 2)
+    assert model.units_per_millimetre == 1000.0
+
+
+def test_the_interleaved_file_loads_directly(tmp_path):
+    model = face_model_from_file(write_interleaved(tmp_path / "face.npz"))
+    check_face(model)
+    np.testing.assert_array_equal(model.whitening.mean, np.arange(62))
+    assert model.albedo_mean is None
+
+
+def test_given_uv_and_mirror_pairs_are_kept(tmp_path):
+    uv = np.random.default_rng(2).uniform(size=(NUM_VERTICES, 2)).astype(np.float32)
+    pairs = np.stack([np.arange(NUM_VERTICES), FACE["mirror_vertices"]], axis=1)
+    pairs = pairs[pairs[:, 0] <= pairs[:, 1]]
+    model = face_model_from_file(
+        write_interleaved(tmp_path / "face.npz", uv=uv, mirror_pairs=pairs)
+    )
+    check_face(model)
+    np.testing.assert_array_equal(model.uv, uv)
+
+
+def test_an_interleaved_file_that_lacks_an_array_says_so(tmp_path):
+    path = write_interleaved(tmp_path / "face.npz", triangles=None)
+    with pytest.raises(ValueError, match="lacks triangles"):
+        face_model_from_file(path)
+
+
+def test_the_3ddfa_folder_becomes_the_same_model(tmp_path):
+    model = face_model_from_file(write_3ddfa_folder(tmp_path / "files"))
+    check_face(model)
+    np.testing.assert_array_equal(model.whitening.std, np.ones(62))
+
+
+def test_a_missing_3ddfa_file_is_named(tmp_path):
+    folder = write_3ddfa_folder(tmp_path / "files")
+    (folder / "tri.mat").unlink()
+    with pytest.raises(FileNotFoundError, match=r"lacks tri\.mat"):
+        face_model_from_file(folder)
+
+
+def test_keypoints_that_are_not_rows_of_whole_vertices_are_refused(tmp_path):
+    folder = write_3ddfa_folder(tmp_path / "files")
+    np.save(folder / "keypoints_sim.npy", np.arange(1, 205))
+    with pytest.raises(ValueError, match="expected 204 rows"):
+        face_model_from_file(folder)
+
+
+class Dangerous:
+    def __reduce__(self):
+        return os.mkdir, ("must-not-be-made",)
+
+
+def test_a_pickle_that_would_run_code_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "param_whitening.pkl"
+    path.write_bytes(pickle.dumps({"param_mean": Dangerous()}))
+    with pytest.raises(ValueError, match="numpy arrays only"):
+        load_array_pickle(path)
+    assert not (tmp_path / "must-not-be-made").exists()
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_pickles_of_arrays_load_under_every_protocol(tmp_path, protocol):
+    path = tmp_path / "arrays.pkl"
+    path.write_bytes(pickle.dumps({"a": np.arange(5.0)}, protocol=protocol))
+    np.testing.assert_array_equal(load_array_pickle(path)["a"], np.arange(5.0))
+
+
+@pytest.mark.parametrize("left_out", [0, 7])
+def test_the_basel_files_become_the_same_model_with_colours(tmp_path, left_out):
+    landmarks, colours, texture = write_basel_folder(tmp_path / "basel", left_out=left_out)
+    output = tmp_path / "out" / "bfm.npz"
+    main([f"--source={tmp_path / 'basel'}", f"--output={output}", f"--landmarks={landmarks}"])
+    model = load_face_model(output)
+    check_face(model)
+    assert model.whitening is None
+    # Float32 division.
+    np.testing.assert_allclose(model.albedo_mean, colours / 255, rtol=1e-6)
+    np.testing.assert_allclose(model.albedo_basis, texture[:40] * 0.2, rtol=1e-5)
+
+
+def test_the_basel_files_ask_for_landmarks_and_for_the_trim_index(tmp_path):
+    landmarks, _, _ = write_basel_folder(tmp_path / "basel", left_out=3)
+    with pytest.raises(ValueError, match="--landmarks"):
+        arrays_from_source(tmp_path / "basel")
+    (tmp_path / "basel" / "BFM_exp_idx.mat").unlink()
+    with pytest.raises(FileNotFoundError, match="BFM_exp_idx"):
+        arrays_from_source(tmp_path / "basel", landmarks=landmarks)
+
+
+def test_a_cut_expression_file_is_refused(tmp_path):
+    path = tmp_path / "Exp_Pca.bin"
+    path.write_bytes(np.int32(10).tobytes() + bytes(4 * 100))
+    with pytest.raises(ValueError, match="10 directions"):
+        read_expression_file(path)
+
+
+def test_an_own_file_is_read_as_it_is(tmp_path):
+    output = tmp_path / "own.npz"
+    main([f"--source={write_interleaved(tmp_path / 'face.npz')}", f"--output={output}"])
+    check_face(face_model_from_file(output))
+    with pytest.raises(ValueError, match="brings its own landmarks"):
+        arrays_from_source(output, landmarks=output)
+
+
+def test_nothing_there_says_how_to_import(tmp_path):
+    with pytest.raises(FileNotFoundError, match="import_bfm"):
+        face_model_from_file(tmp_path / "nothing.npz")
+
+
+def test_mirror_pairs_that_name_a_vertex_twice_become_an_involution():
+    mean = FACE["mean"].astype(np.float64)
+    pairs = np.stack([np.arange(NUM_VERTICES), FACE["mirror_vertices"]], axis=1)
+    pairs = pairs[pairs[:, 0] <= pairs[:, 1]]
+    # A wrong partner besides the right one, listed first.
+    pairs = np.concatenate([[[0, NUM_VERTICES - 1]], pairs])
+    np.testing.assert_array_equal(mirror_from_pairs(mean, pairs), FACE["mirror_vertices"])
+
+
+def test_the_mirror_of_a_disturbed_mean_is_an_involution():
+    mean = FACE["mean"] + np.random.default_rng(3).normal(size=FACE["mean"].shape) * 300.0
+    mirror = mirror_by_nearness(mean, 0.0)
+    np.testing.assert_array_equal(mirror[mirror], np.arange(NUM_VERTICES))
+    np.testing.assert_array_equal(mirror, FACE["mirror_vertices"])
+
+
+def test_a_mean_without_symmetry_has_no_mirror():
+    with pytest.raises(ValueError, match="not symmetric"):
+        mirror_by_nearness(np.random.default_rng(4).normal(size=(3, 50)), 0.0)
+
+
+@pytest.mark.shared_data
+def test_the_face_model_at_hand_imports(shared_data):
+    model = face_model_from_file(shared_data / "bfm" / "bfm2009_53215.npz")
+    assert model.num_vertices == 53215
+    assert model.triangles.shape == (105840, 3)
+    mirror, landmarks = np.asarray(model.mirror_vertices), np.asarray(model.landmark_vertices)
+    reflected = np.asarray(model.linear.mean)[:, mirror] * [[-1.0], [1.0], [1.0]]
+    distance = np.linalg.norm(reflected - model.linear.mean, axis=0)
+    # The mean is asymmetric by up to 3 mm (micrometres here); one half has 8 vertices too many.
+    assert (distance > 3100).sum() <= 8
+    # The four mouth corners (48, 54, 60, 64) are not at mirrored vertices in the published table.
+    assert (mirror[landmarks] == landmarks[MIRROR_68]).sum() >= 64
