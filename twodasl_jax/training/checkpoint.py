@@ -10,7 +10,6 @@ import dataclasses
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import jax
@@ -104,9 +103,13 @@ class Checkpointer:
           state: may be donated to the next step as soon as this returns.
           position: the data iterator's ``get_state()`` after the last batch the state has
             seen; all processes of a run read in lockstep and have the same.
+
+        Raises:
+          ValueError: if the folder holds this step or a later one already.
         """
-        self._manager.save(
-            int(state.step),
+        step = int(state.step)
+        saved = self._manager.save(
+            step,
             args=ocp.args.Composite(
                 networks=ocp.args.StandardSave(_networks(state)),
                 optimizer=ocp.args.StandardSave(_optimizer(state)),
@@ -114,6 +117,11 @@ class Checkpointer:
                 description=ocp.args.JsonSave(self._description),
             ),
         )
+        if not saved:
+            raise ValueError(
+                f"step {step} was not saved: {self._folder} has step {self.latest_step()} already; "
+                "delete the later checkpoints to train again from an earlier one"
+            )
 
     def latest_step(self) -> int | None:
         """The newest complete checkpoint, None if there is none."""
@@ -178,12 +186,7 @@ class Checkpointer:
     def __enter__(self) -> "Checkpointer":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
 
@@ -244,8 +247,10 @@ def _manager(folder: Path, *, max_to_keep: int | None, create: bool) -> ocp.Chec
 
 
 def _no_orbax_chatter(record: logging.LogRecord) -> bool:
-    """Orbax reports dozens of lines per save at INFO; its warnings pass."""
-    return record.levelno >= logging.WARNING or "orbax" not in record.pathname
+    """Orbax reports dozens of lines per save at INFO, and warns that read-only is read-only."""
+    expected = record.levelno < logging.WARNING or "read_only=True" in str(record.msg)
+    expected = expected or "read only=" in str(record.msg)
+    return not expected or "orbax" not in record.pathname
 
 
 def _chosen_step(manager: ocp.CheckpointManager, folder: Path, step: int | None) -> int:
