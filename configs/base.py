@@ -8,18 +8,23 @@ from ml_collections import ConfigDict
 
 
 def rendered(name: str, *, num_faces: int, seed: int, **settings) -> ConfigDict:
-    """A source of faces rendered from the face model into ``WORKDIR/data/<name>``."""
+    """A source of faces rendered, with smoothed outlines, into ``WORKDIR/data/<name>``."""
     return ConfigDict(
         {"kind": "rendered", "name": name, "num_faces": num_faces, "seed": seed}
-        | {"weight": 1.0}
+        | {"weight": 1.0, "supersample": 2}
         | settings
     )
+
+
+def prepared(name: str, *, split: str) -> ConfigDict:
+    """A data set prepared with TFDS; ``data_dir`` '' is ``~/tensorflow_datasets``."""
+    return ConfigDict({"kind": "tfds", "name": name, "split": split, "data_dir": "", "weight": 1.0})
 
 
 def stage(
     name: str, *, num_steps: int, loss_weights: dict, optimizers: dict, **settings
 ) -> ConfigDict:
-    """One stage of training; a run trains its stages in order, each from the last one's networks."""
+    """One stage; a run trains its stages in order, each from the networks of the one before."""
     defaults = {"ramp_steps": {}, "landmark_formula": "paper"}
     return ConfigDict(
         defaults
@@ -96,6 +101,4 @@ def get_config() -> ConfigDict:
             "batch_size": 40,
         }
     )
-    # A photograph to reconstruct at the end of training; 'astronaut' is skimage's (NASA).
-    config.predict = ConfigDict({"image": "astronaut", "box": (168.0, 65.0, 276.0, 195.0)})
     return config

@@ -19,12 +19,8 @@ def get_config() -> ConfigDict:
     """Two epochs of L = L_3d + λ1·L_2d_con + λ2·L_3d_con + λ3·L_cyc + λ4·L_sc."""
     config = base.get_config()
     config.face_model.path = "data/bfm.npz"
-    config.data.annotated = (
-        ConfigDict({"kind": "tfds", "name": "w300_lp", "split": "train", "weight": 1.0}),
-    )
-    config.data.in_the_wild = (
-        ConfigDict({"kind": "tfds", "name": "umdfaces", "split": "train", "weight": 1.0}),
-    )
+    config.data.annotated = (base.prepared("w300_lp", split="train"),)
+    config.data.in_the_wild = (base.prepared("umdfaces", split="train"),)
     config.stages = (
         base.stage(
             "stage1",

@@ -1,6 +1,6 @@
-"""2DASL stage 2: fine-tunes a stage-1 run with the vertex distance cost.
+r"""2DASL stage 2: fine-tunes a stage-1 run with the vertex distance cost.
 
-Command:   python run.py --config=configs/stage2.py --workdir=runs/stage2 \\
+Command:   python run.py --config=configs/stage2.py --workdir=runs/stage2 \
                --config.init_from=runs/stage1
 Hardware:  not run here: see stage1.py.
 Expected:  3.53 in the paper (AFLW2000-3D, 68 points, original labels, mean of the bins).

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jax
 import jaxtyping
+import numpy as np
 import pytest
 
 # Shapes in the annotations are checked at run time wherever jax arrays are the contract.
@@ -44,3 +45,34 @@ def shared_data() -> Path:
 def repository() -> Path:
     """The root of the checkout."""
     return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def small_face_model():
+    """A bulged 11 x 11 sheet with random bases: every rule of a face model, no face."""
+    from twodasl_jax.face_model.model import face_model_from_arrays
+
+    generator = np.random.default_rng(0)
+    side = 11
+    rows, columns = np.divmod(np.arange(side * side), side)
+    x, y = (columns - 5) * 12.0, (5 - rows) * 14.0
+    mean = np.stack([x, y, 50.0 - (x**2 + 0.5 * y**2) / 100])
+    corner = np.flatnonzero((rows < side - 1) & (columns < side - 1))
+    below, right = corner + side, corner + 1
+    triangles = np.concatenate(
+        [np.stack([corner, below, right], 1), np.stack([right, below, below + 1], 1)]
+    )
+    return face_model_from_arrays(
+        {
+            "mean": mean,
+            "shape_basis": generator.normal(size=(40, 3, side * side)),
+            "expression_basis": generator.normal(size=(10, 3, side * side)),
+            "triangles": triangles,
+            "landmark_vertices": generator.permutation(side * side)[:68],
+            "mirror_vertices": rows * side + (side - 1 - columns),
+            "uv": np.stack([columns, side - 1 - rows], 1) / (side - 1),
+            "albedo_mean": np.full((3, side * side), 0.5),
+            "albedo_basis": 0.05 * generator.normal(size=(4, 3, side * side)),
+        },
+        "small",
+    )

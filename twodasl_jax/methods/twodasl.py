@@ -27,6 +27,8 @@ from twodasl_jax.methods.twodasl_terms import (
     network_input,
     self_critic_terms,
 )
+from twodasl_jax.training.parallel import mean_over
+from twodasl_jax.training.state import TrainState, apply_gradients
 
 
 def init_networks(method: TwoDASL, key: Array) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -72,32 +74,44 @@ def _regress(
     return whitened, {"regressor": updates["batch_stats"]} if "batch_stats" in updates else {}
 
 
+def _second_pass(
+    method: TwoDASL,
+    params: Any,
+    batch_stats: Any,
+    image: UInt8[Array, "b 120 120 3"],
+    whitened: Float[Array, "b 62"],
+    constants: Constants,
+) -> Float[Array, "b 62"]:
+    """p̂: the same images through the same network, with the map of the first pass's landmarks.
+
+    Drawing is not differentiable, so the landmarks are cut off here; gradients reach the
+    network through both passes. The second pass's batch statistics are dropped: the running
+    averages must not count the in-the-wild images twice.
+    """
+    predicted = unwhiten(whitened, batched(constants.whitening))
+    y = landmarks18_from_68(landmarks_from_coefficients(constants.landmarks, predicted))[..., :2]
+    cycled, _ = _regress(method, params, batch_stats, image, jax.lax.stop_gradient(y))
+    return cycled
+
+
 def total_loss(
     params: Any, batch_stats: Any, step: Array, batch: Batch, constants: Constants, method: TwoDASL
 ) -> tuple[Array, tuple[dict[str, Array], Any]]:
     """The weighted sum of the terms that are on, their means, and new batch statistics."""
     annotated, wild = batch.annotated, batch.in_the_wild
-    count = annotated.image.shape[0]
-    # One pass over both sets: BatchNorm then sees the mixture that it will average over.
-    whitened, new_stats = _regress(
-        method,
-        params,
-        batch_stats,
-        jnp.concatenate([annotated.image, wild.image]),
-        jnp.concatenate([annotated.detected_landmarks, wild.detected_landmarks]),
-    )
-    known, found = jnp.split(whitened, [count])
-    cycled = None
-    if method.uses("cycle", "landmark_3d"):
-        predicted = unwhiten(found, batched(constants.whitening))
-        y = landmarks18_from_68(landmarks_from_coefficients(constants.landmarks, predicted))
-        # Drawing is not differentiable. The second pass's batch statistics are dropped: the
-        # running averages must not count the in-the-wild images twice.
-        cycled, _ = _regress(
-            method, params, batch_stats, wild.image, jax.lax.stop_gradient(y[..., :2])
-        )
+    images, detected = annotated.image, annotated.detected_landmarks
+    if method.reads_in_the_wild:
+        # One pass over both sets: BatchNorm then sees the mixture that it averages over.
+        images = jnp.concatenate([images, wild.image])
+        detected = jnp.concatenate([detected, wild.detected_landmarks])
+    whitened, new_stats = _regress(method, params, batch_stats, images, detected)
+    known, found = jnp.split(whitened, [annotated.image.shape[0]])
     terms = annotated_terms(method, known, annotated, constants)
-    terms |= in_the_wild_terms(method, found, cycled, wild, constants)
+    if method.reads_in_the_wild:
+        cycled = None
+        if method.uses("cycle", "landmark_3d"):
+            cycled = _second_pass(method, params, batch_stats, wild.image, found, constants)
+        terms |= in_the_wild_terms(method, found, cycled, wild, constants)
     if method.uses("self_critic"):
         terms |= self_critic_terms(method, params, batch, found, constants)
     means = {name: values.mean() for name, values in terms.items()}
@@ -117,37 +131,36 @@ def _ramped_weight(method: TwoDASL, term: str, step: Array) -> Array | float:
 
 
 def train_step(
-    state: Any,
+    state: TrainState,
     batch: Batch,
     constants: Constants,
     *,
     method: TwoDASL,
     optimizer: optax.GradientTransformation,
-) -> tuple[Any, dict[str, Array]]:
+    axis_name: str | None = None,
+) -> tuple[TrainState, dict[str, Array]]:
     """One update of all networks; pure.
 
     Args:
-      state: `twodasl_jax.training.state.TrainState`.
+      state: networks, optimiser and step.
       batch: annotated and in-the-wild halves.
       constants: face model and whitening.
       method: networks and losses.
       optimizer: one `optax.multi_transform` over the networks' names.
+      axis_name: the devices' axis where the step is pmapped; None under jit.
 
     Returns:
-      The new state, and scalars: each term's unweighted mean, ``loss`` and ``gradient_norm``.
+      The new state, and scalars: each term's unweighted mean, ``loss`` and ``gradient_norm``
+      (the regressor's, before clipping).
     """
     (total, (means, new_stats)), gradients = jax.value_and_grad(total_loss, has_aux=True)(
         state.params, state.batch_stats, state.step, batch, constants, method
     )
-    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-    new_state = state.replace(
-        step=state.step + 1,
-        params=optax.apply_updates(state.params, updates),
-        batch_stats={**state.batch_stats, **new_stats},
-        opt_state=opt_state,
-    )
-    metrics = {**means, "loss": total, "gradient_norm": optax.global_norm(gradients["regressor"])}
-    return new_state, metrics
+    gradients = mean_over(gradients, axis_name)
+    metrics = mean_over({**means, "loss": total}, axis_name)
+    metrics["gradient_norm"] = optax.tree.norm(gradients["regressor"])
+    batch_stats = {**state.batch_stats, **new_stats}
+    return apply_gradients(state, gradients, optimizer, batch_stats=batch_stats), metrics
 
 
 def predict(

@@ -54,6 +54,9 @@ LOSS_TERMS = {
 }
 """Every name that `loss_weights` may hold."""
 
+ANNOTATED_TERMS = ("coefficient", "vertex")
+"""The terms that read annotated images alone."""
+
 LANDMARK_FORMULAS = {"paper": landmark_consistency_2d, "released": released_landmark_loss}
 
 
@@ -115,6 +118,11 @@ class TwoDASL:
     def uses(self, *terms: str) -> bool:
         """Whether any of these terms is on."""
         return any(term in self.loss_weights for term in terms)
+
+    @property
+    def reads_in_the_wild(self) -> bool:
+        """Whether any term needs the in-the-wild images; else they are not even passed through."""
+        return bool(set(self.loss_weights) - set(ANNOTATED_TERMS))
 
 
 def batched(whitening: Whitening) -> Whitening:

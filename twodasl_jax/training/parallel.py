@@ -151,6 +151,16 @@ def is_primary_process() -> bool:
     return jax.process_index() == 0
 
 
+def process_index() -> int:
+    """This process's number among those that train together; 0 when there is only one."""
+    return jax.process_index()
+
+
+def process_count() -> int:
+    """How many processes train together."""
+    return jax.process_count()
+
+
 def enable_compilation_cache(folder: str | Path) -> None:
     """Keeps compiled steps in ``folder``, so that a second run starts in seconds.
 

@@ -1,0 +1,96 @@
+"""2DASL on real faces: AFLW photos with 2D landmarks, rendered BFM faces with coefficients.
+
+Command:   python run.py --config=configs/aflw.py --workdir=runs/aflw
+Data:      ../shared/data (AFLW crops with landmarks, BFM, 40 AFLW2000-3D images; research-only
+           licences, not part of this repository: docs/face_models.md). Other folders:
+           --config.data.in_the_wild[0].path=... --config.face_model.path=...
+"""
+
+from ml_collections import ConfigDict
+
+from configs import base
+
+SHARED = "../shared/data"
+ADAM = {"name": "adam", "learning_rate": 1e-4}
+SUPERVISION = {
+    # On rendered faces: coefficients, and vertices in px².
+    "coefficient": 1.0,
+    "vertex": 0.02,
+    # On photos: the visible ones of 68 landmarks where they are labelled, 18 everywhere.
+    "landmark_2d": 0.02,
+    "landmark68_2d": 0.02,
+    "orthogonality": 5.0,
+    "coefficient_prior": 0.02,
+}
+SELF_SUPERVISION = {"landmark_3d": 0.01, "cycle": 0.02, "self_critic": 0.005}
+
+
+def regressor(learning_rate: float) -> dict:
+    """AdamW with a cosine to zero: from a random start SGD at 5e-5 gets nowhere in half an hour."""
+    return {
+        "name": "adamw",
+        "learning_rate": learning_rate,
+        "schedule": "cosine",
+        "warmup_steps": 100,
+        "weight_decay": 1e-4,
+        "clip_norm": 5.0,
+    }
+
+
+def crops(**settings) -> ConfigDict:
+    """AFLW crops; see `twodasl_jax.data.sources`."""
+    return ConfigDict(
+        {"kind": "crops", "name": "aflw", "path": f"{SHARED}/aflw_in_the_wild", "weight": 1.0}
+        | settings
+    )
+
+
+def benchmark(name: str, landmark_map_source: str) -> ConfigDict:
+    """The 40 genuine AFLW2000-3D images; never trained on."""
+    return ConfigDict(
+        {
+            "kind": "aflw2000",
+            "name": name,
+            "path": f"{SHARED}/aflw2000_3d_sample",
+            "landmark_map_source": landmark_map_source,
+        }
+    )
+
+
+def get_config() -> ConfigDict:
+    """Three stages: supervision alone, all of 2DASL's losses, then the vertex distance cost."""
+    config = base.get_config()
+    config.face_model.path = f"{SHARED}/bfm/bfm2009_53215.npz"
+    config.models.backbone = "resnet_narrow"
+    config.losses.num_vertices = 132
+    config.data.annotated_batch_size = 16
+    config.data.in_the_wild_batch_size = 48
+    config.data.annotated = (base.rendered("annotated", num_faces=6000, seed=1),)
+    config.data.in_the_wild = (crops(only_68=True), crops(only_68=False))
+    config.evaluation.sets = (
+        benchmark("aflw2000_3d_sample", "none"),
+        benchmark("aflw2000_3d_sample_detector", "detector"),
+    )
+    config.stages = (
+        base.stage(
+            "supervised",
+            num_steps=4000,
+            loss_weights=dict(SUPERVISION),
+            optimizers={"regressor": regressor(1.5e-3)},
+        ),
+        base.stage(
+            "stage1",
+            num_steps=800,
+            loss_weights=SUPERVISION | SELF_SUPERVISION,
+            ramp_steps={"cycle": 200, "landmark_3d": 200, "self_critic": 200},
+            optimizers={"regressor": regressor(5e-4), "encoder": dict(ADAM), "critic": dict(ADAM)},
+        ),
+        base.stage(
+            "stage2",
+            num_steps=500,
+            loss_weights=SUPERVISION | {"vertex": 0.1},
+            optimizers={"regressor": regressor(2e-4)},
+        ),
+    )
+    config.training.checkpoint_every = 500
+    return config

@@ -1,0 +1,186 @@
+"""Augmentation of one crop: geometry exact on landmarks and camera, then colour and damage."""
+
+import dataclasses
+from typing import Any
+
+import cv2
+import numpy as np
+
+from twodasl_jax.crop_frame import CROP_SIZE, flip_y
+from twodasl_jax.data.detector_noise import DetectorNoise, detector_like
+from twodasl_jax.landmark_tables import MIRROR_18, MIRROR_68
+
+
+@dataclasses.dataclass(frozen=True)
+class AugmentOptions:
+    """How far a training crop may stray; probabilities in [0, 1], lengths in crop pixels.
+
+    Attributes:
+      shift_px: largest shift in x and y.
+      scale: largest relative change of size.
+      rotation_degrees: largest in-plane rotation.
+      flip_probability: mirror images, for in-the-wild faces only: a mirrored face's
+        coefficients are known for symmetric shape spaces alone.
+      colour: strength of brightness, contrast and channel changes; 0 leaves colours.
+      damage_probability: of each of blur, noise, JPEG artefacts and an erased rectangle.
+      landmark_map_dropout: share of crops whose landmark map is empty.
+      detector_jitter_px: largest standard deviation of the drawn landmarks' error.
+    """
+
+    shift_px: float = 4.0
+    scale: float = 0.08
+    rotation_degrees: float = 12.0
+    flip_probability: float = 0.5
+    colour: float = 0.2
+    damage_probability: float = 0.2
+    landmark_map_dropout: float = 0.3
+    detector_jitter_px: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Refuses shares outside [0, 1]."""
+        for name in ("flip_probability", "damage_probability", "landmark_map_dropout"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected a share in [0, 1]")
+
+
+def augment(
+    element: dict[str, Any], generator: np.random.Generator, options: AugmentOptions
+) -> dict[str, Any]:
+    """One training example from one element of a source.
+
+    Args:
+      element: as `twodasl_jax.data.sources` describes.
+      generator: source of all randomness.
+      options: how far.
+
+    Returns:
+      The fields of `AnnotatedBatch` or `InTheWildBatch` for one example.
+    """
+    warp = _random_warp(generator, options)
+    annotated = "coefficients" in element
+    flip = not annotated and generator.random() < options.flip_probability
+    image = warp_image(element["image"], warp)
+    moved = {name: warp_points(element[name], warp) for name in _POINTS if name in element}
+    weights = {name: element[name] for name in _WEIGHTS if name in element}
+    if flip:
+        image = image[:, ::-1]
+        moved = {name: _mirror_points(points)[_MIRROR[name]] for name, points in moved.items()}
+        weights = {name: values[_MIRROR[name]] for name, values in weights.items()}
+    known = weights["landmark18_weights"] > 0
+    noise = DetectorNoise(
+        jitter_px=options.detector_jitter_px, failure_probability=options.landmark_map_dropout
+    )
+    seen = np.where(known[:, None], moved["landmarks18"], np.nan)
+    example = {
+        "image": damage_colours(image, generator, options),
+        "detected_landmarks": detector_like(seen, generator, noise),
+    }
+    if annotated:
+        coefficients = warp_coefficients(element["coefficients"], warp)
+        return example | {"coefficients": coefficients}
+    # An unknown point was moved with the rest: back to 0, its weight is 0 anyway.
+    for name, points in moved.items():
+        visible = weights[_WEIGHT_OF[name]][:, None] > 0
+        example[name] = np.where(visible, points, 0).astype(np.float32)
+    return example | weights
+
+
+_POINTS = ("landmarks", "landmarks18")
+_WEIGHTS = ("landmark_weights", "landmark18_weights")
+_WEIGHT_OF = dict(zip(_POINTS, _WEIGHTS, strict=True))
+_MIRROR = {
+    "landmarks": MIRROR_68,
+    "landmark_weights": MIRROR_68,
+    "landmarks18": MIRROR_18,
+    "landmark18_weights": MIRROR_18,
+}
+
+
+def _random_warp(generator: np.random.Generator, options: AugmentOptions) -> np.ndarray:
+    """``(2, 3)``: a rotation and scaling about the crop's centre, then a shift."""
+    angle = generator.uniform(-options.rotation_degrees, options.rotation_degrees)
+    scale = np.exp(generator.uniform(-options.scale, options.scale))
+    centre = CROP_SIZE / 2
+    warp = cv2.getRotationMatrix2D((centre, centre), angle, scale)
+    warp[:, 2] += generator.uniform(-options.shift_px, options.shift_px, 2)
+    return warp
+
+
+def warp_image(image: np.ndarray, warp: np.ndarray) -> np.ndarray:
+    """Moves a picture as `warp_points` moves its points; black comes in at the edges.
+
+    Args:
+      image: ``(120, 120, 3)`` uint8.
+      warp: ``(2, 3)`` crop pixels to crop pixels.
+    """
+    return cv2.warpAffine(image, warp, (CROP_SIZE, CROP_SIZE), flags=cv2.INTER_LINEAR)
+
+
+def warp_points(points: np.ndarray, warp: np.ndarray) -> np.ndarray:
+    """``warp · (x, y, 1)`` for ``(n, 2)`` crop pixels."""
+    return (points @ warp[:, :2].T + warp[:, 2]).astype(np.float32)
+
+
+def warp_coefficients(coefficients: np.ndarray, warp: np.ndarray) -> np.ndarray:
+    """The coefficients whose projection is the warped projection; exact.
+
+    The warp acts on crop pixels, the camera makes view-frame points (y up), so the warp is
+    carried there: with ``F: y -> 121 - y``, the camera's first two rows become
+    ``F·warp·F`` of themselves. Depth keeps the proportions: its row is scaled alike.
+
+    Args:
+      coefficients: ``(62,)`` raw.
+      warp: ``(2, 3)`` a rotation, uniform scaling and shift.
+
+    Returns:
+      ``(62,)`` float32.
+    """
+    camera = coefficients[:12].astype(np.float64).reshape(3, 4)
+    mirrored = warp[:, :2] * np.array([[1, -1], [-1, 1]])
+    # F·warp·F on a point (x, y): the shift is what happens to the view frame's origin.
+    origin = warp[:, :2] @ np.array([0, flip_y(0)]) + warp[:, 2]
+    moved = np.empty((3, 4))
+    moved[:2] = mirrored @ camera[:2]
+    moved[:2, 3] += (origin[0], flip_y(origin[1]))
+    moved[2] = camera[2] * np.sqrt(np.linalg.det(warp[:, :2]))
+    return np.concatenate([moved.ravel(), coefficients[12:]]).astype(np.float32)
+
+
+def _mirror_points(points: np.ndarray) -> np.ndarray:
+    """``x -> 119 - x``: column c of a picture becomes column 119 - c."""
+    return points * np.float32([-1, 1]) + np.float32([CROP_SIZE - 1, 0])
+
+
+def damage_colours(
+    image: np.ndarray, generator: np.random.Generator, options: AugmentOptions
+) -> np.ndarray:
+    """Colour changes, and now and then blur, an erased rectangle, noise, JPEG artefacts.
+
+    Args:
+      image: ``(120, 120, 3)`` uint8.
+      generator: source of all randomness.
+      options: how much.
+
+    Returns:
+      ``(120, 120, 3)`` uint8, contiguous.
+    """
+    contrast = 1 + options.colour * generator.normal(scale=0.5)
+    gain = contrast * (1 + options.colour * generator.normal(scale=0.15, size=3))
+    offset = 128 * options.colour * generator.normal(scale=0.5)
+    table = np.clip(np.arange(256)[:, None] * gain + offset, 0, 255).astype(np.uint8)
+    image = cv2.LUT(np.ascontiguousarray(image), table[None])
+    blurred, erased, noisy, compressed = generator.random(4) < options.damage_probability
+    if blurred:
+        image = cv2.GaussianBlur(image, (0, 0), generator.uniform(0.5, 1.8))
+    if erased:
+        width, height = generator.integers(12, 50, 2)
+        x, y = generator.integers(0, CROP_SIZE - width), generator.integers(0, CROP_SIZE - height)
+        image[y : y + height, x : x + width] = generator.integers(0, 256, 3)
+    if noisy:
+        noise = generator.normal(scale=generator.uniform(2, 12), size=image.shape)
+        image = np.clip(image + noise, 0, 255).astype(np.uint8)
+    if compressed:
+        quality = int(generator.integers(20, 80))
+        _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    return np.ascontiguousarray(image)

@@ -1,0 +1,81 @@
+"""Cutting the 120x120 crop out of a photograph."""
+
+import cv2
+import numpy as np
+
+from twodasl_jax.crop_frame import CROP_SIZE
+
+LARGEST_PHOTO_SHARE = 20.0
+"""A box may be this many times larger than the photograph; beyond it, it is a mistake."""
+
+
+def roi_box_from_landmarks(landmarks_px: np.ndarray) -> np.ndarray:
+    """The training crop's box: ``r = max(w, h)/2``, ``L = 2√2·r`` around the box's centre.
+
+    ``sx, sy = round(c - L/2)``, ``ex, ey = sx, sy + round(L)`` (method.md section 2).
+
+    Args:
+      landmarks_px: ``(n, 2)`` or ``(n, 3)`` image pixels, all known.
+
+    Returns:
+      ``(4,)`` float32 ``(sx, sy, ex, ey)``, whole numbers.
+    """
+    points = np.asarray(landmarks_px, np.float64)[:, :2]
+    if not np.isfinite(points).all():
+        raise ValueError("the landmarks hold NaN; the crop rule needs all of them")
+    lowest, highest = points.min(axis=0), points.max(axis=0)
+    side = 2 * np.sqrt(2) * (highest - lowest).max() / 2
+    start = np.round((lowest + highest) / 2 - side / 2)
+    return np.concatenate([start, start + np.round(side)]).astype(np.float32)
+
+
+def roi_box_from_detection(box: np.ndarray) -> np.ndarray:
+    """The crop's box for a face detector's ``(x1, y1, x2, y2)``.
+
+    ``o = (w + h)/2``; centre x, centre y + 0.14·o, side ``int(1.58·o)`` (method.md section 2).
+
+    Returns:
+      ``(4,)`` float32 ``(sx, sy, ex, ey)``.
+    """
+    x1, y1, x2, y2 = (float(value) for value in box)
+    mean_side = (x2 - x1 + y2 - y1) / 2
+    centre = np.array([(x1 + x2) / 2, (y1 + y2) / 2 + 0.14 * mean_side])
+    side = int(1.58 * mean_side)
+    start = centre - side / 2
+    return np.concatenate([start, start + side]).astype(np.float32)
+
+
+def crop_image(image: np.ndarray, roi_box: np.ndarray) -> np.ndarray:
+    """Cuts a box out of a photograph, black outside it, and resizes to 120x120 bilinearly.
+
+    The box is rounded to whole pixels first, as the 3DDFA family does.
+
+    Args:
+      image: ``(height, width, 3)`` uint8.
+      roi_box: ``(4,)`` ``(sx, sy, ex, ey)`` image pixels; an oblong one is resized with unequal
+        scales, as the published benchmark's clipped boxes are.
+
+    Returns:
+      ``(120, 120, 3)`` uint8.
+
+    Raises:
+      ValueError: for an image of another kind, an empty box, or one far larger than the image.
+    """
+    if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"the image is {image.shape} {image.dtype}; expected (h, w, 3) uint8")
+    if np.shape(roi_box) != (4,) or not np.isfinite(roi_box).all():
+        raise ValueError(f"the box is {roi_box}; expected four finite numbers (sx, sy, ex, ey)")
+    sx, sy, ex, ey = (round(float(edge)) for edge in roi_box)
+    height, width = image.shape[:2]
+    if ex <= sx or ey <= sy:
+        raise ValueError(f"the box {sx, sy, ex, ey} is empty; expected sx < ex and sy < ey")
+    if max(ex - sx, ey - sy) > LARGEST_PHOTO_SHARE * max(height, width):
+        raise ValueError(
+            f"the box {sx, sy, ex, ey} is over {LARGEST_PHOTO_SHARE:.0f} times as large as the "
+            f"{width} x {height} image; expected a box around a face in it"
+        )
+    patch = np.zeros((ey - sy, ex - sx, 3), np.uint8)
+    top, bottom, left, right = max(sy, 0), min(ey, height), max(sx, 0), min(ex, width)
+    if bottom > top and right > left:
+        patch[top - sy : bottom - sy, left - sx : right - sx] = image[top:bottom, left:right]
+    return cv2.resize(patch, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR)

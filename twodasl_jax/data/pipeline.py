@@ -1,0 +1,78 @@
+"""From sources to batches: shuffled, mixed, sharded, augmented, resumable (grain)."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import grain
+
+from twodasl_jax.data.augment import AugmentOptions, augment
+
+# grain tells maps apart by their seeds: the two halves of a batch must not share theirs.
+_HALVES = ("annotated", "in_the_wild")
+
+
+def make_pipeline(
+    annotated: Sequence[tuple[Any, float]],
+    in_the_wild: Sequence[tuple[Any, float]],
+    *,
+    annotated_batch_size: int,
+    in_the_wild_batch_size: int,
+    augment_options: AugmentOptions,
+    seed: int,
+    num_threads: int = 2,
+    shard_index: int = 0,
+    shard_count: int = 1,
+) -> grain.DatasetIterator:
+    """An endless iterator of batches, deterministic by seed and step.
+
+    Args:
+      annotated: sources with their shares in the mixture.
+      in_the_wild: likewise.
+      annotated_batch_size: of all processes together.
+      in_the_wild_batch_size: likewise.
+      augment_options: for both halves.
+      seed: names the whole sequence.
+      num_threads: threads that decode and augment; worker processes were slower.
+      shard_index: this process's number.
+      shard_count: number of processes; their faces do not overlap within an epoch.
+
+    Returns:
+      Gives ``{"annotated": {...}, "in_the_wild": {...}}`` with the fields of
+      `twodasl_jax.array_types`; ``get_state`` and ``set_state`` resume it exactly.
+
+    Raises:
+      ValueError: without sources, or where processes cannot share a batch.
+    """
+    halves = []
+    sizes = (annotated_batch_size, in_the_wild_batch_size)
+    for number, (sources, size) in enumerate(zip((annotated, in_the_wild), sizes, strict=True)):
+        if not sources:
+            raise ValueError(f"data.{_HALVES[number]} names no source; expected at least one")
+        if size < 1 or size % shard_count:
+            raise ValueError(
+                f"{_HALVES[number]}_batch_size is {size}; expected a multiple of the "
+                f"{shard_count} processes"
+            )
+        mixed = _mixture(sources, seed=2 * seed + number)
+        mixed = mixed[shard_index::shard_count]
+        examples = mixed.random_map(
+            functools.partial(augment, options=augment_options), seed=2 * seed + number
+        )
+        halves.append(examples.batch(size // shard_count))
+    # Endless both, but grain counts: repeated data sets are cut to one length to be paired.
+    length = min(len(half) for half in halves)
+    paired = grain.experimental.ZipMapDataset([half[:length] for half in halves])
+    options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=2 * num_threads)
+    named = paired.map(lambda pair: dict(zip(_HALVES, pair, strict=True)))
+    return iter(named.to_iter_dataset(options))
+
+
+def _mixture(sources: Sequence[tuple[Any, float]], *, seed: int) -> grain.MapDataset:
+    endless = [
+        grain.MapDataset.source(source).seed(seed + 1000 * number).shuffle().repeat()
+        for number, (source, _) in enumerate(sources)
+    ]
+    if len(endless) == 1:
+        return endless[0]
+    return grain.MapDataset.mix(endless, [weight for _, weight in sources])

@@ -1,0 +1,116 @@
+"""Prepared TFDS data sets (array_record), read without TensorFlow.
+
+Features, per example (other features are left alone):
+
+- both: ``image`` ``(120, 120, 3)`` uint8 RGB crop;
+- annotated (300W-LP): ``coefficients`` ``(62,)`` raw, crop frame, and ``landmarks``
+  ``(68, 2)`` crop pixels;
+- in the wild (UMDFaces): ``landmarks21`` ``(21, 2)`` crop pixels in AFLW's order, and
+  ``visibility`` ``(21,)``, 0 where the point is not visible.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twodasl_jax.data.sources import Role, landmarks18_and_weights
+from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21
+
+DEFAULT_DATA_DIR = Path("~/tensorflow_datasets")
+
+MANUAL_FOLDERS = {"w300_lp": "300W_LP/", "umdfaces": "umdfaces_batch1/ and its CSV files"}
+"""What the folder given to ``--manual_dir`` must hold, per data set."""
+
+
+class TfdsSource:
+    """One split of a prepared data set; random access, nothing in memory."""
+
+    def __init__(
+        self, name: str, *, split: str, role: Role, data_dir: str | Path | None = None
+    ) -> None:
+        """Opens the newest prepared version.
+
+        Args:
+          name: ``w300_lp``, ``umdfaces``.
+          split: of the data set.
+          role: which features to read.
+          data_dir: where TFDS keeps data sets; None is ``~/tensorflow_datasets``.
+
+        Raises:
+          FileNotFoundError: if it is not prepared; with the command that prepares it.
+          ValueError: where the split or a feature is missing.
+        """
+        root = Path(data_dir or DEFAULT_DATA_DIR).expanduser()
+        folder = newest_version(root / name)
+        if folder is None:
+            raise FileNotFoundError(absent_message(name, root))
+        import tensorflow_datasets as tfds  # two seconds, and only this kind of source needs it
+
+        builder = tfds.builder_from_directory(str(folder))
+        if split not in builder.info.splits:
+            raise ValueError(
+                f"{folder} has no split '{split}'; it has {', '.join(builder.info.splits)}"
+            )
+        self._role: Role = role
+        needed = _FEATURES[role]
+        features = builder.info.features or {}
+        missing = [key for key in needed if key not in features]
+        if missing:
+            raise ValueError(f"{folder} lacks {', '.join(missing)}; it has {', '.join(features)}")
+        self._data = builder.as_data_source(split)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __getitem__(self, index: Any) -> dict[str, np.ndarray]:
+        example = self._data[int(index)]
+        if self._role == "annotated":
+            landmarks = np.asarray(example["landmarks"], np.float32)
+            points, weights = landmarks18_and_weights(landmarks, np.ones(68, np.float32))
+            return {
+                "image": example["image"],
+                "coefficients": np.asarray(example["coefficients"], np.float32),
+                "landmarks18": points,
+                "landmark18_weights": weights,
+            }
+        seen = np.asarray(example["visibility"])[LANDMARKS_18_FROM_21] > 0
+        points = np.asarray(example["landmarks21"], np.float32)[LANDMARKS_18_FROM_21]
+        return {
+            "image": example["image"],
+            "landmarks": np.zeros((68, 2), np.float32),
+            "landmark_weights": np.zeros(68, np.float32),
+            "landmarks18": np.where(seen[:, None], points, 0).astype(np.float32),
+            "landmark18_weights": seen.astype(np.float32),
+        }
+
+    @property
+    def coefficients(self) -> np.ndarray:
+        """``(m, 62)`` of at most 4,096 evenly spread examples: enough for whitening statistics."""
+        rows = np.unique(np.linspace(0, len(self) - 1, 4096).astype(int))
+        return np.stack([np.asarray(self._data[int(row)]["coefficients"]) for row in rows])
+
+
+_FEATURES: dict[Role, tuple[str, ...]] = {
+    "annotated": ("image", "coefficients", "landmarks"),
+    "in_the_wild": ("image", "landmarks21", "visibility"),
+}
+
+
+def newest_version(folder: Path) -> Path | None:
+    """The prepared version folder with the highest number, or None."""
+    versions = [path.parent for path in folder.glob("*/dataset_info.json")]
+    return max(versions, key=lambda path: [int(n) for n in path.name.split(".")], default=None)
+
+
+def absent_message(name: str, root: Path) -> str:
+    """One message: what is missing, the command that prepares it, and the way without."""
+    holds = MANUAL_FOLDERS.get(name, "its original files")
+    builder = f"tfds_builders/{name}"
+    shipped = "" if Path(builder).is_dir() else f" ({builder} is not part of this version yet)"
+    return (
+        f"the data set '{name}' is not prepared in {root}. Request the original files from their "
+        f"owners, then: tfds build {builder} --manual_dir=FOLDER --data_dir={root} "
+        f"--file_format=array_record, where FOLDER holds {holds}{shipped}. To train without any "
+        "data: python run.py --config=configs/quickstart.py --workdir=runs/quickstart"
+    )

@@ -1,0 +1,224 @@
+"""From a config to objects: face model, method, optimiser, constants.
+
+Only `jobs` reads a config; everything below takes plain arguments.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from ml_collections import ConfigDict
+from rich.console import Console
+
+from twodasl_jax.coefficients import TRANSLATION_Z, Whitening
+from twodasl_jax.data.augment import AugmentOptions
+from twodasl_jax.data.pipeline import make_pipeline
+from twodasl_jax.data.sources import CropSource, RenderedSource, Role
+from twodasl_jax.data.tfds_source import TfdsSource
+from twodasl_jax.face_model.albedo import albedo_from_landmarks
+from twodasl_jax.face_model.import_bfm import face_model_from_file
+from twodasl_jax.face_model.landmarks import landmark_model
+from twodasl_jax.face_model.linear import select_points
+from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel
+from twodasl_jax.jobs.rendered_data import ensure_rendered
+from twodasl_jax.methods.twodasl import Constants, TwoDASL, predict
+from twodasl_jax.models.coefficient_regressor import make_regressor
+from twodasl_jax.models.critic import Critic
+from twodasl_jax.models.image_encoder import ImageEncoder
+from twodasl_jax.training import parallel
+from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
+
+
+def make_face_model(config: ConfigDict) -> FaceModel:
+    """The config's face model; one without colours gets procedural ones, to be rendered with."""
+    face_model = face_model_from_file(config.face_model.path or OPEN_FACE_FILE)
+    if face_model.albedo_mean is not None:
+        return face_model
+    mean = np.asarray(face_model.linear.mean)
+    albedo_mean, albedo_basis = albedo_from_landmarks(
+        mean, mean[:, np.asarray(face_model.landmark_vertices)]
+    )
+    return dataclasses.replace(
+        face_model, albedo_mean=jnp.asarray(albedo_mean), albedo_basis=jnp.asarray(albedo_basis)
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Sources:
+    """The two halves of the training data, each source with its share of the mixture."""
+
+    annotated: tuple[tuple[Any, float], ...]
+    in_the_wild: tuple[tuple[Any, float], ...]
+
+
+def make_sources(
+    config: ConfigDict, workdir: Path, face_model: FaceModel, console: Console
+) -> Sources:
+    """Opens (or renders) the training data of a config.
+
+    Data that must be there already are opened first: what is absent is told before any
+    rendering starts.
+    """
+    halves: dict[Role, list[Any]] = {}
+    wanted: list[tuple[Role, ConfigDict]] = [
+        *(("annotated", source) for source in config.data.annotated),
+        *(("in_the_wild", source) for source in config.data.in_the_wild),
+    ]
+    opened = {}
+    for index in sorted(range(len(wanted)), key=lambda index: wanted[index][1].kind == "rendered"):
+        role, source = wanted[index]
+        if source.kind not in SOURCES:
+            raise ValueError(
+                f"no data source is of kind '{source.kind}'; choose one of {', '.join(SOURCES)}"
+            )
+        opened[index] = SOURCES[source.kind](source, role, workdir, face_model, console)
+    for index, (role, source) in enumerate(wanted):
+        halves.setdefault(role, []).append((opened[index], source.weight))
+    return Sources(tuple(halves["annotated"]), tuple(halves["in_the_wild"]))
+
+
+def _open_rendered(
+    source: ConfigDict, role: Role, workdir: Path, face_model: FaceModel, console: Console
+) -> RenderedSource:
+    return RenderedSource(ensure_rendered(workdir, source, face_model, console), role=role)
+
+
+def _open_crops(source: ConfigDict, role: Role, *_: Any) -> CropSource:
+    if role != "in_the_wild":
+        raise ValueError("crops have 2D landmarks only; name them in data.in_the_wild")
+    return CropSource(source.path, only_68=source.only_68)
+
+
+def _open_tfds(source: ConfigDict, role: Role, *_: Any) -> TfdsSource:
+    return TfdsSource(source.name, split=source.split, role=role, data_dir=source.data_dir or None)
+
+
+SOURCES: dict[str, Callable[..., Any]] = {
+    "rendered": _open_rendered,
+    "crops": _open_crops,
+    "tfds": _open_tfds,
+}
+"""``kind`` of a data source -> how it is opened."""
+
+
+def annotated_coefficients(sources: Sources) -> np.ndarray:
+    """``(n, 62)`` raw coefficients of the annotated sources, for the whitening statistics."""
+    return np.concatenate([source.coefficients for source, _ in sources.annotated])
+
+
+def make_batches(config: ConfigDict, sources: Sources, *, seed: int) -> Any:
+    """The endless, resumable iterator of a stage's batches, this process's share of them."""
+    data = config.data
+    return make_pipeline(
+        sources.annotated,
+        sources.in_the_wild,
+        annotated_batch_size=data.annotated_batch_size,
+        in_the_wild_batch_size=data.in_the_wild_batch_size,
+        augment_options=AugmentOptions(**data.augment),
+        seed=seed,
+        num_threads=data.num_threads,
+        shard_index=parallel.process_index(),
+        shard_count=parallel.process_count(),
+    )
+
+
+def make_method(config: ConfigDict, stage: ConfigDict) -> TwoDASL:
+    """The networks of the config with the losses of one of its stages."""
+    models = config.models
+    networks = {"convolution": models.convolution}
+    return TwoDASL(
+        regressor=make_regressor(models.backbone, batch_norm=models.batch_norm, **networks),
+        encoder=ImageEncoder(**networks),
+        critic=Critic(),
+        loss_weights=dict(stage.loss_weights),
+        ramp_steps=dict(stage.ramp_steps),
+        landmark_formula=stage.landmark_formula,
+        use_landmark_map=models.landmark_map,
+        use_landmark_importance=config.losses.landmark_importance,
+    )
+
+
+def make_stage_optimizer(stage: ConfigDict) -> optax.GradientTransformation:
+    """One `optax.multi_transform` over the stage's networks; a cosine ends with the stage."""
+    options = {}
+    for network, given in stage.optimizers.items():
+        settings = dict(given)
+        if settings.get("schedule") == "cosine":
+            settings.setdefault("total_steps", stage.num_steps)
+        options[network] = OptimizerOptions(**settings)
+    return make_optimizer(options)
+
+
+def make_constants(config: ConfigDict, face_model: FaceModel, whitening: Whitening) -> Constants:
+    """What the step reads besides state and batch."""
+    vertices = face_model.linear
+    if config.losses.num_vertices:
+        spread = np.linspace(0, face_model.num_vertices - 1, config.losses.num_vertices)
+        chosen = np.concatenate([np.asarray(face_model.landmark_vertices), spread.astype(np.int32)])
+        vertices = select_points(face_model.linear, jnp.asarray(chosen))
+    return Constants(landmark_model(face_model), vertices, whitening)
+
+
+Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""``(n, 120, 120, 3)`` crops and ``(n, 18, 2)`` landmarks to ``(n, 62)`` coefficients."""
+
+
+def make_predict(
+    method: TwoDASL,
+    networks: tuple[Any, Any],
+    constants: Constants,
+    *,
+    num_passes: int,
+    batch_size: int,
+) -> Predict:
+    """One compiled function for any number of crops: the last batch is padded."""
+    compiled = jax.jit(functools.partial(predict, method=method, num_passes=num_passes))
+
+    def predict_all(image: np.ndarray, detected_landmarks: np.ndarray) -> np.ndarray:
+        outputs = []
+        for start in range(0, len(image), batch_size):
+            rows = np.arange(start, start + batch_size) % len(image)
+            outputs.append(compiled(*networks, image[rows], detected_landmarks[rows], constants))
+        return np.concatenate(jax.device_get(outputs))[: len(image)]
+
+    return predict_all
+
+
+def whitening_for(face_model: FaceModel, coefficients: np.ndarray) -> Whitening:
+    """The face model's published statistics, or those of the training annotations.
+
+    Args:
+      face_model: may carry statistics of its own.
+      coefficients: ``(n, 62)`` raw coefficients of the annotated training set.
+    """
+    if face_model.whitening is not None:
+        return face_model.whitening
+    mean = coefficients.mean(axis=0, dtype=np.float64)
+    std = coefficients.std(axis=0, dtype=np.float64)
+    constant = np.flatnonzero(std < 1e-12 * np.maximum(np.abs(mean), 1.0))
+    # t_z may be constant (it is unobservable); any other constant would be a broken data set.
+    wrong = [int(index) for index in constant if index != TRANSLATION_Z]
+    if wrong:
+        raise ValueError(
+            f"coefficients {wrong} are the same in all {len(coefficients)} training annotations; "
+            "expected them to vary, check the annotated source"
+        )
+    std[constant] = 1.0
+    return Whitening(jnp.asarray(mean, jnp.float32), jnp.asarray(std, jnp.float32))
+
+
+def plain(config: Any) -> Any:
+    """A config as nested dicts and lists, for JSON."""
+    if isinstance(config, ConfigDict):
+        return {key: plain(value) for key, value in config.items()}
+    if isinstance(config, dict):
+        return {key: plain(value) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return [plain(value) for value in config]
+    return config

@@ -1,0 +1,191 @@
+"""Scores networks on the evaluation sets of a config: 68 landmarks, NME in %."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+from rich.console import Console
+
+from twodasl_jax.crop_frame import CROP_SIZE, crop_to_image
+from twodasl_jax.data.sources import RenderedSource
+from twodasl_jax.evaluation.aflw2000 import load_aflw2000
+from twodasl_jax.evaluation.sets import EvaluationSet
+from twodasl_jax.face_model.landmarks import landmarks18_from_68, landmarks_from_coefficients
+from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.jobs import report
+from twodasl_jax.jobs.assembly import (
+    Predict,
+    make_constants,
+    make_face_model,
+    make_method,
+    make_predict,
+)
+from twodasl_jax.jobs.rendered_data import ensure_rendered
+from twodasl_jax.jobs.workdir import Workdir
+from twodasl_jax.methods import twodasl
+from twodasl_jax.metrics.nme import nme_summary, normalised_mean_error
+from twodasl_jax.training.checkpoint import restore_for_prediction
+
+
+def make_rendered_set(
+    config: ConfigDict, workdir: Path, face_model: FaceModel, console: Console
+) -> EvaluationSet:
+    """Held-out renders; every crop is its own image."""
+    source = RenderedSource(ensure_rendered(workdir, config, face_model, console))
+    count = len(source)
+    return EvaluationSet(
+        name=config.name,
+        names=[f"{config.name}_{index:05d}" for index in range(count)],
+        image=np.asarray(source.images),
+        detected_landmarks=np.full((count, 18, 2), np.nan, np.float32),
+        roi_box=np.tile(np.float32([0, 0, CROP_SIZE, CROP_SIZE]), (count, 1)),
+        yaw_degrees=source.labels["yaw_degrees"],
+        labels={"true": source.labels["landmarks"]},
+        conventions={
+            "images": f"{count} renders of other faces, seed {config.seed}",
+            "crop_source": "ground-truth landmarks, jittered",
+            "landmark_map_source": "none (empty map, two passes)",
+            "yaw_source": "true",
+        },
+    )
+
+
+def make_aflw2000_set(
+    config: ConfigDict, workdir: Path, face_model: FaceModel, console: Console
+) -> EvaluationSet:
+    """AFLW2000-3D, or a sample of it, with both label sets."""
+    del workdir, face_model, console
+    benchmark = load_aflw2000(config.path)
+    count = len(benchmark.images)
+    detected = np.full((count, 18, 2), np.nan, np.float32)
+    source = "none (empty map, two passes)"
+    if config.landmark_map_source == "detector":
+        if benchmark.detected_landmarks_crop_px is None:
+            raise ValueError(
+                f"{config.path}/annotations.npz has no detected_landmarks_crop_px; "
+                "set landmark_map_source='none'"
+            )
+        found = jnp.asarray(benchmark.detected_landmarks_crop_px, jnp.float32)
+        detected = np.asarray(landmarks18_from_68(found))
+        source = "detector (annotations.npz: detected_landmarks_crop_px)"
+    return EvaluationSet(
+        name=config.name,
+        names=benchmark.file_names,
+        image=benchmark.images,
+        detected_landmarks=detected,
+        roi_box=benchmark.roi_box,
+        yaw_degrees=benchmark.yaw_degrees,
+        labels={name: points[..., :2] for name, points in benchmark.landmarks.items()},
+        conventions={
+            "images": f"{count} of AFLW2000-3D",
+            "crop_source": "ground-truth landmarks, clipped to the image (benchmark boxes)",
+            "landmark_map_source": source,
+            "yaw_source": "Pose_Para",
+        },
+    )
+
+
+EVALUATION_SETS: dict[str, Callable[..., EvaluationSet]] = {
+    "rendered": make_rendered_set,
+    "aflw2000": make_aflw2000_set,
+}
+"""``kind`` of an evaluation set -> how it is made."""
+
+
+def make_evaluation_sets(
+    config: ConfigDict, workdir: Path, face_model: FaceModel, console: Console
+) -> tuple[EvaluationSet, ...]:
+    """The evaluation sets of a config."""
+    for chosen in config.evaluation.sets:
+        if chosen.kind not in EVALUATION_SETS:
+            raise ValueError(
+                f"no evaluation set is of kind '{chosen.kind}'; choose one of "
+                f"{', '.join(EVALUATION_SETS)}"
+            )
+    return tuple(
+        EVALUATION_SETS[chosen.kind](chosen, workdir, face_model, console)
+        for chosen in config.evaluation.sets
+    )
+
+
+def score_set(
+    chosen: EvaluationSet, predict: Predict, constants: twodasl.Constants
+) -> report.Scores:
+    """Predicts one set and scores it against each of its label sets."""
+    coefficients = predict(chosen.image, chosen.detected_landmarks)
+    crop_landmarks = np.asarray(
+        landmarks_from_coefficients(constants.landmarks, jnp.asarray(coefficients))
+    )
+    landmarks = crop_to_image(crop_landmarks[..., :2], chosen.roi_box)
+    nme = {
+        label: normalised_mean_error(landmarks, truth, truth)
+        for label, truth in chosen.labels.items()
+    }
+    metrics = {label: nme_summary(values, chosen.yaw_degrees) for label, values in nme.items()}
+    return report.Scores(metrics=metrics, nme=nme, landmarks=landmarks)
+
+
+def evaluate_networks(
+    workdir: Workdir,
+    config: ConfigDict,
+    moment: str,
+    method: twodasl.TwoDASL,
+    networks: tuple[Any, Any],
+    constants: twodasl.Constants,
+    sets: tuple[EvaluationSet, ...],
+    console: Console,
+) -> None:
+    """Scores all sets at one moment of a run; writes results.json and per-image files."""
+    evaluation = config.evaluation
+    predict = make_predict(
+        method,
+        networks,
+        constants,
+        num_passes=evaluation.num_passes,
+        batch_size=evaluation.batch_size,
+    )
+    entry = {}
+    for chosen in sets:
+        with console.status(f"scoring {chosen.name} ({moment})"):
+            scores = score_set(chosen, predict, constants)
+        report.write_scores(workdir, moment, chosen, scores)
+        entry[chosen.name] = {"conventions": dict(chosen.conventions), "metrics": scores.metrics}
+    workdir.add_result("evaluations", moment, entry)
+
+
+def evaluate(config: ConfigDict | None, *, workdir: str, image: str | None, box: Any) -> None:
+    """Scores the newest networks of a trained run on the config's evaluation sets.
+
+    Args:
+      config: its ``evaluation`` group is used, or that of the run where None.
+      workdir: a trained run.
+      image: unused here.
+      box: unused here.
+    """
+    del image, box
+    console = Console()
+    run = Workdir(workdir)
+    trained = run.read_config()
+    if config is not None:
+        trained.evaluation = config.evaluation
+    face_model = make_face_model(trained)
+    sets = make_evaluation_sets(trained, run.folder, face_model, console)
+    if not sets:
+        raise ValueError("the config names no evaluation.sets; there is nothing to score")
+    stage = run.newest_stage(trained)
+    checkpoint = restore_for_prediction(run.checkpoints(stage.name))
+    evaluate_networks(
+        run,
+        trained,
+        stage.name,
+        make_method(trained, stage),
+        (checkpoint.params, checkpoint.batch_stats),
+        make_constants(trained, face_model, checkpoint.whitening),
+        sets,
+        console,
+    )
+    report.write_pictures(run, [stage.name for stage in trained.stages], sets)
+    report.print_table(run, console)

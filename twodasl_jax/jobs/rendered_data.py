@@ -1,0 +1,122 @@
+"""Renders the training and evaluation faces of a config, once per workdir."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+from rich.console import Console
+from rich.progress import track
+
+from twodasl_jax.crop_frame import CROP_SIZE
+from twodasl_jax.data.backgrounds import photo_like_backgrounds
+from twodasl_jax.data.sources import is_rendered_with, write_rendered
+from twodasl_jax.data.synthetic import FaceSettings, LandmarkArrays, SyntheticFaces, sample_faces
+from twodasl_jax.face_model.landmarks import landmark_model
+from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.rendering.face_renderer import render_faces
+from twodasl_jax.rendering.rasterizer import default_capacity
+from twodasl_jax.rendering.render import render_with_enough_capacity
+
+CHUNK = 50
+"""Faces rendered by one call: enough to hide its overhead, few enough for a lively bar."""
+
+
+def rendered_folder(workdir: Path, source: ConfigDict) -> Path:
+    """Where a config's rendered source lies."""
+    return workdir / "data" / source.name
+
+
+def ensure_rendered(
+    workdir: Path, source: ConfigDict, face_model: FaceModel, console: Console
+) -> Path:
+    """Renders a source's faces unless the folder holds just these already; returns the folder."""
+    folder = rendered_folder(workdir, source)
+    settings = {
+        "face_model": face_model.name,
+        "num_vertices": face_model.num_vertices,
+        "num_faces": source.num_faces,
+        "seed": source.seed,
+        "supersample": source.supersample,
+    }
+    if is_rendered_with(folder, settings):
+        return folder
+    count = int(source.num_faces)
+    generator = np.random.default_rng(source.seed)
+    faces = sample_model_faces(face_model, generator, count)
+    chunks = _render_chunks(face_model, faces, generator, source.supersample)
+    total = -(-count // CHUNK)
+    images = np.concatenate(
+        list(track(chunks, f"rendering {source.name}", total=total, console=console))
+    )
+    write_rendered(
+        folder,
+        images=images,
+        coefficients=faces.coefficients,
+        landmarks=faces.landmarks,
+        yaw_degrees=faces.angles[:, 1],
+        settings=settings,
+    )
+    return folder
+
+
+def sample_model_faces(
+    face_model: FaceModel, generator: np.random.Generator, count: int
+) -> SyntheticFaces:
+    """Random faces of a model, spread as its own statistics say (unit variance without any)."""
+    settings = FaceSettings()
+    if face_model.whitening is not None:
+        mean, std = (np.asarray(values) for values in face_model.whitening)
+        settings = dataclasses.replace(
+            settings,
+            shape_mean=mean[12:52],
+            shape_std=std[12:52],
+            expression_mean=mean[52:],
+            expression_std=std[52:],
+        )
+    landmarks = LandmarkArrays(*(np.asarray(array) for array in landmark_model(face_model)))
+    num_albedo = 0 if face_model.albedo_basis is None else len(face_model.albedo_basis)
+    return sample_faces(generator, count, landmarks, num_albedo=num_albedo, settings=settings)
+
+
+class _Picture(NamedTuple):
+    image: Any
+    overflow: Any
+
+
+def _render_chunks(
+    face_model: FaceModel,
+    faces: SyntheticFaces,
+    generator: np.random.Generator,
+    supersample: int,
+) -> Iterator[Any]:
+    count = len(faces.coefficients)
+    side = CROP_SIZE * supersample
+    capacity = default_capacity(side, side, len(face_model.triangles))
+    for start in range(0, count, CHUNK):
+        # The last chunk is filled up with the first faces: one shape, one compilation.
+        rows = np.arange(start, start + CHUNK) % count
+        background = photo_like_backgrounds(generator, CHUNK).astype(np.float32) / 255
+        parameters = [jnp.asarray(array[rows]) for array in faces[:3]]
+
+        def render(
+            capacity: int,
+            parameters: list[Any] = parameters,
+            background: np.ndarray = background,
+        ) -> _Picture:
+            return _Picture(
+                *render_faces(
+                    face_model,
+                    *parameters,
+                    jnp.asarray(background),
+                    capacity=capacity,
+                    supersample=supersample,
+                )
+            )
+
+        picture, capacity = render_with_enough_capacity(render, capacity)
+        pixels = np.clip(np.asarray(picture.image) * 255 + 0.5, 0, 255).astype(np.uint8)
+        yield pixels[: min(CHUNK, count - start)]

@@ -1,0 +1,102 @@
+"""What a run leaves to look at: scores per image, curves, faces and the table."""
+
+import csv
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from rich.console import Console
+
+from twodasl_jax.crop_frame import image_to_crop
+from twodasl_jax.evaluation.pictures import (
+    write_contact_sheet,
+    write_error_curve,
+    write_loss_curves,
+)
+from twodasl_jax.evaluation.report import nme_table
+from twodasl_jax.evaluation.sets import EvaluationSet
+from twodasl_jax.jobs.workdir import Workdir
+from twodasl_jax.training.writers import read_metrics
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """What one network got on one evaluation set.
+
+    Attributes:
+      metrics: label set -> NME summary, %.
+      nme: label set -> ``(n,)`` per face, fractions.
+      landmarks: ``(n, 68, 2)`` predicted, image pixels.
+    """
+
+    metrics: Mapping[str, Mapping[str, float]]
+    nme: Mapping[str, np.ndarray]
+    landmarks: np.ndarray
+
+
+def write_scores(workdir: Workdir, moment: str, chosen: EvaluationSet, scores: Scores) -> None:
+    """Writes ``per_image.csv`` and the predicted landmarks of one evaluation."""
+    folder = workdir.evaluation(moment, chosen.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "per_image.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["name", "yaw_degrees", *(f"nme_percent_{label}" for label in scores.nme)])
+        errors = np.stack(list(scores.nme.values()), axis=1) * 100
+        for name, yaw, row in zip(chosen.names, chosen.yaw_degrees, errors, strict=True):
+            writer.writerow([name, f"{yaw:.3f}", *(f"{value:.5f}" for value in row)])
+    np.savez_compressed(
+        folder / "predictions.npz",
+        landmarks=scores.landmarks,
+        **{f"nme_{label}": values for label, values in scores.nme.items()},  # pyright: ignore[reportArgumentType]
+    )
+
+
+def write_pictures(workdir: Workdir, stages: Sequence[str], sets: Sequence[EvaluationSet]) -> None:
+    """Loss curves of the stages; for each set and label set its error curves and its faces."""
+    logged = {
+        stage: read_metrics(workdir.logs(stage)) for stage in stages if workdir.logs(stage).is_dir()
+    }
+    if any(logged.values()):
+        write_loss_curves(
+            workdir.folder / "loss_curves.png", logged, title=f"training, {workdir.folder.name}"
+        )
+    moments = workdir.read_results()["evaluations"]
+    for chosen in sets:
+        saved = {}
+        for moment in moments:
+            if chosen.name in moments[moment]:
+                with np.load(workdir.evaluation(moment, chosen.name) / "predictions.npz") as file:
+                    saved[moment] = dict(file)
+        for label, truth in chosen.labels.items():
+            title = f"{chosen.name}, {label} labels"
+            write_error_curve(
+                workdir.folder / f"error_curve_{chosen.name}_{label}.png",
+                {moment: arrays[f"nme_{label}"] for moment, arrays in saved.items()},
+                title=title,
+            )
+            newest = list(saved)[-1]
+            write_contact_sheet(
+                workdir.folder / f"faces_{chosen.name}_{label}.png",
+                chosen.image,
+                image_to_crop(saved[newest]["landmarks"], chosen.roi_box),
+                true=image_to_crop(truth, chosen.roi_box),
+                nme=saved[newest][f"nme_{label}"],
+                title=f"{title}, {newest}",
+            )
+
+
+def print_table(workdir: Workdir, console: Console) -> None:
+    """The scores of all moments of a run, and how long its stages took."""
+    results = workdir.read_results()
+    rows = {
+        (name, label, moment): metrics
+        for moment, sets in results["evaluations"].items()
+        for name, entry in sets.items()
+        for label, metrics in entry["metrics"].items()
+    }
+    if rows:
+        rows = {labels: rows[labels] for labels in sorted(rows, key=lambda labels: labels[:2])}
+        console.print(nme_table(rows, title=f"68 landmarks, {workdir.folder}"))
+    for stage, entry in results["stages"].items():
+        console.print(f"{stage}: {entry['steps']} steps, {entry['seconds']:.0f} s")
+    console.print(f"everything is in {workdir.folder}")

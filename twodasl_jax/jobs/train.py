@@ -1,0 +1,184 @@
+"""Trains the stages of a config in order, scoring before, between and after them."""
+
+import dataclasses
+import functools
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+from ml_collections import ConfigDict
+from rich.console import Console
+
+from twodasl_jax.array_types import AnnotatedBatch, Batch, InTheWildBatch
+from twodasl_jax.coefficients import Whitening
+from twodasl_jax.evaluation.sets import EvaluationSet
+from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.jobs import report
+from twodasl_jax.jobs.assembly import (
+    Sources,
+    annotated_coefficients,
+    make_batches,
+    make_constants,
+    make_face_model,
+    make_method,
+    make_sources,
+    make_stage_optimizer,
+    plain,
+    whitening_for,
+)
+from twodasl_jax.jobs.evaluate import evaluate_networks, make_evaluation_sets
+from twodasl_jax.jobs.predict import reconstruct_photo
+from twodasl_jax.jobs.workdir import Workdir
+from twodasl_jax.methods import twodasl
+from twodasl_jax.training import parallel
+from twodasl_jax.training.checkpoint import Checkpointer, restore_for_prediction
+from twodasl_jax.training.loop import train as run_steps
+from twodasl_jax.training.state import create_state
+from twodasl_jax.training.writers import MetricWriter
+
+
+class Networks(NamedTuple):
+    """What one stage hands to the next."""
+
+    params: Any
+    batch_stats: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Everything that the stages of one run share."""
+
+    workdir: Workdir
+    config: ConfigDict
+    face_model: FaceModel
+    whitening: Whitening
+    sources: Sources
+    sets: tuple[EvaluationSet, ...]
+    console: Console
+
+
+def train(config: ConfigDict | None, *, workdir: str, image: str | None, box: Any) -> None:
+    """Trains all stages; a stopped run goes on where it was.
+
+    Args:
+      config: the experiment, or None to go on with the one in the workdir.
+      workdir: where everything is written.
+      image: photograph to reconstruct at the end, instead of the config's.
+      box: the face in it.
+
+    Raises:
+      ValueError, OSError: data or face model absent or broken; nothing is trained then.
+    """
+    parallel.enable_compilation_cache(COMPILATION_CACHE)
+    run, networks = _prepare(config, Workdir(workdir), Console())
+    for index, stage in enumerate(run.config.stages):
+        if index == 0:
+            _evaluate_once(run, "before", stage, networks)
+        networks = _train_stage(run, index, stage, networks)
+        _evaluate_once(run, stage.name, stage, networks)
+    report.write_pictures(run.workdir, [stage.name for stage in run.config.stages], run.sets)
+    report.print_table(run.workdir, run.console)
+    reconstruct_photo(run.workdir, image=image, box=box, console=run.console)
+
+
+COMPILATION_CACHE = Path.home() / ".cache" / "twodasl_jax" / "compiled"
+"""Compiled steps are shared by all runs of a user: a second run starts in seconds."""
+
+
+def _prepare(
+    config: ConfigDict | None, workdir: Workdir, console: Console
+) -> tuple[Run, Networks | None]:
+    config = workdir.settle_config(config)
+    face_model = make_face_model(config)
+    sources = make_sources(config, workdir.folder, face_model, console)
+    sets = make_evaluation_sets(config, workdir.folder, face_model, console)
+    whitening, networks = None, None
+    if config.init_from:
+        earlier = Workdir(config.init_from)
+        last_stage = earlier.read_config().stages[-1].name
+        checkpoint = restore_for_prediction(earlier.checkpoints(last_stage))
+        whitening = checkpoint.whitening
+        networks = Networks(checkpoint.params, checkpoint.batch_stats)
+    if whitening is None:
+        whitening = whitening_for(face_model, annotated_coefficients(sources))
+    return Run(workdir, config, face_model, whitening, sources, sets, console), networks
+
+
+def _starting_networks(
+    config: ConfigDict, method: twodasl.TwoDASL, earlier: Networks | None
+) -> Networks:
+    """Fresh networks, replaced by those of an earlier stage where there are any."""
+    params, batch_stats = twodasl.init_networks(method, jax.random.key(config.seed))
+    if earlier is not None:
+        params |= {name: earlier.params[name] for name in params if name in earlier.params}
+        batch_stats |= {
+            name: earlier.batch_stats[name] for name in batch_stats if name in earlier.batch_stats
+        }
+    return Networks(params, batch_stats)
+
+
+def _train_stage(run: Run, index: int, stage: ConfigDict, earlier: Networks | None) -> Networks:
+    """One stage, from its newest checkpoint if it has any."""
+    config, training = run.config, run.config.training
+    method = make_method(config, stage)
+    optimizer = make_stage_optimizer(stage)
+    mesh = parallel.make_mesh()
+    started = _starting_networks(config, method, earlier)
+    state = parallel.replicate(create_state(*started, optimizer), mesh)
+    constants = parallel.replicate(make_constants(config, run.face_model, run.whitening), mesh)
+    batches = make_batches(config, run.sources, seed=config.seed + index)
+    with Checkpointer(
+        run.workdir.checkpoints(stage.name),
+        config=plain(config),
+        whitening=run.whitening,
+        max_to_keep=training.max_to_keep,
+    ) as checkpointer:
+        if checkpointer.latest_step() is not None:
+            restored = checkpointer.restore(state)
+            state = restored.state
+            batches.set_state(restored.position)
+        first_step = int(state.step)
+        step = functools.partial(twodasl.train_step, method=method, optimizer=optimizer)
+        compiled = parallel.compile_step(step, mesh)
+        start = time.perf_counter()
+        with MetricWriter(run.workdir.logs(stage.name), resumed_step=first_step) as writer:
+            state = run_steps(
+                state,
+                lambda state, batch: compiled(state, batch, constants),
+                batches,
+                num_steps=stage.num_steps,
+                place_batch=lambda batch: parallel.shard_batch(_typed(batch), mesh),
+                batch_size=config.data.annotated_batch_size + config.data.in_the_wild_batch_size,
+                log_every=training.log_every,
+                checkpoint_every=training.checkpoint_every,
+                checkpointer=checkpointer,
+                writer=writer if parallel.is_primary_process() else None,
+                console=run.console,
+                description=stage.name,
+            )
+    if first_step < stage.num_steps:
+        seconds = time.perf_counter() - start
+        run.workdir.add_result(
+            "stages",
+            stage.name,
+            {"steps": stage.num_steps, "from_step": first_step, "seconds": round(seconds, 1)},
+        )
+    return Networks(state.params, state.batch_stats)
+
+
+def _typed(batch: dict[str, dict[str, Any]]) -> Batch:
+    """The pipeline's dicts as the step's types."""
+    return Batch(AnnotatedBatch(**batch["annotated"]), InTheWildBatch(**batch["in_the_wild"]))
+
+
+def _evaluate_once(run: Run, moment: str, stage: ConfigDict, networks: Networks | None) -> None:
+    """Scores all sets, unless results.json has this moment already (a run that goes on)."""
+    if not run.sets or moment in run.workdir.read_results()["evaluations"]:
+        return
+    method = make_method(run.config, stage)
+    networks = _starting_networks(run.config, method, networks)
+    constants = make_constants(run.config, run.face_model, run.whitening)
+    evaluate_networks(
+        run.workdir, run.config, moment, method, networks, constants, run.sets, run.console
+    )

@@ -1,0 +1,124 @@
+"""The folder of one run: what lies where, and that it stays one run."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from twodasl_jax.evaluation.report import write_results
+from twodasl_jax.jobs.assembly import plain
+
+# Settings that may change between the parts of one run: they do not touch the training.
+_FREE = ("evaluation", "training")
+
+
+class Workdir:
+    """Paths and small files of a run.
+
+    ::
+
+        config.json                 the experiment
+        data/<name>/                rendered faces
+        checkpoints/<stage>/        networks, optimiser, data position
+        logs/<stage>/               metrics.csv and TensorBoard events
+        evaluations/<moment>/<set>/ per_image.csv, predictions.npz
+        results.json                every score, with conventions and wall time
+        *.png, prediction/          pictures, the photograph's mesh
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        """Names the folder; nothing is made before something is written."""
+        self.folder = Path(folder)
+
+    def checkpoints(self, stage: str) -> Path:
+        """Checkpoints of one stage."""
+        return self.folder / "checkpoints" / stage
+
+    def logs(self, stage: str) -> Path:
+        """Metrics of one stage."""
+        return self.folder / "logs" / stage
+
+    def evaluation(self, moment: str, name: str) -> Path:
+        """Per-image scores of one evaluation set at one moment (``before``, a stage's name)."""
+        return self.folder / "evaluations" / moment / name
+
+    def newest_stage(self, config: ConfigDict) -> ConfigDict:
+        """The last stage that has a checkpoint.
+
+        Raises:
+          FileNotFoundError: where no stage has one yet.
+        """
+        trained = [stage for stage in config.stages if self.checkpoints(stage.name).is_dir()]
+        if not trained:
+            raise FileNotFoundError(
+                f"{self.folder} has no checkpoint yet; train it first: "
+                f"python run.py --workdir={self.folder}"
+            )
+        return trained[-1]
+
+    def read_config(self) -> ConfigDict:
+        """The experiment that the folder holds.
+
+        Raises:
+          FileNotFoundError: where it holds none.
+        """
+        path = self.folder / "config.json"
+        if not path.exists():
+            raise FileNotFoundError(
+                f"{self.folder} holds no run (no config.json); train one first: "
+                "python run.py --config=configs/quickstart.py --workdir=" + str(self.folder)
+            )
+        return ConfigDict(json.loads(path.read_text()))
+
+    def settle_config(self, config: ConfigDict | None) -> ConfigDict:
+        """Saves the config of a new run; for a run that goes on, checks that it is the same.
+
+        Raises:
+          ValueError: where the folder holds a run with other settings; they are named.
+        """
+        if config is None:
+            return self.read_config()
+        path = self.folder / "config.json"
+        if path.exists():
+            saved, wanted = _flat(plain(self.read_config())), _flat(plain(config))
+            changed = [
+                f"{key}: {saved.get(key)} there, {wanted.get(key)} asked"
+                for key in sorted({*saved, *wanted})
+                if saved.get(key) != wanted.get(key) and key.split(".")[0] not in _FREE
+            ]
+            if changed:
+                raise ValueError(
+                    f"{self.folder} holds a run with other settings ({'; '.join(changed[:5])}); "
+                    "choose another --workdir, or give the settings of that run"
+                )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_results(path, plain(config))
+        return ConfigDict(plain(config))
+
+    def read_results(self) -> dict[str, Any]:
+        """Scores so far: ``{"evaluations": {moment: {set: ...}}, "stages": {...}}``."""
+        path = self.folder / "results.json"
+        if not path.exists():
+            return {"evaluations": {}, "stages": {}}
+        return json.loads(path.read_text())
+
+    def add_result(self, group: str, name: str, value: Any) -> None:
+        """Adds one entry to results.json, atomically."""
+        results = self.read_results()
+        results[group][name] = value
+        write_results(self.folder / "results.json", results)
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, str]:
+    if isinstance(value, Mapping):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    else:
+        return {prefix: repr(value)}
+    flat: dict[str, str] = {}
+    for key, inner in items:
+        flat |= _flat(inner, f"{prefix}.{key}" if prefix else str(key))
+    return flat
