@@ -131,9 +131,10 @@ def test_halves_of_the_self_critic_stay_apart(batch, constants):
     of_networks, of_prediction = half("self_critic")
     assert optax.tree.norm(of_networks) == 0
     assert optax.tree.norm(of_prediction) > 0
-    of_networks, of_prediction = half("critic")
+    of_networks, of_prediction = half("critic_fake")
     assert optax.tree.norm(of_networks["encoder"]) > 0
     assert optax.tree.norm(of_networks["critic"]) > 0
+    assert optax.tree.norm(of_networks["regressor"]) == 0
     assert optax.tree.norm(of_prediction) == 0
 
 

@@ -59,22 +59,22 @@ def make_aflw2000_set(
     """AFLW2000-3D, or a sample of it, with both label sets."""
     del workdir, face_model, console
     benchmark = load_aflw2000(config.path)
-    count = len(benchmark.images)
+    count = len(benchmark.image)
     detected = np.full((count, 18, 2), np.nan, np.float32)
     source = "none (empty map, two passes)"
     if config.landmark_map_source == "detector":
-        if benchmark.detected_landmarks_crop_px is None:
+        if benchmark.detected_landmarks is None:
             raise ValueError(
                 f"{config.path}/annotations.npz has no detected_landmarks_crop_px; "
                 "set landmark_map_source='none'"
             )
-        found = jnp.asarray(benchmark.detected_landmarks_crop_px, jnp.float32)
+        found = jnp.asarray(benchmark.detected_landmarks, jnp.float32)
         detected = np.asarray(landmarks18_from_68(found))
         source = "detector (annotations.npz: detected_landmarks_crop_px)"
     return EvaluationSet(
         name=config.name,
         names=benchmark.file_names,
-        image=benchmark.images,
+        image=benchmark.image,
         detected_landmarks=detected,
         roi_box=benchmark.roi_box,
         yaw_degrees=benchmark.yaw_degrees,

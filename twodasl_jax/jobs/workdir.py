@@ -70,7 +70,7 @@ class Workdir:
                 f"{self.folder} holds no run (no config.json); train one first: "
                 "python run.py --config=configs/quickstart.py --workdir=" + str(self.folder)
             )
-        return ConfigDict(json.loads(path.read_text()))
+        return as_config(json.loads(path.read_text()))
 
     def settle_config(self, config: ConfigDict | None) -> ConfigDict:
         """Saves the config of a new run; for a run that goes on, checks that it is the same.
@@ -95,7 +95,7 @@ class Workdir:
                 )
         self.folder.mkdir(parents=True, exist_ok=True)
         write_results(path, plain(config))
-        return ConfigDict(plain(config))
+        return as_config(plain(config))
 
     def read_results(self) -> dict[str, Any]:
         """Scores so far: ``{"evaluations": {moment: {set: ...}}, "stages": {...}}``."""
@@ -109,6 +109,15 @@ class Workdir:
         results = self.read_results()
         results[group][name] = value
         write_results(self.folder / "results.json", results)
+
+
+def as_config(value: Any) -> Any:
+    """Nested dicts and lists as configs: the inverse of `plain`, dicts within lists too."""
+    if isinstance(value, Mapping):
+        return ConfigDict({key: as_config(inner) for key, inner in value.items()})
+    if isinstance(value, list):
+        return tuple(as_config(inner) for inner in value)
+    return value
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, str]:

@@ -4,23 +4,27 @@ Paper says a softmax over one neuron, which is constant; we use one logit and bi
 cross-entropy. A pair ``(z, p)`` of an annotated image is real, of an in-the-wild image fake.
 """
 
-import chex
 import jax
 from jaxtyping import Array, Float
 
 
-def critic_loss(
-    real_logits: Float[Array, " batch"], fake_logits: Float[Array, " batch"]
-) -> Float[Array, " batch"]:
-    """``½[BCE(C(z*, p*), 1) + BCE(C(z, p(I)), 0)]``: what the critic and its encoder minimise.
+def critic_real_loss(logits: Float[Array, " batch"]) -> Float[Array, " batch"]:
+    """``½·BCE(C(z*, p*), 1)``: the critic's and encoder's half on annotated pairs.
 
     Args:
-      real_logits: the critic on annotated pairs.
-      fake_logits: the critic on predictions, the caller having stopped their gradient.
+      logits: the critic on annotated images and their coefficients.
     """
-    chex.assert_equal_shape([real_logits, fake_logits])
     # BCE(c, 1) = softplus(-c) and BCE(c, 0) = softplus(c): neither overflows.
-    return 0.5 * (jax.nn.softplus(-real_logits) + jax.nn.softplus(fake_logits))
+    return 0.5 * jax.nn.softplus(-logits)
+
+
+def critic_fake_loss(logits: Float[Array, " batch"]) -> Float[Array, " batch"]:
+    """``½·BCE(C(z, p(I)), 0)``: the critic's and encoder's half on predictions.
+
+    Args:
+      logits: the critic on predictions, the caller having stopped their gradient.
+    """
+    return 0.5 * jax.nn.softplus(logits)
 
 
 def regressor_adversarial_loss(fake_logits: Float[Array, " batch"]) -> Float[Array, " batch"]:

@@ -115,7 +115,7 @@ def total_loss(
     if method.uses("self_critic"):
         terms |= self_critic_terms(method, params, batch, found, constants)
     means = {name: values.mean() for name, values in terms.items()}
-    # The critic's own half is not a term of L: its optimiser sets its scale, so λ = 1.
+    # The critic's own halves are no terms of L: its optimiser sets its scale, so λ = 1.
     total = sum(
         (_ramped_weight(method, name, step) * value for name, value in means.items()),
         start=jnp.zeros(()),
@@ -124,7 +124,7 @@ def total_loss(
 
 
 def _ramped_weight(method: TwoDASL, term: str, step: Array) -> Array | float:
-    if term == "critic":
+    if term.startswith("critic_"):
         return 1.0
     weight, ramp = method.loss_weights[term], method.ramp_steps.get(term, 0)
     return weight * jnp.minimum(1.0, step / ramp) if ramp else weight

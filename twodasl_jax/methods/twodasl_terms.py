@@ -18,7 +18,11 @@ from twodasl_jax.coefficients import Whitening, unwhiten, whiten
 from twodasl_jax.face_model.landmarks import landmarks18_from_68, landmarks_from_coefficients
 from twodasl_jax.face_model.linear import LinearModel
 from twodasl_jax.landmark_tables import LANDMARK_IMPORTANCE_18
-from twodasl_jax.losses.adversarial import critic_loss, regressor_adversarial_loss
+from twodasl_jax.losses.adversarial import (
+    critic_fake_loss,
+    critic_real_loss,
+    regressor_adversarial_loss,
+)
 from twodasl_jax.losses.coefficient import coefficient_weights, weighted_coefficient_cost
 from twodasl_jax.losses.landmark import (
     landmark_consistency_2d,
@@ -208,7 +212,7 @@ def self_critic_terms(
     whitened: Float[Array, "b 62"],
     constants: Constants,
 ) -> dict[str, Float[Array, " b"]]:
-    """L_sc: ``critic`` trains critic and encoder, ``self_critic`` trains the regressor alone.
+    """L_sc: ``critic_*`` train critic and encoder, ``self_critic`` trains the regressor alone.
 
     Real pairs are (image, p*) of annotated images, fakes (image, p) of in-the-wild images.
     Two stop-gradients keep each half from the other's networks.
@@ -224,6 +228,7 @@ def self_critic_terms(
         jax.lax.stop_gradient(critic), jax.lax.stop_gradient(fake_codes), whitened
     )
     return {
-        "critic": critic_loss(real_logits, fake_logits),
+        "critic_real": critic_real_loss(real_logits),
+        "critic_fake": critic_fake_loss(fake_logits),
         "self_critic": regressor_adversarial_loss(judged),
     }
