@@ -1,3 +1,5 @@
+import functools
+
 import chex
 import flax.linen as nn
 import jax
@@ -37,7 +39,7 @@ def _inputs(kernel_size, depthwise, size, channels=8, features=6):
 
 
 class ConvolveTest(chex.TestCase):
-    @chex.variants(with_jit=True, without_jit=True)
+    @chex.variants(with_jit=True)  # op by op, 49 taps are 49 compilations; see the next test
     @parameterized.parameters(*CASES)
     def test_implementations_agree_in_values_and_gradients(
         self, kernel_size, stride, depthwise, size
@@ -57,6 +59,7 @@ class ConvolveTest(chex.TestCase):
                 value_and_gradients(implementation), expected, atol=TOLERANCE, rtol=TOLERANCE
             )
 
+    @chex.variants(with_jit=True, without_jit=True)
     def test_matches_the_sum_written_out(self):
         x, kernel = _inputs(3, False, 5, channels=2, features=3)
         padded = np.pad(np.asarray(x), ((0, 0), (1, 1), (1, 1), (0, 0)))
@@ -66,7 +69,8 @@ class ConvolveTest(chex.TestCase):
                 window = padded[:, 2 * row : 2 * row + 3, 2 * column : 2 * column + 3]
                 expected[:, row, column] = np.einsum("bijc,ijco->bo", window, np.asarray(kernel))
         for implementation in IMPLEMENTATIONS:
-            actual = convolve(x, kernel, stride=2, implementation=implementation)
+            function = functools.partial(convolve, stride=2, implementation=implementation)
+            actual = self.variant(function)(x, kernel)
             chex.assert_trees_all_close(actual, expected, atol=TOLERANCE)
 
 

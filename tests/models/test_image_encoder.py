@@ -23,9 +23,9 @@ def test_six_blocks_end_in_256_numbers():
 
 def test_implementations_agree():
     image = jax.random.uniform(jax.random.key(0), (1, 120, 120, 3), minval=-1, maxval=1)
-    variables = make_encoder().init(jax.random.key(1), image)
+    variables = jax.jit(make_encoder().init)(jax.random.key(1), image)
     outputs = [
-        make_encoder(convolution=convolution).apply(variables, image)
+        jax.jit(make_encoder(convolution=convolution).apply)(variables, image)
         for convolution in ("native", "im2col")
     ]
     # Six layers of float32 sums in another order; outputs are of order 0.1 to 1.

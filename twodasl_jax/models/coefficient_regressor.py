@@ -22,10 +22,10 @@ BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "mobilenet_v1": partial(MobileNetV1, width=1.0),
     "mobilenet_v1_half": partial(MobileNetV1, width=0.5),
     "resnet_narrow": partial(
-        NarrowResNet, widths=(32, 64, 128, 256), stage_sizes=(1, 2, 2, 1), stem_width=32
+        NarrowResNet, widths=(32, 64, 128, 256), stage_sizes=(0, 1, 1, 1), stem_width=32
     ),
     "resnet_tiny": partial(
-        NarrowResNet, widths=(16, 32, 64, 128), stage_sizes=(1, 1, 1, 1), stem_width=16
+        NarrowResNet, widths=(16, 32, 64, 128), stage_sizes=(0, 1, 1, 1), stem_width=16
     ),
 }
 """The networks to choose from; `resnet50_released` has the shape of the authors' weights."""

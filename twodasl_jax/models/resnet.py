@@ -115,7 +115,8 @@ class ResNet(nn.Module):
         conv = partial(Conv, implementation=self.convolution)
         norm = batch_norm(train=train, mode=self.batch_norm, axis_name=self.axis_name)
         x = nn.relu(norm(name="stem_norm")(conv(self.width, 7, 2, name="stem_conv")(x)))
-        x = nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
+        x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))  # zeros: nothing after a ReLU is below
+        x = nn.max_pool(x, (3, 3), (2, 2), padding="VALID")
         for stage, size in enumerate(self.stage_sizes):
             last = stage == len(self.stage_sizes) - 1
             first_stride = 1 if stage == 0 else self.last_stride if last else 2
@@ -138,7 +139,8 @@ class NarrowResNet(nn.Module):
 
     Attributes:
       widths: channels per stage.
-      stage_sizes: blocks per stage.
+      stage_sizes: blocks per stage; a stage of none is left out, the next one then strides
+        from the map before.
       stem_width: channels of the stem, a 7x7 convolution of stride 4.
       batch_norm: ``train`` or ``frozen``, see `batch_norm`.
       convolution: implementation, see `Conv`.
