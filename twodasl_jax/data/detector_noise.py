@@ -35,6 +35,13 @@ class DetectorNoise:
     outlier_px: float = 10.0
     failure_probability: float = 0.3
 
+    def __post_init__(self) -> None:
+        """Refuses negative lengths and probabilities outside [0, 1]."""
+        for name, value in dataclasses.asdict(self).items():
+            largest = 1.0 if name.endswith("_probability") else np.finfo(np.float32).max
+            if not 0 <= value <= largest:
+                raise ValueError(f"{name} is {value}; expected 0 ≤ {name} ≤ {largest:g}")
+
 
 def detector_like(
     landmarks: np.ndarray, generator: np.random.Generator, noise: DetectorNoise

@@ -19,8 +19,14 @@ def roi_box_from_landmarks(landmarks_px: np.ndarray) -> np.ndarray:
 
     Returns:
       ``(4,)`` float32 ``(sx, sy, ex, ey)``, whole numbers.
+
+    Raises:
+      ValueError: for another shape, or where a position is unknown.
     """
-    points = np.asarray(landmarks_px, np.float64)[:, :2]
+    points = np.asarray(landmarks_px, np.float64)
+    if points.ndim != 2 or points.shape[1] not in (2, 3) or len(points) < 2:
+        raise ValueError(f"the landmarks are {points.shape}; expected (n, 2) or (n, 3), n > 1")
+    points = points[:, :2]
     if not np.isfinite(points).all():
         raise ValueError("the landmarks hold NaN; the crop rule needs all of them")
     lowest, highest = points.min(axis=0), points.max(axis=0)
@@ -36,7 +42,13 @@ def roi_box_from_detection(box: np.ndarray) -> np.ndarray:
 
     Returns:
       ``(4,)`` float32 ``(sx, sy, ex, ey)``.
+
+    Raises:
+      ValueError: where the numbers are no box.
     """
+    box = np.asarray(box, np.float64)
+    if box.shape != (4,) or not np.isfinite(box).all() or (box[2:] <= box[:2]).any():
+        raise ValueError(f"the detection is {box}; expected (x1, y1, x2, y2), x1 < x2, y1 < y2")
     x1, y1, x2, y2 = (float(value) for value in box)
     mean_side = (x2 - x1 + y2 - y1) / 2
     centre = np.array([(x1 + x2) / 2, (y1 + y2) / 2 + 0.14 * mean_side])
