@@ -1,0 +1,76 @@
+"""A small made-up face: a dome with a nose, enough for geometry without any real model."""
+
+import numpy as np
+import pytest
+
+from twodasl_jax.face_model.model import FaceModel, face_model_from_arrays
+from twodasl_jax.predict.reconstruct import Reconstruction, reconstruction_from_coefficients
+
+GRID = 17
+"""Vertices along each side of the dome."""
+
+ROI_BOX = np.array([40.0, 20.0, 160.0, 140.0], np.float32)
+"""A crop at the photograph's own scale."""
+
+
+def dome_arrays() -> dict[str, np.ndarray]:
+    """A sheet 100 mm wide that bulges towards +z, with a pyramid of a nose in its middle."""
+    key = np.random.default_rng(0)
+    line = np.linspace(-1.0, 1.0, GRID)
+    x, y = (axis.ravel() for axis in np.meshgrid(line, -line))
+    nose = np.maximum(0.0, 1.0 - 4.0 * np.maximum(abs(x), abs(y)))
+    mean = np.stack([50 * x, 50 * y, 30 * (1 - (x**2 + y**2) / 2) + 20 * nose])
+    corner = np.arange(GRID * GRID).reshape(GRID, GRID)
+    a, b, c, d = (
+        part.ravel()
+        for part in (corner[:-1, :-1], corner[:-1, 1:], corner[1:, :-1], corner[1:, 1:])
+    )
+    triangles = np.concatenate([np.stack([a, c, b], 1), np.stack([b, c, d], 1)])
+    landmarks = np.linspace(0, GRID * GRID - 1, 68).round().astype(np.int64)
+    landmarks[30] = (GRID * GRID) // 2  # the tip of the nose
+    return {
+        "mean": mean,
+        "shape_basis": key.normal(scale=0.3, size=(40, 3, GRID * GRID)),
+        "expression_basis": key.normal(scale=0.3, size=(10, 3, GRID * GRID)),
+        "triangles": triangles,
+        "landmark_vertices": landmarks,
+        "mirror_vertices": corner[:, ::-1].ravel(),
+        "uv": np.stack([x, y], 1) / 2 + 0.5,
+        "albedo_mean": np.stack([x / 2 + 0.5, y / 2 + 0.5, 0 * x + 0.25]),
+        "albedo_basis": np.zeros((1, 3, GRID * GRID)),
+        "units_per_millimetre": np.array(1.0),
+    }
+
+
+@pytest.fixture(scope="session")
+def dome_face() -> FaceModel:
+    return face_model_from_arrays(dome_arrays(), "dome")
+
+
+@pytest.fixture(scope="session")
+def frontal_coefficients() -> np.ndarray:
+    """The mean dome, frontal, in the middle of the crop, one crop pixel per millimetre."""
+    coefficients = np.zeros(62, np.float32)
+    coefficients[:12] = [1, 0, 0, 60, 0, 1, 0, 61, 0, 0, 1, 0]
+    return coefficients
+
+
+@pytest.fixture(scope="session")
+def roi_box() -> np.ndarray:
+    return ROI_BOX.copy()
+
+
+@pytest.fixture(scope="session")
+def frontal(
+    dome_face: FaceModel, frontal_coefficients: np.ndarray, roi_box: np.ndarray
+) -> Reconstruction:
+    return reconstruction_from_coefficients(dome_face, frontal_coefficients, roi_box)
+
+
+@pytest.fixture
+def photo() -> np.ndarray:
+    """Left half red, right half blue, a green ramp from top to bottom."""
+    image = np.zeros((160, 200, 3), np.uint8)
+    image[:, :100, 0], image[:, 100:, 2] = 200, 200
+    image[..., 1] = np.arange(160)[:, None]
+    return image

@@ -1,0 +1,167 @@
+"""Meshes written, read back and checked."""
+
+import dataclasses
+
+import chex
+import numpy as np
+import pytest
+import trimesh
+
+from twodasl_jax.predict.export import (
+    MESH_SUFFIXES,
+    colours_from_albedo,
+    colours_from_photo,
+    export_mesh,
+    mesh_vertices,
+    visible_vertices,
+)
+from twodasl_jax.predict.reconstruct import reconstruction_from_coefficients
+
+
+def turned_by(yaw_degrees, coefficients):
+    turned = coefficients.copy()
+    cosine, sine = np.cos(np.radians(yaw_degrees)), np.sin(np.radians(yaw_degrees))
+    turned[[0, 2, 8, 10]] = cosine, -sine, sine, cosine
+    return turned
+
+
+def read_back(path):
+    (mesh,) = trimesh.load_scene(path, process=False).geometry.values()
+    # trimesh keeps the colours of a mesh that also has a material among its attributes.
+    has_material = isinstance(mesh.visual, trimesh.visual.TextureVisuals)
+    colours = mesh.visual.vertex_attributes["color"] if has_material else mesh.visual.vertex_colors
+    colours = np.asarray(colours)[:, :3]
+    return np.asarray(mesh.vertices), np.asarray(mesh.faces), colours
+
+
+@pytest.mark.parametrize("suffix", MESH_SUFFIXES)
+def test_a_mesh_comes_back_as_it_was_written(tmp_path, dome_face, frontal, suffix):
+    path = tmp_path / "made" / f"face{suffix}"
+    vertices = mesh_vertices(frontal, dome_face)
+    colours = colours_from_albedo(dome_face)
+    export_mesh(path, vertices, np.asarray(dome_face.triangles), colours)
+    back, triangles, shades = read_back(path)
+    unit = 1000.0 if suffix == ".glb" else 1.0
+    # obj prints 8 decimals, glb and ply keep float32: 1e-3 mm is far above either.
+    chex.assert_trees_all_close(back * unit, vertices.astype(back.dtype), atol=1e-3)
+    chex.assert_trees_all_equal(triangles.astype(np.int32), np.asarray(dome_face.triangles))
+    if suffix == ".glb":
+        linear = shades / 255.0
+        shades = (
+            np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055) * 255
+        )
+        # 8 bits of linear light: one step is up to 13 of 255 levels in the deepest shadow.
+        chex.assert_trees_all_close(shades, colours.astype(shades.dtype), atol=13.0)
+    else:
+        # obj prints colours as decimals of 255ths.
+        assert np.abs(shades.astype(int) - colours.astype(int)).max() <= 1
+
+
+def test_the_mesh_stands_upright_and_looks_along_z(tmp_path, dome_face, frontal):
+    path = tmp_path / "face.glb"
+    triangles = np.asarray(dome_face.triangles)
+    export_mesh(path, mesh_vertices(frontal, dome_face), triangles, colours_from_albedo(dome_face))
+    vertices, faces, _ = read_back(path)
+    nose = int(dome_face.landmark_vertices[30])
+    assert np.argmax(vertices[:, 2]) == nose
+    top_of_image = int(np.argmin(frontal.vertices[1]))
+    assert vertices[top_of_image, 1] == vertices[:, 1].max()
+    left_of_image = int(np.argmin(frontal.vertices[0]))
+    assert vertices[left_of_image, 0] == vertices[:, 0].min()
+    corners = vertices[faces]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    assert normals[:, 2].sum() > 0
+
+
+def test_the_material_is_matt_and_two_sided(tmp_path, dome_face, frontal):
+    path = tmp_path / "face.glb"
+    export_mesh(
+        path,
+        mesh_vertices(frontal, dome_face),
+        np.asarray(dome_face.triangles),
+        colours_from_albedo(dome_face),
+    )
+    data = path.read_bytes()
+    assert data[:4] == b"glTF"
+    assert b'"metallicFactor":0.0' in data
+    assert b'"doubleSided":true' in data
+
+
+def test_a_posed_mesh_is_turned_as_in_the_photograph(dome_face, frontal_coefficients, roi_box):
+    found = reconstruction_from_coefficients(
+        dome_face, turned_by(30.0, frontal_coefficients), roi_box
+    )
+    posed = mesh_vertices(found, dome_face, posed=True).T
+    expected = found.vertices * np.array([[1.0], [-1.0], [1.0]])
+    expected -= expected.mean(axis=1, keepdims=True)
+    # The camera is one pixel per millimetre, so both are the same numbers; float32.
+    chex.assert_trees_all_close(posed, expected.astype(np.float32), atol=1e-3)
+
+
+def test_lengths_are_millimetres_whatever_the_models_unit(dome_face, frontal):
+    micrometres = dataclasses.replace(dome_face, units_per_millimetre=1000.0)
+    # float32 of lengths up to 50 mm.
+    chex.assert_trees_all_close(
+        mesh_vertices(frontal, micrometres) * 1000.0, mesh_vertices(frontal, dome_face), atol=1e-4
+    )
+
+
+def test_a_frontal_dome_is_seen_whole(dome_face, frontal):
+    assert visible_vertices(frontal, dome_face).mean() > 0.95
+
+
+def test_the_far_side_of_a_turned_dome_is_hidden(dome_face, frontal_coefficients, roi_box):
+    found = reconstruction_from_coefficients(
+        dome_face, turned_by(80.0, frontal_coefficients), roi_box
+    )
+    seen = visible_vertices(found, dome_face)
+    x = np.asarray(dome_face.linear.mean)[0]
+    near = found.vertices[2] > np.median(found.vertices[2])
+    assert seen[near].mean() > 0.8
+    assert seen[~near].mean() < seen[near].mean() - 0.3
+    assert seen[x * np.sign(x[near].mean()) > 20].mean() > 0.8
+
+
+def test_colours_are_sampled_under_the_vertices(dome_face, frontal, photo):
+    colours = colours_from_photo(photo, frontal, dome_face)
+    left = frontal.vertices[0] < 98
+    right = frontal.vertices[0] > 101
+    assert (colours[left] == (200, 0, 0))[:, 0].all()
+    assert (colours[right] == (0, 0, 200))[:, 2].all()
+    # The green ramp is the row number; bilinear sampling rounds to 8 bits.
+    chex.assert_trees_all_close(colours[:, 1].astype(np.float32), frontal.vertices[1], atol=1.0)
+
+
+def test_hidden_vertices_take_their_mirror_images_colour(
+    dome_face, frontal_coefficients, roi_box, photo
+):
+    found = reconstruction_from_coefficients(
+        dome_face, turned_by(80.0, frontal_coefficients), roi_box
+    )
+    seen, mirror = visible_vertices(found, dome_face), np.asarray(dome_face.mirror_vertices)
+    colours = colours_from_photo(photo, found, dome_face)
+    mirrored = ~seen & seen[mirror]
+    assert mirrored.sum() > 10
+    chex.assert_trees_all_equal(colours[mirrored], colours[mirror[mirrored]])
+
+
+def test_a_face_outside_the_photograph_is_refused(dome_face, frontal_coefficients, photo):
+    away = reconstruction_from_coefficients(
+        dome_face, frontal_coefficients, np.array([5000.0, 0, 5120, 120])
+    )
+    with pytest.raises(ValueError, match="no vertex of the face lies in the 200 x 160 picture"):
+        colours_from_photo(photo, away, dome_face)
+
+
+def test_bad_meshes_are_refused(tmp_path, dome_face):
+    triangles = np.array([[0, 1, 2]])
+    corners, grey = np.eye(3), np.full((3, 3), 128, np.uint8)
+    with pytest.raises(ValueError, match=r"ends in '.stl'; expected one of .glb, .obj, .ply"):
+        export_mesh(tmp_path / "face.stl", corners, triangles, grey)
+    with pytest.raises(ValueError, match=r"expected \(n, 3\), all finite"):
+        export_mesh(tmp_path / "face.glb", corners * np.nan, triangles, grey)
+    with pytest.raises(ValueError, match=r"expected \(3, 3\) uint8"):
+        export_mesh(tmp_path / "face.glb", corners, triangles, grey / 255.0)
+    colourless = dataclasses.replace(dome_face, albedo_mean=None, albedo_basis=None)
+    with pytest.raises(ValueError, match="'dome' has no albedo"):
+        colours_from_albedo(colourless)

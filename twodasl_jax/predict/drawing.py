@@ -1,0 +1,312 @@
+"""Pictures of a reconstruction: landmarks, mesh overlay, pose axes, strips, contact sheets.
+
+Every function takes and gives ``(height, width, 3)`` uint8 RGB arrays and changes none in place.
+Image points follow the rasteriser: ``(x, y) = (column, row)`` is a pixel's centre.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from twodasl_jax.crop_frame import flip_y
+from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.geometry.mesh import vertex_normals
+from twodasl_jax.predict.export import rasterize_complete
+from twodasl_jax.predict.reconstruct import Reconstruction
+from twodasl_jax.rendering.rasterizer import Rasterization, interpolate
+from twodasl_jax.rendering.shading import shade_headlight
+
+Colour = tuple[int, int, int]
+
+LANDMARK_GROUPS: dict[str, tuple[range, bool, Colour]] = {
+    "jaw": (range(0, 17), False, (120, 205, 255)),
+    "right brow": (range(17, 22), False, (255, 196, 92)),
+    "left brow": (range(22, 27), False, (255, 196, 92)),
+    "nose bridge": (range(27, 31), False, (164, 240, 150)),
+    "nose base": (range(31, 36), False, (164, 240, 150)),
+    "right eye": (range(36, 42), True, (255, 255, 255)),
+    "left eye": (range(42, 48), True, (255, 255, 255)),
+    "outer lips": (range(48, 60), True, (255, 128, 148)),
+    "inner lips": (range(60, 68), True, (255, 128, 148)),
+}
+"""iBUG-68 by facial part: indices, whether the line closes, and its colour."""
+
+CLAY: Colour = (214, 205, 196)
+"""The colour of a mesh that has none of its own."""
+
+_AXIS_COLOURS: tuple[Colour, Colour, Colour] = ((255, 92, 92), (112, 224, 112), (92, 148, 255))
+_OUTLINE: Colour = (16, 20, 28)
+_SUBPIXEL_BITS = 4  # OpenCV draws at 1/16 px
+
+
+def draw_landmarks(
+    image: np.ndarray, landmarks_px: np.ndarray, *, thickness: int | None = None
+) -> np.ndarray:
+    """Draws 68 landmarks as outlined polylines and dots; points that are not finite are left out.
+
+    Args:
+      image: ``(height, width, 3)`` uint8 RGB.
+      landmarks_px: ``(68, 2)`` or ``(68, 3)`` image pixels.
+      thickness: of the lines, pixels; by default it follows the size of the image.
+    """
+    drawn = _copy_of(image)
+    points = np.asarray(landmarks_px, np.float64)
+    if points.ndim != 2 or points.shape[0] != 68 or points.shape[1] < 2:
+        raise ValueError(f"the landmarks are {points.shape}; expected (68, 2) or (68, 3)")
+    points = points[:, :2]
+    line = thickness or max(1, round(min(image.shape[:2]) / 250))
+    finite = np.isfinite(points).all(1)
+    # The outlines of all parts first: no part's outline then crosses another part's line.
+    for outline in (True, False):
+        for indices, closed, colour in LANDMARK_GROUPS.values():
+            pairs = zip(indices, [*indices[1:], indices[0]], strict=True)
+            for first, second in list(pairs)[: None if closed else -1]:
+                if finite[first] and finite[second]:
+                    _line(drawn, points[first], points[second], colour, line, outline=outline)
+            for index in indices:
+                if finite[index]:
+                    _dot(drawn, points[index], colour, 1.6 * line, outline=outline)
+    return drawn
+
+
+def draw_pose_axes(
+    image: np.ndarray,
+    origin_px: np.ndarray,
+    rotation: np.ndarray,
+    *,
+    length_px: float,
+) -> np.ndarray:
+    """Draws the head's axes: x (red) to its left, y (green) up, z (blue) where the nose points.
+
+    Args:
+      image: ``(height, width, 3)`` uint8 RGB.
+      origin_px: ``(2,)`` where the axes start, image pixels.
+      rotation: ``(3, 3)`` from the model's frame to the view frame (y up).
+      length_px: of an axis seen from the side.
+    """
+    drawn = _copy_of(image)
+    origin = np.asarray(origin_px, np.float64)[:2]
+    thickness = max(2, round(min(image.shape[:2]) / 120))
+    axes = np.asarray(rotation, np.float64).T
+    for index in np.argsort(axes[:, 2]):  # the axis nearest to the viewer is drawn last
+        tip = origin + length_px * axes[index, :2] * (1.0, -1.0)
+        for outline in (True, False):
+            _arrow(drawn, origin, tip, _AXIS_COLOURS[index], thickness, outline=outline)
+    return drawn
+
+
+def overlay_mesh(
+    image: np.ndarray,
+    vertices: np.ndarray,
+    triangles: np.ndarray | jax.Array,
+    *,
+    colours: np.ndarray | None = None,
+    opacity: float = 0.85,
+) -> np.ndarray:
+    """Lays a shaded mesh over a photograph, lit from the viewer, with soft edges.
+
+    Args:
+      image: ``(height, width, 3)`` uint8 RGB.
+      vertices: ``(3, n)`` image frame: x right, y down, z towards the viewer, pixels.
+      triangles: ``(t, 3)`` counter-clockwise seen from outside (with y up).
+      colours: ``(n, 3)`` uint8 vertex colours; grey clay where None.
+      opacity: of the mesh, 0 to 1.
+    """
+    base = _copy_of(image)
+    if not 0.0 <= opacity <= 1.0:
+        raise ValueError(f"opacity is {opacity}; expected 0 to 1")
+    height, width = image.shape[:2]
+    if colours is None:
+        colours = np.broadcast_to(np.array(CLAY, np.uint8), (vertices.shape[1], 3))
+    # Twice the resolution, then averaged: that is the anti-aliasing. Pixel centres are integers.
+    fine = np.asarray(vertices, np.float32) * 2.0
+    fine[:2] += 0.5
+    raster = rasterize_complete(fine, triangles, height=2 * height, width=2 * width)
+    rendered, mask = _shade(
+        jnp.asarray(fine),
+        jnp.asarray(triangles),
+        jnp.asarray(colours.T / 255.0, jnp.float32),
+        raster,
+    )
+    size = (width, height)
+    covered = cv2.resize(np.asarray(rendered), size, interpolation=cv2.INTER_AREA)
+    coverage = cv2.resize(np.asarray(mask), size, interpolation=cv2.INTER_AREA)[..., None]
+    blended = base * (1.0 - opacity * coverage) + 255.0 * opacity * covered
+    return blended.clip(0, 255).round().astype(np.uint8)
+
+
+def face_panel(
+    image: np.ndarray, reconstruction: Reconstruction, *, side: int, margin: float = 0.1
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cuts a square around the face and brings it to one size.
+
+    Args:
+      image: ``(height, width, 3)`` uint8 RGB, the photograph.
+      reconstruction: of the face in it.
+      side: of the panel, pixels.
+      margin: kept around the network's crop, as a share of its side.
+
+    Returns:
+      The panel ``(side, side, 3)`` (black outside the photograph), and landmarks ``(68, 3)``
+      and vertices ``(3, n)`` carried into it (depth scaled likewise).
+    """
+    start, end = reconstruction.roi_box[:2], reconstruction.roi_box[2:]
+    half = (0.5 + margin) * float((end - start).max())
+    corner = 0.5 * (start + end) - half
+    scale = side / (2.0 * half)
+    shift = -scale * corner
+    panel = cv2.warpAffine(
+        image,
+        np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]]),
+        (side, side),
+        flags=cv2.INTER_AREA if scale < 1.0 else cv2.INTER_CUBIC,
+    )
+    offset = np.array([*shift, 0.0], np.float32)
+    landmarks = reconstruction.landmarks * scale + offset
+    vertices = reconstruction.vertices * scale + offset[:, None]
+    return panel, landmarks, vertices
+
+
+def reconstruction_strip(
+    image: np.ndarray,
+    reconstruction: Reconstruction,
+    face_model: FaceModel,
+    *,
+    side: int = 384,
+    gap: int = 8,
+) -> np.ndarray:
+    """Four panels side by side: photograph, landmarks, mesh overlay, pose axes.
+
+    Args:
+      image: ``(height, width, 3)`` uint8 RGB, the photograph.
+      reconstruction: of the face in it.
+      face_model: whose triangles to draw.
+      side: of a panel, pixels.
+      gap: white pixels between and around the panels.
+
+    Returns:
+      ``(side + 2·gap, 4·side + 5·gap, 3)`` uint8.
+    """
+    panel, landmarks, vertices = face_panel(image, reconstruction, side=side)
+    panels = [
+        panel,
+        draw_landmarks(panel, landmarks),
+        overlay_mesh(panel, vertices, face_model.triangles),
+        draw_pose_axes(
+            panel,
+            landmarks[30],  # the tip of the nose
+            reconstruction.camera.rotation,
+            length_px=0.3 * side,
+        ),
+    ]
+    return contact_sheet(panels, columns=len(panels), gap=gap)
+
+
+def contact_sheet(tiles: Sequence[np.ndarray], *, columns: int, gap: int = 6) -> np.ndarray:
+    """Lays pictures of one size out in rows on white.
+
+    Args:
+      tiles: at least one ``(height, width, 3)`` uint8, all of one shape.
+      columns: pictures per row; the last row may be shorter.
+      gap: white pixels between and around them.
+    """
+    shapes = sorted({tile.shape for tile in tiles})
+    if len(shapes) != 1 or columns < 1:
+        raise ValueError(
+            f"a contact sheet of shapes {shapes} in {columns} columns; expected pictures, all of "
+            "one shape, and at least one column"
+        )
+    height, width, _ = shapes[0]
+    rows, columns = -(-len(tiles) // columns), min(columns, len(tiles))
+    size = (rows * (height + gap) + gap, columns * (width + gap) + gap, 3)
+    sheet = np.full(size, 255, np.uint8)
+    for index, tile in enumerate(tiles):
+        row, column = divmod(index, columns)
+        top, left = gap + row * (height + gap), gap + column * (width + gap)
+        sheet[top : top + height, left : left + width] = tile
+    return sheet
+
+
+@jax.jit
+def _shade(
+    vertices: jax.Array, triangles: jax.Array, albedo: jax.Array, raster: Rasterization
+) -> tuple[jax.Array, jax.Array]:
+    """Shaded colour ``(h, w, 3)`` in [0, 1], black on the background, and the mask ``(h, w)``."""
+    # Normals need a right-handed frame: y up.
+    y_up = vertices.at[1].set(flip_y(vertices[1]))
+    shaded = shade_headlight(vertex_normals(y_up, triangles), albedo)
+    mask = (raster.triangle_ids >= 0).astype(jnp.float32)
+    colour = interpolate(shaded, raster, vertices, triangles)
+    return jnp.moveaxis(colour, 0, -1), mask
+
+
+def _copy_of(image: np.ndarray) -> np.ndarray:
+    if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
+        raise ValueError(
+            f"the image is {image.shape} {image.dtype}; expected (height, width, 3) uint8 RGB"
+        )
+    return np.ascontiguousarray(image).copy()
+
+
+def _fixed_point(point: np.ndarray) -> tuple[int, int]:
+    x, y = (point * 2**_SUBPIXEL_BITS).round().clip(-(2**24), 2**24).astype(int)
+    return int(x), int(y)
+
+
+def _line(
+    image: np.ndarray,
+    start: np.ndarray,
+    end: np.ndarray,
+    colour: Colour,
+    thickness: int,
+    *,
+    outline: bool,
+) -> None:
+    cv2.line(
+        image,
+        _fixed_point(start),
+        _fixed_point(end),
+        _OUTLINE if outline else colour,
+        thickness + 2 if outline else thickness,
+        cv2.LINE_AA,
+        _SUBPIXEL_BITS,
+    )
+
+
+def _dot(
+    image: np.ndarray, centre: np.ndarray, colour: Colour, radius: float, *, outline: bool
+) -> None:
+    size = radius + 1.0 if outline else radius
+    cv2.circle(
+        image,
+        _fixed_point(centre),
+        round(size * 2**_SUBPIXEL_BITS),
+        _OUTLINE if outline else colour,
+        cv2.FILLED,
+        cv2.LINE_AA,
+        _SUBPIXEL_BITS,
+    )
+
+
+def _arrow(
+    image: np.ndarray,
+    start: np.ndarray,
+    tip: np.ndarray,
+    colour: Colour,
+    thickness: int,
+    *,
+    outline: bool,
+) -> None:
+    _line(image, start, tip, colour, thickness, outline=outline)
+    direction = tip - start
+    length = float(np.linalg.norm(direction))
+    if length < 4.0 * thickness:  # it points at the viewer: a dot says so
+        _dot(image, tip, colour, 1.5 * thickness, outline=outline)
+        return
+    along = direction / length * 3.0 * thickness
+    across = np.array([-along[1], along[0]]) * 0.6
+    for barb in (tip - along + across, tip - along - across):
+        _line(image, tip, barb, colour, thickness, outline=outline)
