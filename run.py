@@ -19,6 +19,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from twodasl_jax.jobs import MODES
+from twodasl_jax.training.host_memory import keep_freed_memory
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "An experiment, configs/<name>.py; without it, the one saved in --workdir."
@@ -36,6 +37,7 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments {argv[1:]}; every option starts with --")
     logging.set_verbosity(logging.WARNING)
+    keep_freed_memory()  # before JAX starts its threads
     try:
         MODES[_MODE.value](
             _CONFIG.value, workdir=_WORKDIR.value, image=_IMAGE.value, box=_BOX.value

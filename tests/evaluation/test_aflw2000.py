@@ -67,10 +67,10 @@ def test_the_published_coefficients_score_as_published(shared_data, bfm, benchma
 
 @pytest.mark.shared_data
 def test_the_sample_has_its_40_images_and_their_shapes(benchmark):
-    assert benchmark.images.shape == (40, 120, 120, 3)
-    assert benchmark.images.dtype == np.uint8
+    assert benchmark.image.shape == (40, 120, 120, 3)
+    assert benchmark.image.dtype == np.uint8
     assert benchmark.landmarks["original"].shape == (40, 68, 3)
-    assert benchmark.detected_landmarks_crop_px.shape == (40, 68, 2)
+    assert benchmark.detected_landmarks.shape == (40, 68, 2)
     # Pose_Para's yaw is the bins' yaw, stored in float32 degrees.
     np.testing.assert_allclose(
         np.abs(np.degrees(benchmark.pose_para[:, 1])), np.abs(benchmark.yaw_degrees), atol=1e-3
@@ -119,9 +119,9 @@ def test_a_perfect_prediction_scores_zero_on_a_made_up_folder(tmp_path):
         landmarks_px=np.stack(landmarks),
     )
     benchmark = load_aflw2000(tmp_path)
-    assert benchmark.images.shape == (3, 120, 120, 3)
+    assert benchmark.image.shape == (3, 120, 120, 3)
     assert list(benchmark.landmarks) == ["original"]
-    assert benchmark.detected_landmarks_crop_px is None
+    assert benchmark.detected_landmarks is None
     scores = evaluate_landmarks68(benchmark.landmarks["original"], benchmark)
     assert scores["original"]["mean_of_bins"] == 0.0
     assert scores["original"]["count_60_90"] == 1.0

@@ -46,23 +46,23 @@ class Aflw2000:
     """The benchmark in memory, or a sample of it.
 
     Attributes:
-      images: ``(n, 120, 120, 3)`` uint8 RGB crops.
+      image: ``(n, 120, 120, 3)`` uint8 RGB crops.
       roi_box: ``(n, 4)`` ``(sx, sy, ex, ey)`` image pixels.
       yaw_degrees: ``(n,)`` from ``Pose_Para``; chooses the bins.
       file_names: ``image00002.jpg``, ….
       landmarks: label set -> image pixels: ``original`` ``(n, 68, 3)`` and, where given,
         ``reannotated`` ``(n, 68, 2)``.
-      detected_landmarks_crop_px: ``(n, 68, 2)`` a detector's, or None.
+      detected_landmarks: ``(n, 68, 2)`` crop pixels, a detector's, or None.
       coefficients: ``(n, 62)`` annotated, raw, of each crop (`coefficients_from_annotation`).
       pose_para: ``(n, 7)`` annotated pose.
     """
 
-    images: np.ndarray
+    image: np.ndarray
     roi_box: np.ndarray
     yaw_degrees: np.ndarray
     file_names: tuple[str, ...]
     landmarks: Mapping[str, np.ndarray]
-    detected_landmarks_crop_px: np.ndarray | None
+    detected_landmarks: np.ndarray | None
     coefficients: np.ndarray
     pose_para: np.ndarray
 
@@ -95,12 +95,12 @@ def load_aflw2000(folder: str | Path) -> Aflw2000:
     if "reannotated_landmarks_px" in annotations:
         landmarks["reannotated"] = annotations["reannotated_landmarks_px"].astype(np.float64)
     return Aflw2000(
-        images=np.stack(images),
+        image=np.stack(images),
         roi_box=roi_box,
         yaw_degrees=annotations["yaw_degrees"].astype(np.float64),
         file_names=file_names,
         landmarks=landmarks,
-        detected_landmarks_crop_px=annotations.get("detected_landmarks_crop_px"),
+        detected_landmarks=annotations.get("detected_landmarks_crop_px"),
         coefficients=coefficients_from_annotation(
             pose_para, shape_para, expression_para, roi_box, np.array(heights, np.float64)
         ),

@@ -72,7 +72,8 @@ def mirror_by_nearness(mean: np.ndarray, center: float) -> np.ndarray:
     """
     num_vertices = mean.shape[1]
     reflected = mean * np.array([[-1.0], [1.0], [1.0]]) + np.array([[2 * center], [0.0], [0.0]])
-    distances, nearest = KDTree(mean.T).query(reflected.T)
+    distances, found = KDTree(mean.T).query(reflected.T)
+    nearest = np.asarray(found)
     width = np.ptp(mean[0])
     if np.median(distances) > 0.02 * width:
         raise ValueError(

@@ -50,7 +50,12 @@ class Workdir:
         Raises:
           FileNotFoundError: where no stage has one yet.
         """
-        trained = [stage for stage in config.stages if self.checkpoints(stage.name).is_dir()]
+        # A folder named by its step alone is complete: unfinished ones have a suffix.
+        trained = [
+            stage
+            for stage in config.stages
+            if any(path.name.isdigit() for path in self.checkpoints(stage.name).glob("*"))
+        ]
         if not trained:
             raise FileNotFoundError(
                 f"{self.folder} has no checkpoint yet; train it first: "

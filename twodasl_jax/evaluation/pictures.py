@@ -1,0 +1,223 @@
+"""What an evaluation leaves behind to look at: error curves, faces with landmarks, loss curves.
+
+Drawn with matplotlib's objects on an Agg canvas: no display, no state shared between figures.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from twodasl_jax.crop_frame import CROP_SIZE
+from twodasl_jax.metrics.error_curve import area_under_curve, cumulative_error_curve
+
+PREDICTED_COLOUR, TRUE_COLOUR = "#ff3b6b", "#35d07f"
+LINE_COLOURS = ("#8c8c8c", "#2a6fdb", "#e4572e", "#2a9d4b", "#8e44ad", "#d4a017", "#17a2b8")
+_INK, _GRID = "#333333", "#dddddd"
+
+_CONTOURS_68 = (
+    (range(17), False),
+    (range(17, 22), False),
+    (range(22, 27), False),
+    (range(27, 31), False),
+    (range(31, 36), False),
+    (range(36, 42), True),
+    (range(42, 48), True),
+    (range(48, 60), True),
+    (range(60, 68), True),
+)
+"""Landmarks joined by a line, and whether it closes: jaw, brows, nose, eyes, lips."""
+
+
+def write_error_curve(
+    path: str | Path, curves: Mapping[str, np.ndarray], *, title: str, limit: float = 0.10
+) -> None:
+    """Draws cumulative error curves (share of faces under an NME) side by side.
+
+    Args:
+      path: a PNG; its folder is made.
+      curves: name -> ``(n,)`` NME per face, fractions.
+      title: name benchmark and label set here.
+      limit: right end of the axis, a fraction.
+    """
+    figure = Figure(figsize=(7, 4.8), layout="constrained")
+    axes = figure.add_subplot()
+    thresholds = np.linspace(0.0, limit, 501)
+    for index, (name, nme) in enumerate(curves.items()):
+        share = 100 * cumulative_error_curve(nme, thresholds)
+        label = (
+            f"{name}: mean {100 * np.mean(nme):.2f} %, AUC {100 * area_under_curve(nme, limit):.1f}"
+        )
+        colour = LINE_COLOURS[index % len(LINE_COLOURS)]
+        axes.plot(100 * thresholds, share, label=label, color=colour, linewidth=2)
+    axes.set(
+        xlim=(0, 100 * limit),
+        ylim=(0, 101),
+        xlabel="NME, % of sqrt(w·h) of the true 68-point box",
+        ylabel="faces with a smaller error, %",
+    )
+    axes.set_title(title, color=_INK)
+    _plain_axes(axes)
+    axes.legend(frameon=False, loc="best")
+    _save(figure, path)
+
+
+def best_median_worst(nme: np.ndarray, *, count: int) -> dict[str, np.ndarray]:
+    """Indices of the best, the middle and the worst faces, each in the order of their error.
+
+    Args:
+      nme: ``(n,)``.
+      count: faces in each group; fewer where n is under three times that.
+    """
+    order = np.argsort(nme, kind="stable")
+    count = max(1, min(count, len(order) // 3)) if len(order) else 0
+    middle = max(0, len(order) // 2 - count // 2)
+    return {
+        "best": order[:count],
+        "median": order[middle : middle + count],
+        "worst": order[len(order) - count :],
+    }
+
+
+def write_contact_sheet(
+    path: str | Path,
+    image: np.ndarray,
+    predicted: np.ndarray,
+    *,
+    true: np.ndarray | None,
+    nme: np.ndarray,
+    title: str,
+    count: int = 6,
+) -> None:
+    """Draws the best, median and worst faces with predicted and true landmarks, a row each.
+
+    Args:
+      path: a PNG; its folder is made.
+      image: ``(n, 120, 120, 3)`` uint8 RGB crops.
+      predicted: ``(n, 68, 2)`` crop pixels.
+      true: ``(n, 68, 2)`` crop pixels, or None where there are none.
+      nme: ``(n,)`` fractions; sorts the faces and stands above each.
+      title: name benchmark, label set and moment here.
+      count: faces per row.
+    """
+    groups = best_median_worst(nme, count=count)
+    columns = max(len(members) for members in groups.values())
+    figure = Figure(figsize=(1.9 * columns + 0.4, 2.15 * len(groups) + 0.75), layout="constrained")
+    grid = figure.subplots(len(groups), columns, squeeze=False)
+    for row, (name, members) in zip(grid, groups.items(), strict=True):
+        for axes, face in zip(row, members, strict=True):
+            _show_face(axes, image[face], predicted[face], None if true is None else true[face])
+            axes.set_title(f"{100 * nme[face]:.2f} %", fontsize=9, color=_INK, pad=2)
+        row[0].set_ylabel(name, fontsize=11, color=_INK)
+    handles = {
+        line.get_label(): line for line in grid[0, 0].get_lines() if line.get_label()[0] != "_"
+    }
+    figure.suptitle(title, fontsize=12, color=_INK)
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=2, frameon=False
+    )
+    _save(figure, path, dpi=130)
+
+
+def _show_face(
+    axes: Axes, image: np.ndarray, predicted: np.ndarray, true: np.ndarray | None
+) -> None:
+    # A pixel's colour covers [i, i + 1): landmarks then lie on the picture as on the crop.
+    axes.imshow(image, extent=(0, CROP_SIZE, CROP_SIZE, 0), interpolation="bilinear")
+    sets = [(predicted, PREDICTED_COLOUR, "predicted")]
+    if true is not None:
+        sets.insert(0, (true, TRUE_COLOUR, "true"))
+    for points, colour, name in sets:
+        for index, (contour, closes) in enumerate(_CONTOURS_68):
+            line = points[[*contour, contour[0]] if closes else list(contour)]
+            label = name if index == 0 else "_contour"
+            axes.plot(line[:, 0], line[:, 1], color=colour, linewidth=1.1, alpha=0.95, label=label)
+        axes.scatter(points[:, 0], points[:, 1], s=2.2, color=colour, linewidths=0)
+    axes.set(xlim=(0, CROP_SIZE), ylim=(CROP_SIZE, 0), xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+
+
+def write_loss_curves(
+    path: str | Path,
+    stages: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]],
+    *,
+    title: str,
+) -> None:
+    """Draws every logged number over the steps, a panel each, the stages one after the other.
+
+    Args:
+      path: a PNG; its folder is made.
+      stages: stage -> name -> ``[(step, value), ...]``, as
+        `twodasl_jax.training.writers.read_metrics` reads them; in the order they were trained.
+      title: above the panels.
+
+    Raises:
+      ValueError: where nothing was logged.
+    """
+    names = list(dict.fromkeys(name for series in stages.values() for name in series))
+    if not names:
+        raise ValueError("no metric was logged; expected at least one series to draw")
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(4.2 * columns, 2.5 * rows + 0.9), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    colours = {
+        stage: LINE_COLOURS[1 + index % (len(LINE_COLOURS) - 1)]
+        for index, stage in enumerate(stages)
+    }
+    for axes, name in zip(grid.flat, names, strict=False):
+        _draw_series(axes, name, stages, colours)
+    for axes in list(grid.flat)[len(names) :]:
+        axes.set_visible(False)
+    figure.suptitle(title, fontsize=13, color=_INK)
+    handles = {line.get_label(): line for axes in grid.flat for line in axes.get_lines()}
+    figure.legend(
+        [handles[stage] for stage in stages if stage in handles],
+        [stage for stage in stages if stage in handles],
+        loc="outside lower center",
+        ncols=len(stages),
+        frameon=False,
+    )
+    _save(figure, path)
+
+
+def _draw_series(
+    axes: Axes,
+    name: str,
+    stages: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]],
+    colours: Mapping[str, str],
+) -> None:
+    first_step, drawn = 0, []
+    for stage, series in stages.items():
+        if name in series:
+            steps, values = np.array(series[name], np.float64).T
+            axes.plot(first_step + steps, values, color=colours[stage], linewidth=1.5, label=stage)
+            drawn.append(values)
+        first_step += max((step for points in series.values() for step, _ in points), default=0)
+    values = np.concatenate(drawn)
+    values = values[np.isfinite(values)]
+    # A loss that falls by more than a decade shows only its start on a linear axis.
+    if len(values) and values.min() > 0 and values.max() > 10 * values.min():
+        axes.set_yscale("log")
+    axes.set_title(name, fontsize=10, color=_INK)
+    axes.set_xlabel("step", fontsize=9, color=_INK)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    _plain_axes(axes)
+
+
+def _plain_axes(axes: Axes) -> None:
+    axes.grid(color=_GRID, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=_INK, labelsize=9)
+
+
+def _save(figure: Figure, path: str | Path, *, dpi: int = 120) -> None:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=dpi, format="png")

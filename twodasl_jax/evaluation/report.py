@@ -1,0 +1,113 @@
+"""What an evaluation leaves behind as text: the table on the screen, and the result files."""
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+NME_COLUMNS = {
+    "bin_0_30": "0-30°",
+    "bin_30_60": "30-60°",
+    "bin_60_90": "60-90°",
+    "mean_of_bins": "mean of bins",
+    "std_of_bins": "std of bins",
+    "mean_of_images": "mean of images",
+    "failure_rate_10": "> 10 %",
+    "auc_10": "AUC 10 %",
+}
+"""Columns of `nme_table`: name in `twodasl_jax.metrics.nme.nme_summary` -> heading."""
+
+
+def nme_table(rows: Mapping[Sequence[str], Mapping[str, float]], *, title: str) -> Table:
+    """A table of NME summaries in %, each convention under its own name.
+
+    Args:
+      rows: labels of a row (moment, set, label set: as many for every row) -> its summary, from
+        `twodasl_jax.metrics.nme.nme_summary`. A row that repeats a label of the row above shows
+        it once.
+      title: above the table; name benchmark and crop source here.
+
+    Returns:
+      For ``rich.console.Console.print``; an undefined number shows as a dash.
+
+    Raises:
+      ValueError: where rows have unequally many labels.
+    """
+    widths = {len(labels) for labels in rows}
+    if len(widths) > 1:
+        raise ValueError(f"rows have {sorted(widths)} labels; expected equally many in each")
+    table = Table(title=title, caption="NME in % of sqrt(w·h) of the true 68-point box")
+    for _ in range(max(widths, default=0)):
+        table.add_column()
+    table.add_column("faces", justify="right")
+    for name, heading in NME_COLUMNS.items():
+        table.add_column(heading, justify="right", style="bold" if name == "mean_of_bins" else None)
+    above: Sequence[str] = ()
+    for labels, summary in rows.items():
+        shown = ["" if labels[: i + 1] == above[: i + 1] else labels[i] for i in range(len(labels))]
+        numbers = [_percent(summary[name]) for name in NME_COLUMNS]
+        table.add_row(*shown, f"{summary['count']:.0f}", *numbers)
+        above = labels
+    return table
+
+
+def _percent(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else "-"
+
+
+def write_results(path: str | Path, results: Mapping[str, Any]) -> None:
+    """Writes ``results.json``, so that a killed process leaves the old file or the new one.
+
+    Args:
+      path: its folder is made.
+      results: nested mappings, sequences, numbers (numpy's too) and strings. What is not finite
+        becomes null: JSON has no NaN, and readers refuse it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(json_value(results), indent=2, ensure_ascii=False, allow_nan=False)
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_text(text + "\n", encoding="utf-8")
+    unfinished.replace(path)
+
+
+def json_value(value: Any) -> Any:
+    """The same value in JSON's own types: numpy unwrapped, what is not finite as None."""
+    if isinstance(value, Mapping):
+        return {str(key): json_value(inner) for key, inner in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return json_value(value.tolist())
+    if isinstance(value, list | tuple):
+        return [json_value(inner) for inner in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
+
+
+def write_per_image(
+    path: str | Path,
+    file_names: Sequence[str],
+    yaw_degrees: np.ndarray,
+    nme: Mapping[str, np.ndarray],
+) -> None:
+    """Writes ``per_image.csv``: one row per face, NME in % per label set.
+
+    Args:
+      path: its folder is made.
+      file_names: n names, or other identifiers.
+      yaw_degrees: ``(n,)``.
+      nme: label set -> ``(n,)`` fractions.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file_name", "yaw_degrees", *(f"nme_{name}_percent" for name in nme)])
+        for row in zip(file_names, yaw_degrees, *nme.values(), strict=True):
+            name, yaw, *errors = row
+            writer.writerow([name, f"{yaw:.3f}", *(f"{100 * error:.5f}" for error in errors)])
