@@ -27,7 +27,9 @@ def test_the_detection_box_is_the_rule_written_out():
     # o = 90, centre (150, 140 + 12.6), side int(142.2).
     expected = [150 - 71, 152.6 - 71, 150 + 71, 152.6 + 71]
     # Float32 holds 223.6 to 1e-5.
-    np.testing.assert_allclose(roi_box_from_detection(np.array([110, 90, 190, 190])), expected, 1e-6)
+    np.testing.assert_allclose(
+        roi_box_from_detection(np.array([110, 90, 190, 190])), expected, 1e-6
+    )
 
 
 def test_cropping_at_scale_one_copies_pixels_and_pads_with_black():

@@ -11,6 +11,10 @@ from twodasl_jax.data.augment import AugmentOptions, augment
 # grain tells maps apart by their seeds: the two halves of a batch must not share theirs.
 _HALVES = ("annotated", "in_the_wild")
 
+_ENDLESS = 2**40
+"""Faces per source: more than any training sees. grain's own endlessness overflows where sources
+are mixed or batches are small."""
+
 
 def make_pipeline(
     annotated: Sequence[tuple[Any, float]],
@@ -42,8 +46,11 @@ def make_pipeline(
       `twodasl_jax.array_types`; ``get_state`` and ``set_state`` resume it exactly.
 
     Raises:
-      ValueError: without sources, or where processes cannot share a batch.
+      ValueError: without sources, for an empty one or a share that is not positive, or where
+        processes cannot share a batch.
     """
+    if not 0 <= shard_index < shard_count:
+        raise ValueError(f"shard {shard_index} of {shard_count}; expected 0 to {shard_count - 1}")
     halves = []
     sizes = (annotated_batch_size, in_the_wild_batch_size)
     for number, (sources, size) in enumerate(zip((annotated, in_the_wild), sizes, strict=True)):
@@ -54,13 +61,14 @@ def make_pipeline(
                 f"{_HALVES[number]}_batch_size is {size}; expected a multiple of the "
                 f"{shard_count} processes"
             )
-        mixed = _mixture(sources, seed=2 * seed + number)
-        mixed = mixed[shard_index::shard_count]
+        mixed = _mixture(_HALVES[number], sources, seed=2 * seed + number)
+        # Before sharding: grain seeds by position, and two processes at the same position of
+        # their shards must not distort their faces alike.
         examples = mixed.random_map(
             functools.partial(augment, options=augment_options), seed=2 * seed + number
         )
-        halves.append(examples.batch(size // shard_count))
-    # Endless both, but grain counts: repeated data sets are cut to one length to be paired.
+        halves.append(examples[shard_index::shard_count].batch(size // shard_count))
+    # Endless both, but grain counts: they are cut to one length to be paired.
     length = min(len(half) for half in halves)
     paired = grain.experimental.ZipMapDataset([half[:length] for half in halves])
     options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=2 * num_threads)
@@ -68,9 +76,18 @@ def make_pipeline(
     return iter(named.to_iter_dataset(options))
 
 
-def _mixture(sources: Sequence[tuple[Any, float]], *, seed: int) -> grain.MapDataset:
+def _mixture(half: str, sources: Sequence[tuple[Any, float]], *, seed: int) -> grain.MapDataset:
+    for number, (source, share) in enumerate(sources):
+        if len(source) == 0 or not 0 < share < float("inf"):
+            raise ValueError(
+                f"data.{half}: source {number} has {len(source)} faces and the share {share}; "
+                "expected at least one face and a positive share"
+            )
     endless = [
-        grain.MapDataset.source(source).seed(seed + 1000 * number).shuffle().repeat()
+        grain.MapDataset.source(source)
+        .seed(seed + 1000 * number)
+        .shuffle()
+        .repeat(-(-_ENDLESS // len(source)))
         for number, (source, _) in enumerate(sources)
     ]
     if len(endless) == 1:

@@ -6,20 +6,20 @@ uint8 RGB, ``landmarks18`` ``(18, 2)`` and ``landmark18_weights`` ``(18,)``, and
 - annotated: ``coefficients`` ``(62,)``;
 - in the wild: ``landmarks`` ``(68, 2)`` and ``landmark_weights`` ``(68,)``.
 
-Positions are crop pixels; a missing or self-occluded point is 0 with weight 0 everywhere.
+Positions are crop pixels, pixel c spanning c to c + 1 (see `augment`); a missing or
+self-occluded point is 0 with weight 0 everywhere.
 """
 
 import json
 import shutil
-import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 
 from twodasl_jax.crop_frame import CROP_SIZE
+from twodasl_jax.data.crop_files import decode_crop, read_crop_annotations, read_encoded
 from twodasl_jax.data.detector_noise import DetectorNoise, detector_like
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21, LANDMARKS_18_FROM_68
 
@@ -31,6 +31,14 @@ where the model's jaw vertices are once the head turns."""
 
 OCCLUDED_WEIGHT = 0.5
 """Of a point behind a hand or hair: its position was estimated by the annotator."""
+
+FARTHEST_OUTSIDE_PX = 20.0
+"""A 21-point label farther outside the crop than this is an annotator's slip (AFLW has a few
+hundreds of pixels away, on another face) and counts as not visible: squared or not, one would
+outweigh the rest of its batch."""
+
+RENDER_TO_CROP_PX = 0.5
+"""The renderer puts the centre of pixel c at c, the crop frame of photographs at c + 1/2."""
 
 
 def landmarks18_and_weights(
@@ -57,6 +65,9 @@ class RenderedSource:
     def __init__(self, folder: str | Path, *, role: Role = "annotated") -> None:
         """Opens the folder.
 
+        The labels are carried from the renderer's pixel centres to the photographs'
+        (`RENDER_TO_CROP_PX`): points by a shift, coefficients by their translation.
+
         Args:
           folder: written by `write_rendered`.
           role: ``annotated`` gives coefficients; ``in_the_wild`` gives only what a 2D detector
@@ -64,13 +75,23 @@ class RenderedSource:
 
         Raises:
           FileNotFoundError: where there is no complete set.
+          ValueError: where its arrays do not belong together.
         """
-        self._folder, self._role = Path(folder), role
-        if not (self._folder / "settings.json").exists():
-            raise FileNotFoundError(f"{folder} holds no complete set of rendered faces")
-        self.images = np.load(self._folder / "image.npy", mmap_mode="r")
-        with np.load(self._folder / "labels.npz") as file:
-            self.labels = {key: file[key] for key in file.files}
+        folder, self._role = Path(folder), role
+        for name in ("settings.json", "image.npy", "labels.npz"):
+            if not (folder / name).exists():
+                raise FileNotFoundError(
+                    f"{folder} holds no complete set of rendered faces: no {name}"
+                )
+        self.images = np.load(folder / "image.npy", mmap_mode="r")
+        with np.load(folder / "labels.npz") as file:
+            labels = {key: file[key] for key in file.files}
+        _check_rendered(folder, self.images, labels)
+        labels["landmarks"] = labels["landmarks"] + np.float32(RENDER_TO_CROP_PX)
+        labels["coefficients"] = labels["coefficients"].copy()
+        labels["coefficients"][:, 3] += RENDER_TO_CROP_PX
+        labels["coefficients"][:, 7] -= RENDER_TO_CROP_PX  # the view frame's y points up
+        self.labels = labels
 
     @property
     def coefficients(self) -> np.ndarray:
@@ -92,7 +113,7 @@ class RenderedSource:
         # Seeded by the index: a photograph's labels are wrong in the same way at every visit.
         noise = DetectorNoise(failure_probability=0.0, outlier_probability=0.0)
         found = detector_like(points, np.random.default_rng(index), noise)
-        seen = np.isfinite(found).all(axis=1)
+        seen = np.asarray(np.isfinite(found).all(axis=1))
         return element | {
             "landmarks": np.zeros((68, 2), np.float32),
             "landmark_weights": np.zeros(68, np.float32),
@@ -121,13 +142,11 @@ def write_rendered(
       settings: what the set was made with, plain values; see `is_rendered_with`.
 
     Raises:
-      ValueError: where lengths differ.
+      ValueError: where shapes or lengths differ, or a label is not finite.
     """
     arrays = {"coefficients": coefficients, "landmarks": landmarks, "yaw_degrees": yaw_degrees}
-    lengths = {name: len(array) for name, array in arrays.items()} | {"images": len(images)}
-    if len(set(lengths.values())) != 1:
-        raise ValueError(f"a rendered set of unequal lengths {lengths}; expected one per face")
     folder = Path(folder)
+    _check_rendered(folder, images, arrays)
     unfinished = folder.with_name(folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
@@ -136,6 +155,28 @@ def write_rendered(
     (unfinished / "settings.json").write_text(json.dumps(dict(settings), indent=2) + "\n")
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
+
+
+def _check_rendered(folder: Path, images: np.ndarray, labels: Mapping[str, np.ndarray]) -> None:
+    if images.shape[1:] != (CROP_SIZE, CROP_SIZE, 3) or images.dtype != np.uint8:
+        raise ValueError(
+            f"{folder}: images are {images.shape} {images.dtype}; expected (n, 120, 120, 3) uint8"
+        )
+    shapes = {"coefficients": (62,), "landmarks": (68, 2), "yaw_degrees": ()}
+    for name, shape in shapes.items():
+        if name not in labels:
+            raise ValueError(f"{folder} lacks {name}; it has {', '.join(labels)}")
+        if labels[name].shape != (len(images), *shape):
+            raise ValueError(
+                f"{folder}: {name} are {labels[name].shape}; expected {(len(images), *shape)}, "
+                "one per image"
+            )
+        finite = np.asarray(np.isfinite(labels[name]).reshape(len(images), -1).all(axis=1))
+        if not finite.all():
+            raise ValueError(
+                f"{folder}: {name} of {len(finite) - finite.sum()} faces hold NaN or infinity, "
+                f"first face {finite.argmin()}; render the set again"
+            )
 
 
 def is_rendered_with(folder: str | Path, settings: Mapping[str, Any]) -> bool:
@@ -165,34 +206,35 @@ class CropSource:
           ValueError: where annotations are incomplete, or name images that are not there.
         """
         folder = Path(folder)
-        annotations = _read_crop_annotations(folder / "annotations.npz")
+        annotations = read_crop_annotations(folder / "annotations.npz")
         count = len(annotations["file_name"])
         visibility = annotations.get("landmarks68_visibility", np.full((count, 68), -1, np.int8))
         positions = annotations.get("landmarks68_crop_px", np.full((count, 68, 2), np.nan))
         kept = np.flatnonzero((visibility >= 0).any(axis=1)) if only_68 else np.arange(count)
-        if not len(kept):
+        if only_68 and not len(kept):
             raise ValueError(f"{folder} has no face with 68 labels; set only_68=False")
-        self._names = annotations["file_name"][kept].astype(str)
+        self._names = [str(name) for name in annotations["file_name"][kept]]
         self._landmarks21 = annotations["landmarks21_crop_px"][kept]
         self._landmarks68, self._visibility = positions[kept], visibility[kept]
-        self._encoded = _read_encoded(folder, set(self._names))
+        self._encoded = read_encoded(folder, set(self._names))
 
     def __len__(self) -> int:
         return len(self._names)
 
     def __getitem__(self, index: Any) -> dict[str, np.ndarray]:
         index = int(index)
-        known = np.isfinite(self._landmarks68[index]).all(axis=1)
         weights = np.select(
             [self._visibility[index] == 2, self._visibility[index] == 1], [1.0, OCCLUDED_WEIGHT]
         )
+        known = np.asarray(np.isfinite(self._landmarks68[index]).all(axis=1) & (weights > 0))
         weights = np.where(known, weights, 0).astype(np.float32)
         landmarks = np.where(known[:, None], self._landmarks68[index], 0).astype(np.float32)
         if weights.any():
             points, weights18 = landmarks18_and_weights(landmarks, weights)
         else:
             points = self._landmarks21[index][LANDMARKS_18_FROM_21]
-            seen = np.isfinite(points).all(axis=1)
+            outside = np.maximum(-points, points - CROP_SIZE).max(axis=1)
+            seen = outside <= FARTHEST_OUTSIDE_PX  # NaN, not visible, is not
             points = np.where(seen[:, None], points, 0).astype(np.float32)
             weights18 = seen.astype(np.float32)
         weights[:17] *= CONTOUR_WEIGHT
@@ -203,51 +245,3 @@ class CropSource:
             "landmarks18": points,
             "landmark18_weights": weights18,
         }
-
-
-def decode_crop(encoded: bytes, name: str) -> np.ndarray:
-    """Decodes one 120x120 picture to RGB.
-
-    Raises:
-      ValueError: naming the record, if it is corrupt or of another size.
-    """
-    picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
-    if picture is None or picture.shape != (CROP_SIZE, CROP_SIZE, 3):
-        came = "unreadable" if picture is None else f"{picture.shape}"
-        raise ValueError(f"the crop {name} is {came}; expected a (120, 120, 3) image")
-    return picture
-
-
-def _read_crop_annotations(path: Path) -> dict[str, np.ndarray]:
-    if not path.exists():
-        raise FileNotFoundError(
-            f"no {path}; expected a folder with crops.tar and annotations.npz (docs/extending.md)"
-        )
-    with np.load(path, allow_pickle=False) as file:
-        annotations = {key: file[key] for key in file.files}
-    missing = [key for key in ("file_name", "landmarks21_crop_px") if key not in annotations]
-    if missing:
-        raise ValueError(f"{path} lacks {', '.join(missing)}; it has {', '.join(annotations)}")
-    return annotations
-
-
-def _read_encoded(folder: Path, names: set[str]) -> dict[str, bytes]:
-    if (folder / "crops.tar").exists():
-        with tarfile.open(folder / "crops.tar") as archive:
-            encoded = {
-                member.name: archive.extractfile(member).read()  # pyright: ignore[reportOptionalMemberAccess]
-                for member in archive
-                if member.isfile() and member.name in names
-            }
-    elif (folder / "crops").is_dir():
-        paths = {name: folder / "crops" / name for name in names}
-        encoded = {name: path.read_bytes() for name, path in paths.items() if path.exists()}
-    else:
-        raise FileNotFoundError(f"no crops.tar and no folder crops in {folder}")
-    missing = sorted(names - set(encoded))
-    if missing:
-        raise ValueError(
-            f"{len(missing)} of {len(names)} annotated crops are absent from {folder}, "
-            f"first {missing[0]}"
-        )
-    return encoded

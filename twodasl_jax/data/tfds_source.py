@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.data.sources import Role, landmarks18_and_weights
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21
 
@@ -54,11 +55,15 @@ class TfdsSource:
             )
         self._role: Role = role
         needed = _FEATURES[role]
-        features = builder.info.features or {}
+        features: Any = builder.info.features or {}
         missing = [key for key in needed if key not in features]
         if missing:
             raise ValueError(f"{folder} lacks {', '.join(missing)}; it has {', '.join(features)}")
-        self._data = builder.as_data_source(split)
+        shapes: Any = {key: features[key].shape for key in needed}
+        for key, shape in shapes.items():
+            if shape != _SHAPES[key]:
+                raise ValueError(f"{folder}: {key} is {shape}; expected {_SHAPES[key]}")
+        self._data: Any = builder.as_data_source(split)  # pyright: ignore[reportCallIssue]
 
     def __len__(self) -> int:
         return len(self._data)
@@ -74,8 +79,9 @@ class TfdsSource:
                 "landmarks18": points,
                 "landmark18_weights": weights,
             }
-        seen = np.asarray(example["visibility"])[LANDMARKS_18_FROM_21] > 0
         points = np.asarray(example["landmarks21"], np.float32)[LANDMARKS_18_FROM_21]
+        seen = np.asarray(example["visibility"])[LANDMARKS_18_FROM_21] > 0
+        seen &= np.isfinite(points).all(axis=1)
         return {
             "image": example["image"],
             "landmarks": np.zeros((68, 2), np.float32),
@@ -96,11 +102,23 @@ _FEATURES: dict[Role, tuple[str, ...]] = {
     "in_the_wild": ("image", "landmarks21", "visibility"),
 }
 
+_SHAPES = {
+    "image": (CROP_SIZE, CROP_SIZE, 3),
+    "coefficients": (62,),
+    "landmarks": (68, 2),
+    "landmarks21": (21, 2),
+    "visibility": (21,),
+}
+
 
 def newest_version(folder: Path) -> Path | None:
     """The prepared version folder with the highest number, or None."""
-    versions = [path.parent for path in folder.glob("*/dataset_info.json")]
-    return max(versions, key=lambda path: [int(n) for n in path.name.split(".")], default=None)
+    versions = {
+        tuple(int(number) for number in path.parent.name.split(".")): path.parent
+        for path in folder.glob("*/dataset_info.json")
+        if path.parent.name.replace(".", "").isdecimal()
+    }
+    return versions[max(versions)] if versions else None
 
 
 def absent_message(name: str, root: Path) -> str:
