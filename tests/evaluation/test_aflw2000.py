@@ -12,7 +12,6 @@ from twodasl_jax.coefficients import unwhiten
 from twodasl_jax.crop_frame import crop_to_image, image_to_crop
 from twodasl_jax.evaluation.aflw2000 import (
     coefficients_from_annotation,
-    crop_to_box,
     evaluate_landmarks68,
     load_aflw2000,
     score_coefficients,
@@ -133,17 +132,6 @@ def test_a_folder_without_annotations_says_what_is_expected(tmp_path):
     np.savez(tmp_path / "annotations.npz", file_name=np.array(["a.jpg"]))
     with pytest.raises(ValueError, match="lacks roi_box"):
         load_aflw2000(tmp_path)
-
-
-def test_the_crop_is_black_outside_the_image_and_keeps_colours_inside():
-    image = np.full((50, 60, 3), 200, np.uint8)
-    crop = crop_to_box(image, np.array([-60, 0, 60, 120]))
-    # At 120 px a 120 px box is not resampled at all.
-    assert (crop[:50, 60:] == 200).all()
-    assert (crop[:, :60] == 0).all()
-    assert (crop[50:] == 0).all()
-    with pytest.raises(ValueError, match="empty"):
-        crop_to_box(image, np.array([10, 10, 10, 20]))
 
 
 def test_image_and_crop_maps_are_inverses_on_an_oblong_box():

@@ -22,7 +22,8 @@ import numpy.typing as npt
 import scipy.io
 
 from twodasl_jax.coefficients import NUM_EXPRESSION, NUM_SHAPE, Coefficients, join_coefficients
-from twodasl_jax.crop_frame import CROP_SIZE, crop_to_image, depth_to_image, flip_y
+from twodasl_jax.crop_frame import crop_to_image, depth_to_image, flip_y
+from twodasl_jax.data.face_crop import crop_image
 from twodasl_jax.face_model.landmarks import landmarks_from_coefficients
 from twodasl_jax.face_model.linear import LinearModel
 from twodasl_jax.geometry.camera import camera_from_pose_para
@@ -84,7 +85,7 @@ def load_aflw2000(folder: str | Path) -> Aflw2000:
         photo = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
         if photo is None:
             raise FileNotFoundError(f"no readable image at {path}")
-        images.append(crop_to_box(photo, box))
+        images.append(crop_image(photo, box))
         heights.append(photo.shape[0])
         fields.append(_read_mat(path.with_suffix(".mat")))
     pose_para, shape_para, expression_para = (
@@ -126,31 +127,6 @@ def _read_mat(path: Path) -> dict[str, np.ndarray]:
     if not path.exists():
         raise FileNotFoundError(f"no annotation at {path}")
     return scipy.io.loadmat(path, variable_names=("Pose_Para", "Shape_Para", "Exp_Para"))
-
-
-def crop_to_box(image: np.ndarray, roi_box: np.ndarray) -> np.ndarray:
-    """Cuts a box out, black where it leaves the image, and resizes it to 120x120.
-
-    Args:
-      image: ``(h, w, 3)`` uint8.
-      roi_box: ``(4,)`` ``(sx, sy, ex, ey)``, rounded to whole pixels; an oblong box is resized
-        with unequal scales, as the published benchmark is.
-
-    Returns:
-      ``(120, 120, 3)`` uint8.
-
-    Raises:
-      ValueError: for an empty box.
-    """
-    sx, sy, ex, ey = (round(float(edge)) for edge in roi_box)
-    if ex <= sx or ey <= sy:
-        raise ValueError(f"roi_box {roi_box} is empty; expected (sx, sy, ex, ey) with ex > sx")
-    height, width = image.shape[:2]
-    patch = np.zeros((ey - sy, ex - sx, 3), np.uint8)
-    top, bottom, left, right = max(sy, 0), min(ey, height), max(sx, 0), min(ex, width)
-    if bottom > top and right > left:
-        patch[top - sy : bottom - sy, left - sx : right - sx] = image[top:bottom, left:right]
-    return cv2.resize(patch, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR)
 
 
 def coefficients_from_annotation(
