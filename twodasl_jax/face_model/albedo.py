@@ -57,7 +57,7 @@ def albedo_from_landmarks(
     blotches = [0.05 * skin * wave for wave in _slow_waves(xyz, marks)]
     basis = [
         # Melanin: light to dark skin, which loses blue faster than red.
-        _tint((0.13, 0.135, 0.125), skin * (1 - 0.5 * masks["brows"])),
+        _tint((0.13, 0.115, 0.10), skin * (1 - 0.5 * masks["brows"])),
         _tint((0.03, -0.012, -0.01), skin),
         _tint((0.05, -0.03, -0.015), masks["lips"]),
         _tint((0.11, 0.09, 0.07), masks["brows"]),
