@@ -62,10 +62,11 @@ def get_config() -> ConfigDict:
     config = base.get_config()
     config.face_model.path = f"{SHARED}/bfm/bfm2009_53215.npz"
     config.models.backbone = "resnet_narrow"
+    config.models.encoder_width_divisor = 4
     config.losses.num_vertices = 132
     config.data.annotated_batch_size = 16
     config.data.in_the_wild_batch_size = 48
-    config.data.annotated = (base.rendered("annotated", num_faces=6000, seed=1),)
+    config.data.annotated = (base.rendered("annotated", num_faces=3000, seed=1),)
     config.data.in_the_wild = (crops(only_68=True), crops(only_68=False))
     config.evaluation.sets = (
         benchmark("aflw2000_3d_sample", "none"),
@@ -74,23 +75,23 @@ def get_config() -> ConfigDict:
     config.stages = (
         base.stage(
             "supervised",
-            num_steps=4000,
+            num_steps=3600,
             loss_weights=dict(SUPERVISION),
             optimizers={"regressor": regressor(1.5e-3)},
         ),
         base.stage(
             "stage1",
-            num_steps=800,
+            num_steps=700,
             loss_weights=SUPERVISION | SELF_SUPERVISION,
             ramp_steps={"cycle": 200, "landmark_3d": 200, "self_critic": 200},
             optimizers={"regressor": regressor(5e-4), "encoder": dict(ADAM), "critic": dict(ADAM)},
         ),
         base.stage(
             "stage2",
-            num_steps=500,
+            num_steps=400,
             loss_weights=SUPERVISION | {"vertex": 0.1},
             optimizers={"regressor": regressor(2e-4)},
         ),
     )
-    config.training.checkpoint_every = 500
+    config.training.checkpoint_every = 100
     return config

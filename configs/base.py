@@ -67,6 +67,8 @@ def get_config() -> ConfigDict:
             "backbone": "resnet50",
             "batch_norm": "train",
             "convolution": "auto",
+            # Of the self-critic's encoder: 1 is the full one, 4 suits a small backbone.
+            "encoder_width_divisor": 1,
             # False: RGB alone, the paper's base ablation.
             "landmark_map": True,
         }

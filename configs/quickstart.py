@@ -12,6 +12,7 @@ def get_config() -> ConfigDict:
     """Both stages on a small backbone, with the embedded open face model."""
     config = base.get_config()
     config.models.backbone = "resnet_tiny"
+    config.models.encoder_width_divisor = 4
     config.data.annotated = (base.rendered("annotated", num_faces=3000, seed=1),)
     config.data.in_the_wild = (base.rendered("in_the_wild", num_faces=3000, seed=2),)
     config.evaluation.sets = (base.rendered("held_out", num_faces=400, seed=3),)

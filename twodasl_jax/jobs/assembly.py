@@ -30,7 +30,7 @@ from twodasl_jax.jobs.rendered_data import ensure_rendered
 from twodasl_jax.methods.twodasl import Constants, TwoDASL, predict
 from twodasl_jax.models.coefficient_regressor import make_regressor
 from twodasl_jax.models.critic import Critic
-from twodasl_jax.models.image_encoder import ImageEncoder
+from twodasl_jax.models.image_encoder import make_encoder
 from twodasl_jax.training import parallel
 from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
 
@@ -131,10 +131,13 @@ def make_batches(config: ConfigDict, sources: Sources, *, seed: int) -> Any:
 def make_method(config: ConfigDict, stage: ConfigDict) -> TwoDASL:
     """The networks of the config with the losses of one of its stages."""
     models = config.models
-    networks = {"convolution": models.convolution}
     return TwoDASL(
-        regressor=make_regressor(models.backbone, batch_norm=models.batch_norm, **networks),
-        encoder=ImageEncoder(**networks),
+        regressor=make_regressor(
+            models.backbone, batch_norm=models.batch_norm, convolution=models.convolution
+        ),
+        encoder=make_encoder(
+            convolution=models.convolution, width_divisor=models.encoder_width_divisor
+        ),
         critic=Critic(),
         loss_weights=dict(stage.loss_weights),
         ramp_steps=dict(stage.ramp_steps),

@@ -19,7 +19,7 @@ class Critic(nn.Module):
     """
 
     @nn.compact
-    def __call__(self, z: Float[Array, "b 256"], p: Float[Array, "b 62"]) -> Float[Array, " b"]:
+    def __call__(self, z: Float[Array, "b code"], p: Float[Array, "b 62"]) -> Float[Array, " b"]:
         """Scores pairs.
 
         Args:
