@@ -59,7 +59,7 @@ def albedo_from_landmarks(
         # Melanin: light to dark skin, which loses blue faster than red.
         _tint((0.13, 0.115, 0.10), skin * (1 - 0.5 * masks["brows"])),
         _tint((0.03, -0.012, -0.01), skin),
-        _tint((0.05, -0.03, -0.015), masks["lips"]),
+        _tint((0.035, -0.012, -0.005), masks["lips"]),
         _tint((0.11, 0.09, 0.07), masks["brows"]),
         _tint((0.02, 0.06, 0.10), masks["iris"]),
         _tint((-0.07, -0.06, -0.045), masks["stubble"]),
@@ -91,9 +91,10 @@ def _masks(xyz: np.ndarray, marks: np.ndarray) -> dict[str, np.ndarray]:
     masks["lips"] = 0.9 * front * _ramp(_signed_distance(points, flat[:, 48:60]), 0.025)
     between = 0.5 * (flat[:, [60, 61, 62, 63, 64]] + flat[:, [60, 67, 66, 65, 64]])
     masks["mouth_line"] = front * np.exp(-((_distance_to_line(points, between) / 0.012) ** 2))
-    masks["nostrils"] = front * _blobs(points, 0.5 * (flat[:, [31, 35]] + flat[:, [32, 34]]), 0.03)
+    nostrils = 0.5 * (flat[:, [31, 35]] + flat[:, [32, 34]]) + np.array([[0], [0.015]])
+    masks["nostrils"] = front * _blobs(points, nostrils, 0.03)
     corners = 0.5 * (flat[:, [36, 45]] + flat[:, [48, 54]])
-    masks["cheeks"] = front * _blobs(points, corners + [[-0.05, 0.05], [0, 0]], 0.22)
+    masks["cheeks"] = front * _blobs(points, corners + np.array([[-0.05, 0.05], [0, 0]]), 0.22)
     masks["sockets"] = front * _blobs(points, flat[:, [39, 42]], 0.13)
     above_lip = flat[1, 33] - 0.02 - points[1]
     masks["stubble"] = front * _ramp(above_lip, 0.08) * (1 - masks["lips"])

@@ -47,7 +47,7 @@ def draw(
     light = np.zeros((9, 3), np.float32)
     light[0], light[1], light[2], light[3] = 2.4, 0.35, 0.75, -0.25
     count = len(coefficients)
-    capacity = default_capacity(2 * size, 2 * size, len(face_model.triangles))
+    capacity = 2 * default_capacity(2 * size, 2 * size, len(face_model.triangles))
     image, overflow = render_faces(
         face_model,
         jnp.asarray(coefficients, jnp.float32),

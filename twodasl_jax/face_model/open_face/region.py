@@ -11,9 +11,11 @@ import numpy as np
 import scipy.sparse
 
 from twodasl_jax.face_model.open_face.assets import BaseMesh
-from twodasl_jax.rendering.rasterizer import rasterize
+from twodasl_jax.rendering.rasterizer import Rasterization, raise_on_overflow, rasterize
 
 VIEW_SIZE = 512
+VIEW_CAPACITY = 2_000_000
+PIXELS_PER_MM = VIEW_SIZE / 260
 VIEW_YAWS = (-75.0, -40.0, 0.0, 40.0, 75.0)
 VIEW_PITCHES = (-30.0, 0.0, 30.0)
 
@@ -153,26 +155,50 @@ def _mouth_cap(points: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, n
 
 
 def _visible_vertices(mean: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """``(v,)`` bool: corners of triangles that any of the views shows."""
+    """``(v,)`` bool: corners of outward triangles that any of the views shows."""
     visible = np.zeros(len(mean), bool)
     for yaw in np.deg2rad(VIEW_YAWS):
         for pitch in np.deg2rad(VIEW_PITCHES):
-            about_y = np.array(
-                [[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]]
-            )
-            about_x = np.array(
-                [[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]]
-            )
-            turned = mean @ (about_x @ about_y).T * (VIEW_SIZE / 260)
-            centre = VIEW_SIZE / 2
-            drawn = np.stack([turned[:, 0] + centre, centre - turned[:, 1], turned[:, 2]])
-            raster = rasterize(
-                jnp.asarray(drawn, jnp.float32),
-                jnp.asarray(triangles, jnp.int32),
-                height=VIEW_SIZE,
-                width=VIEW_SIZE,
-                capacity=2_000_000,
-            )
+            turned, raster = _view(mean, triangles, yaw, pitch)
             shown = np.unique(np.asarray(raster.triangle_ids))
-            visible[triangles[shown[shown >= 0]]] = True
-    return visible
+            shown = triangles[shown[shown >= 0]]
+            corners = turned[shown]
+            # Through the open neck a view sees the head's inside: back faces do not count.
+            normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+            visible[shown[normals[:, 2] > 0]] = True
+    return visible & ~_deep_in_the_mouth(mean, triangles)
+
+
+def _deep_in_the_mouth(mean: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """``(v,)`` bool: over 10 mm behind the frontal surface of the lips and what is around them."""
+    turned, raster = _view(mean, triangles, 0.0, 0.0)
+    column, row = _pixels(turned)[:2].round().astype(int).clip(0, VIEW_SIZE - 1)
+    depth = np.asarray(raster.depth)[row, column] / PIXELS_PER_MM
+    x, y, z = mean.T
+    around = (np.abs(x) < 40) & (y < -20) & (y > -100)
+    return around & (z < depth - 10.0)
+
+
+def _view(
+    mean: np.ndarray, triangles: np.ndarray, yaw: float, pitch: float
+) -> tuple[np.ndarray, Rasterization]:
+    """The head turned by angles in radians, ``(v, 3)`` millimetres, and what is seen of it."""
+    about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
+    about_x = np.array(
+        [[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]]
+    )
+    turned = mean @ (about_x @ about_y).T
+    raster = rasterize(
+        jnp.asarray(_pixels(turned), jnp.float32),
+        jnp.asarray(triangles, jnp.int32),
+        height=VIEW_SIZE,
+        width=VIEW_SIZE,
+        capacity=VIEW_CAPACITY,
+    )
+    raise_on_overflow(raster.overflow, VIEW_CAPACITY)
+    return turned, raster
+
+
+def _pixels(points: np.ndarray) -> np.ndarray:
+    x, y, z = points.T * PIXELS_PER_MM
+    return np.stack([x + VIEW_SIZE / 2, VIEW_SIZE / 2 - y, z])
