@@ -1,0 +1,251 @@
+"""One training step against its peers: seconds, ratios, memory, compilations.
+
+    python benchmarks/train_step.py                        # everything, about 10 minutes
+    python benchmarks/train_step.py --cases resnet50 torch # only these
+    python benchmarks/train_step.py --face_model=bfm.npz   # also renders 224² of that model
+
+Every case is a process of its own (memory settings and thread pools do not mix); the cases
+take turns, round after round, so that a busy moment of the machine falls on all of them.
+Medians over the rounds are printed, with ratios. PyTorch needs the ``bench`` extra.
+"""
+
+import argparse
+import importlib.metadata
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+
+CASES = {
+    "resnet50": "ResNet-50, one pass, batch 32, coefficient loss (JAX)",
+    "torch": "the same network and batch in PyTorch eager, 2 threads",
+    "one_pass": "ResNet-50, one pass over 32 + 32 images (JAX)",
+    "full": "ResNet-50, the full 2DASL step on 32 + 32 images (JAX)",
+    "narrow": "resnet_narrow, one pass over 32 + 32 images (JAX)",
+    "narrow_full": "resnet_narrow, the full step on 32 + 32 images, encoder / 4 (JAX)",
+    "render": "one 224 x 224 render, lighting included (JAX)",
+}
+RATIOS = [
+    ("resnet50", "torch", "ResNet-50 step / PyTorch eager", 1.2),
+    ("full", "one_pass", "full 2DASL step / one pass", 2.1),
+]
+
+
+def jax_step(case: str) -> Callable[[], None]:
+    """One compiled training step of a case on fixed random data."""
+    import functools
+
+    import jax
+    import numpy as np
+
+    from twodasl_jax.array_types import AnnotatedBatch, Batch, InTheWildBatch
+    from twodasl_jax.coefficients import Whitening
+    from twodasl_jax.face_model.landmarks import landmark_model
+    from twodasl_jax.face_model.model import load_face_model
+    from twodasl_jax.methods import twodasl
+    from twodasl_jax.methods.twodasl_terms import PAPER_WEIGHTS, Constants, TwoDASL
+    from twodasl_jax.models.coefficient_regressor import make_regressor
+    from twodasl_jax.models.critic import Critic
+    from twodasl_jax.models.image_encoder import make_encoder
+    from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
+    from twodasl_jax.training.state import create_state
+
+    small, full = case.startswith("narrow"), case.endswith("full")
+    one_pass = (
+        {"coefficient": 1.0} if case == "resnet50" else {"coefficient": 1.0, "landmark_2d": 1}
+    )
+    method = TwoDASL(
+        make_regressor("resnet_narrow" if small else "resnet50"),
+        make_encoder(width_divisor=4 if small else 1),
+        Critic(),
+        PAPER_WEIGHTS if full else one_pass,
+    )
+    rules = {
+        "regressor": OptimizerOptions(name="sgd", learning_rate=5e-5, weight_decay=5e-4),
+        "encoder": OptimizerOptions(name="adam", learning_rate=1e-4),
+        "critic": OptimizerOptions(name="adam", learning_rate=1e-4),
+    }
+    optimizer = make_optimizer(rules)
+    landmarks = landmark_model(load_face_model())
+    constants = Constants(landmarks, landmarks, Whitening(np.zeros(62, "f4"), np.ones(62, "f4")))
+    generator = np.random.default_rng(0)
+    image = generator.integers(0, 256, (32, 120, 120, 3)).astype(np.uint8)
+    points = generator.uniform(20, 100, (32, 68, 2)).astype(np.float32)
+    weights = np.ones((32, 68), np.float32)
+    batch = Batch(
+        AnnotatedBatch(image, generator.normal(size=(32, 62)).astype("f4"), points[:, :18]),
+        InTheWildBatch(image, points, weights, points[:, :18], weights[:, :18], points[:, :18]),
+    )
+    step = jax.jit(
+        functools.partial(twodasl.train_step, method=method, optimizer=optimizer), donate_argnums=0
+    )
+    state = create_state(*twodasl.init_networks(method, jax.random.key(0)), optimizer)
+
+    def run() -> None:
+        nonlocal state
+        state, _ = step(state, batch, constants)
+        jax.block_until_ready(state)
+        if step._cache_size() != 1:  # pyright: ignore[reportFunctionMemberAccess]
+            raise RuntimeError("the step was compiled again after the first call")
+
+    return run
+
+
+def render_step(face_model_file: str) -> Callable[[], None]:
+    """One compiled 224 x 224 render of a face model's mean face at 30 degrees of yaw."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from twodasl_jax.face_model.import_bfm import face_model_from_file
+    from twodasl_jax.face_model.linear import vertices_from_coefficients
+    from twodasl_jax.geometry.mesh import vertex_normals
+    from twodasl_jax.geometry.rotation import rotation_from_euler
+    from twodasl_jax.rendering.rasterizer import default_capacity
+    from twodasl_jax.rendering.render import render_face
+    from twodasl_jax.rendering.shading import shade_headlight
+
+    face_model = face_model_from_file(face_model_file)
+    mean = face_model.linear.mean
+    centre = mean.mean(axis=1, keepdims=True)
+    scale = 180 / float(jnp.ptp(mean[1]))
+    rotation = rotation_from_euler(jnp.float32(0), jnp.float32(np.deg2rad(30)), jnp.float32(0))
+    capacity = default_capacity(224, 224, len(face_model.triangles))
+
+    @jax.jit
+    def render(shape: jax.Array) -> tuple[jax.Array, jax.Array]:
+        points = vertices_from_coefficients(face_model.linear, shape, jnp.zeros(10))
+        view = scale * rotation @ (points - centre)
+        drawn = jnp.stack([view[0] + 112, 112 - view[1], view[2]])
+        colours = shade_headlight(
+            vertex_normals(view, face_model.triangles), jnp.full_like(view, 0.7)
+        )
+        picture = render_face(
+            drawn, face_model.triangles, colours, jnp.zeros((224, 224, 3)), capacity=capacity
+        )
+        return picture.image, picture.overflow
+
+    def run() -> None:
+        _, overflow = jax.block_until_ready(render(jnp.zeros(40)))
+        if int(overflow):
+            raise RuntimeError(
+                f"the capacity of {capacity} was too small: the render is incomplete"
+            )
+
+    return run
+
+
+def work(case: str, face_model_file: str, cache: str) -> None:
+    """A worker process: times one step per line on standard input."""
+    start = time.perf_counter()
+    if case == "torch":
+        from torch_peer import make_torch_step
+
+        step: Callable[[], object] = make_torch_step("resnet50", 32)
+    else:
+        from twodasl_jax.training.host_memory import keep_freed_memory
+        from twodasl_jax.training.parallel import enable_compilation_cache
+
+        keep_freed_memory()
+        enable_compilation_cache(cache)
+        step = render_step(face_model_file) if case == "render" else jax_step(case)
+    built = time.perf_counter()
+    step()
+    first = time.perf_counter()
+    print(f"ready {built - start:.3f} {first - built:.3f}", flush=True)
+    for _ in sys.stdin:
+        begin = time.perf_counter()
+        step()
+        seconds = time.perf_counter() - begin
+        resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        print(f"{seconds:.6f} {resident:.3f}", flush=True)
+
+
+def start_worker(case: str, face_model: str, cache: str) -> "subprocess.Popen[str]":
+    """Starts a case in a process of its own."""
+    command = [sys.executable, __file__, "--worker", case, "--cache", cache]
+    return subprocess.Popen(
+        [*command, "--face_model", face_model],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def answer(worker: "subprocess.Popen[str]") -> list[str]:
+    """The next line of a worker; a worker that died ends the benchmark."""
+    assert worker.stdout is not None
+    line = worker.stdout.readline()
+    if not line:
+        sys.exit("a case died; its error is above")
+    return line.split()
+
+
+def measure(cases: list[str], rounds: int, face_model: str) -> dict[str, list[list[float]]]:
+    """Runs the cases in turns; prints start-up times; gives seconds and GiB per round."""
+    results: dict[str, list[list[float]]] = {case: [] for case in cases}
+    with tempfile.TemporaryDirectory() as cache:
+        workers = {}
+        for case in cases:
+            worker = start_worker(case, face_model, cache)
+            _, built, first = answer(worker)
+            print(f"{case:12s} set-up {built} s, first step {first} s (compilation included)")
+            workers[case] = worker
+        for _ in range(rounds):
+            for case, worker in workers.items():
+                assert worker.stdin is not None
+                worker.stdin.write("go\n")
+                worker.stdin.flush()
+                results[case].append([float(value) for value in answer(worker)])
+        for worker in workers.values():
+            worker.communicate()
+        for case in cases:
+            if case == "torch":
+                continue
+            again = start_worker(case, face_model, cache)
+            print(f"{case:12s} first step with a warm compilation cache {answer(again)[2]} s")
+            again.communicate()
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--face_model", default="", help="of the render case; '' is the open one")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--cache", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.worker:
+        from twodasl_jax.face_model.model import OPEN_FACE_FILE
+
+        return work(given.worker, given.face_model or str(OPEN_FACE_FILE), given.cache)
+    packages = ["jax", "flax", *(["torch"] if "torch" in given.cases else [])]
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    print(f"{machine}, {versions}")
+    results = measure(given.cases, given.rounds, given.face_model)
+    medians = {case: statistics.median(row[0] for row in rows) for case, rows in results.items()}
+    print(f"\n{'case':12s} {'median':>9s} {'least':>9s} {'peak GiB':>9s}")
+    for case, rows in results.items():
+        least, peak = min(row[0] for row in rows), max(row[1] for row in rows)
+        times = f"{1e3 * medians[case]:7.1f}ms {1e3 * least:7.1f}ms"
+        print(f"{case:12s} {times} {peak:9.2f}  {CASES[case]}")
+    for first, second, name, goal in RATIOS:
+        if first in medians and second in medians:
+            print(f"{name}: {medians[first] / medians[second]:.2f} (goal: at most {goal})")
+    return None
+
+
+if __name__ == "__main__":
+    main()
