@@ -23,7 +23,7 @@ NME_COLUMNS = {
 """Columns of `nme_table`: name in `twodasl_jax.metrics.nme.nme_summary` -> heading."""
 
 
-def nme_table(rows: Mapping[Sequence[str], Mapping[str, float]], *, title: str) -> Table:
+def nme_table(rows: Mapping[tuple[str, ...], Mapping[str, float]], *, title: str) -> Table:
     """A table of NME summaries in %, each convention under its own name.
 
     Args:
@@ -47,7 +47,7 @@ def nme_table(rows: Mapping[Sequence[str], Mapping[str, float]], *, title: str) 
     table.add_column("faces", justify="right")
     for name, heading in NME_COLUMNS.items():
         table.add_column(heading, justify="right", style="bold" if name == "mean_of_bins" else None)
-    above: Sequence[str] = ()
+    above: tuple[str, ...] = ()
     for labels, summary in rows.items():
         shown = ["" if labels[: i + 1] == above[: i + 1] else labels[i] for i in range(len(labels))]
         numbers = [_percent(summary[name]) for name in NME_COLUMNS]
@@ -56,8 +56,8 @@ def nme_table(rows: Mapping[Sequence[str], Mapping[str, float]], *, title: str) 
     return table
 
 
-def _percent(value: float) -> str:
-    return f"{value:.2f}" if math.isfinite(value) else "-"
+def _percent(value: float | None) -> str:
+    return "-" if value is None or not math.isfinite(value) else f"{value:.2f}"
 
 
 def write_results(path: str | Path, results: Mapping[str, Any]) -> None:

@@ -35,7 +35,7 @@ from twodasl_jax.training import parallel
 from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
 
 
-def make_face_model(config: ConfigDict) -> FaceModel:
+def make_face_model(config: Any) -> FaceModel:
     """The config's face model; one without colours gets procedural ones, to be rendered with."""
     face_model = face_model_from_file(config.face_model.path or OPEN_FACE_FILE)
     if face_model.albedo_mean is not None:
@@ -57,9 +57,7 @@ class Sources:
     in_the_wild: tuple[tuple[Any, float], ...]
 
 
-def make_sources(
-    config: ConfigDict, workdir: Path, face_model: FaceModel, console: Console
-) -> Sources:
+def make_sources(config: Any, workdir: Path, face_model: FaceModel, console: Console) -> Sources:
     """Opens (or renders) the training data of a config.
 
     Data that must be there already are opened first: what is absent is told before any
@@ -84,18 +82,18 @@ def make_sources(
 
 
 def _open_rendered(
-    source: ConfigDict, role: Role, workdir: Path, face_model: FaceModel, console: Console
+    source: Any, role: Role, workdir: Path, face_model: FaceModel, console: Console
 ) -> RenderedSource:
     return RenderedSource(ensure_rendered(workdir, source, face_model, console), role=role)
 
 
-def _open_crops(source: ConfigDict, role: Role, *_: Any) -> CropSource:
+def _open_crops(source: Any, role: Role, *_: Any) -> CropSource:
     if role != "in_the_wild":
         raise ValueError("crops have 2D landmarks only; name them in data.in_the_wild")
     return CropSource(source.path, only_68=source.only_68)
 
 
-def _open_tfds(source: ConfigDict, role: Role, *_: Any) -> TfdsSource:
+def _open_tfds(source: Any, role: Role, *_: Any) -> TfdsSource:
     return TfdsSource(source.name, split=source.split, role=role, data_dir=source.data_dir or None)
 
 
@@ -112,7 +110,7 @@ def annotated_coefficients(sources: Sources) -> np.ndarray:
     return np.concatenate([source.coefficients for source, _ in sources.annotated])
 
 
-def make_batches(config: ConfigDict, sources: Sources, *, seed: int) -> Any:
+def make_batches(config: Any, sources: Sources, *, seed: int) -> Any:
     """The endless, resumable iterator of a stage's batches, this process's share of them."""
     data = config.data
     return make_pipeline(
@@ -128,7 +126,7 @@ def make_batches(config: ConfigDict, sources: Sources, *, seed: int) -> Any:
     )
 
 
-def make_method(config: ConfigDict, stage: ConfigDict) -> TwoDASL:
+def make_method(config: Any, stage: Any) -> TwoDASL:
     """The networks of the config with the losses of one of its stages."""
     models = config.models
     return TwoDASL(
@@ -147,7 +145,7 @@ def make_method(config: ConfigDict, stage: ConfigDict) -> TwoDASL:
     )
 
 
-def make_stage_optimizer(stage: ConfigDict) -> optax.GradientTransformation:
+def make_stage_optimizer(stage: Any) -> optax.GradientTransformation:
     """One `optax.multi_transform` over the stage's networks; a cosine ends with the stage."""
     options = {}
     for network, given in stage.optimizers.items():
@@ -158,7 +156,7 @@ def make_stage_optimizer(stage: ConfigDict) -> optax.GradientTransformation:
     return make_optimizer(options)
 
 
-def make_constants(config: ConfigDict, face_model: FaceModel, whitening: Whitening) -> Constants:
+def make_constants(config: Any, face_model: FaceModel, whitening: Whitening) -> Constants:
     """What the step reads besides state and batch."""
     vertices = face_model.linear
     if config.losses.num_vertices:

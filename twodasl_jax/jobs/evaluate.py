@@ -6,7 +6,6 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 from rich.console import Console
 
 from twodasl_jax.crop_frame import CROP_SIZE, crop_to_image
@@ -16,22 +15,16 @@ from twodasl_jax.evaluation.sets import EvaluationSet
 from twodasl_jax.face_model.landmarks import landmarks18_from_68, landmarks_from_coefficients
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.jobs import report
-from twodasl_jax.jobs.assembly import (
-    Predict,
-    make_constants,
-    make_face_model,
-    make_method,
-    make_predict,
-)
+from twodasl_jax.jobs.assembly import Predict, make_predict
 from twodasl_jax.jobs.rendered_data import ensure_rendered
+from twodasl_jax.jobs.trained import load_trained_run
 from twodasl_jax.jobs.workdir import Workdir
 from twodasl_jax.methods import twodasl
 from twodasl_jax.metrics.nme import nme_summary, normalised_mean_error
-from twodasl_jax.training.checkpoint import restore_for_prediction
 
 
 def make_rendered_set(
-    config: ConfigDict, workdir: Path, face_model: FaceModel, console: Console
+    config: Any, workdir: Path, face_model: FaceModel, console: Console
 ) -> EvaluationSet:
     """Held-out renders; every crop is its own image."""
     source = RenderedSource(ensure_rendered(workdir, config, face_model, console))
@@ -41,7 +34,7 @@ def make_rendered_set(
         names=[f"{config.name}_{index:05d}" for index in range(count)],
         image=np.asarray(source.images),
         detected_landmarks=np.full((count, 18, 2), np.nan, np.float32),
-        roi_box=np.tile(np.float32([0, 0, CROP_SIZE, CROP_SIZE]), (count, 1)),
+        roi_box=np.tile(np.array([0, 0, CROP_SIZE, CROP_SIZE], np.float32), (count, 1)),
         yaw_degrees=source.labels["yaw_degrees"],
         labels={"true": source.labels["landmarks"]},
         conventions={
@@ -54,7 +47,7 @@ def make_rendered_set(
 
 
 def make_aflw2000_set(
-    config: ConfigDict, workdir: Path, face_model: FaceModel, console: Console
+    config: Any, workdir: Path, face_model: FaceModel, console: Console
 ) -> EvaluationSet:
     """AFLW2000-3D, or a sample of it, with both label sets."""
     del workdir, face_model, console
@@ -96,7 +89,7 @@ EVALUATION_SETS: dict[str, Callable[..., EvaluationSet]] = {
 
 
 def make_evaluation_sets(
-    config: ConfigDict, workdir: Path, face_model: FaceModel, console: Console
+    config: Any, workdir: Path, face_model: FaceModel, console: Console
 ) -> tuple[EvaluationSet, ...]:
     """The evaluation sets of a config."""
     for chosen in config.evaluation.sets:
@@ -130,19 +123,26 @@ def score_set(
 
 def evaluate_networks(
     workdir: Workdir,
-    config: ConfigDict,
+    evaluation: Any,
     moment: str,
-    method: twodasl.TwoDASL,
-    networks: tuple[Any, Any],
-    constants: twodasl.Constants,
+    networks: tuple[twodasl.TwoDASL, tuple[Any, Any], twodasl.Constants],
     sets: tuple[EvaluationSet, ...],
     console: Console,
 ) -> None:
-    """Scores all sets at one moment of a run; writes results.json and per-image files."""
-    evaluation = config.evaluation
+    """Scores all sets at one moment of a run; writes results.json and per-image files.
+
+    Args:
+      workdir: of the run.
+      evaluation: the config's group.
+      moment: ``before``, or the name of the stage just trained.
+      networks: method, its parameters and batch statistics, its constants.
+      sets: what to score on.
+      console: where progress is shown.
+    """
+    method, variables, constants = networks
     predict = make_predict(
         method,
-        networks,
+        variables,
         constants,
         num_passes=evaluation.num_passes,
         batch_size=evaluation.batch_size,
@@ -156,7 +156,7 @@ def evaluate_networks(
     workdir.add_result("evaluations", moment, entry)
 
 
-def evaluate(config: ConfigDict | None, *, workdir: str, image: str | None, box: Any) -> None:
+def evaluate(config: Any, *, workdir: str, image: str | None, box: Any) -> None:
     """Scores the newest networks of a trained run on the config's evaluation sets.
 
     Args:
@@ -168,24 +168,12 @@ def evaluate(config: ConfigDict | None, *, workdir: str, image: str | None, box:
     del image, box
     console = Console()
     run = Workdir(workdir)
-    trained = run.read_config()
+    trained = load_trained_run(run)
     if config is not None:
-        trained.evaluation = config.evaluation
-    face_model = make_face_model(trained)
-    sets = make_evaluation_sets(trained, run.folder, face_model, console)
+        trained.config.evaluation = config.evaluation
+    sets = make_evaluation_sets(trained.config, run.folder, trained.face_model, console)
     if not sets:
         raise ValueError("the config names no evaluation.sets; there is nothing to score")
-    stage = run.newest_stage(trained)
-    checkpoint = restore_for_prediction(run.checkpoints(stage.name))
-    evaluate_networks(
-        run,
-        trained,
-        stage.name,
-        make_method(trained, stage),
-        (checkpoint.params, checkpoint.batch_stats),
-        make_constants(trained, face_model, checkpoint.whitening),
-        sets,
-        console,
-    )
-    report.write_pictures(run, [stage.name for stage in trained.stages], sets)
+    evaluate_networks(run, trained.config.evaluation, trained.stage, trained[3:], sets, console)
+    report.write_pictures(run, [stage.name for stage in trained.config.stages], sets)
     report.print_table(run, console)

@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from ml_collections import ConfigDict
 from PIL import Image
 from rich.console import Console
 
 from twodasl_jax.evaluation.report import write_results
-from twodasl_jax.jobs.assembly import make_constants, make_face_model, make_method, make_predict
+from twodasl_jax.jobs.assembly import make_predict
+from twodasl_jax.jobs.trained import load_trained_run
 from twodasl_jax.jobs.workdir import Workdir
 from twodasl_jax.predict.drawing import reconstruction_strip
 from twodasl_jax.predict.export import colours_from_photo, export_mesh, mesh_vertices
 from twodasl_jax.predict.reconstruct import Reconstruction, load_image, predict_photo
-from twodasl_jax.training.checkpoint import restore_for_prediction
 
 ASTRONAUT = "astronaut"
 """Name of the photograph that comes with scikit-image (Eileen Collins, NASA, public domain)."""
@@ -23,9 +23,7 @@ ASTRONAUT_BOX = np.array([168.0, 65.0, 276.0, 195.0])
 """Her face in it, as a detector would frame it."""
 
 
-def predict(
-    config: ConfigDict | None, *, workdir: str, image: str | None, box: Sequence[str] | None
-) -> None:
+def predict(config: Any, *, workdir: str, image: str | None, box: Sequence[str] | None) -> None:
     """Reconstructs one face; writes into ``WORKDIR/prediction``.
 
     Args:
@@ -70,14 +68,10 @@ def reconstruct_photo(
         corners = ASTRONAUT_BOX if corners is None else corners
     else:
         photo, name = load_image(image), Path(image).stem
-    config = workdir.read_config()
-    face_model = make_face_model(config)
-    stage = workdir.newest_stage(config)
-    checkpoint = restore_for_prediction(workdir.checkpoints(stage.name))
-    networks = (checkpoint.params, checkpoint.batch_stats)
-    constants = make_constants(config, face_model, checkpoint.whitening)
+    trained = load_trained_run(workdir)
+    face_model = trained.face_model
     predict_crops = make_predict(
-        make_method(config, stage), networks, constants, num_passes=2, batch_size=1
+        trained.method, trained.networks, trained.constants, num_passes=2, batch_size=1
     )
     nothing = np.full((1, 18, 2), np.nan, np.float32)
     face = predict_photo(photo, corners, lambda crops: predict_crops(crops, nothing), face_model)

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 from rich.console import Console
 from rich.progress import track
 
@@ -25,14 +24,12 @@ CHUNK = 50
 """Faces rendered by one call: enough to hide its overhead, few enough for a lively bar."""
 
 
-def rendered_folder(workdir: Path, source: ConfigDict) -> Path:
+def rendered_folder(workdir: Path, source: Any) -> Path:
     """Where a config's rendered source lies."""
     return workdir / "data" / source.name
 
 
-def ensure_rendered(
-    workdir: Path, source: ConfigDict, face_model: FaceModel, console: Console
-) -> Path:
+def ensure_rendered(workdir: Path, source: Any, face_model: FaceModel, console: Console) -> Path:
     """Renders a source's faces unless the folder holds just these already; returns the folder."""
     folder = rendered_folder(workdir, source)
     settings = {

@@ -1,6 +1,5 @@
 """What a run leaves to look at: scores per image, curves, faces and the table."""
 
-import csv
 import dataclasses
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +12,7 @@ from twodasl_jax.evaluation.pictures import (
     write_error_curve,
     write_loss_curves,
 )
-from twodasl_jax.evaluation.report import nme_table
+from twodasl_jax.evaluation.report import nme_table, write_per_image
 from twodasl_jax.evaluation.sets import EvaluationSet
 from twodasl_jax.jobs.workdir import Workdir
 from twodasl_jax.training.writers import read_metrics
@@ -37,13 +36,7 @@ class Scores:
 def write_scores(workdir: Workdir, moment: str, chosen: EvaluationSet, scores: Scores) -> None:
     """Writes ``per_image.csv`` and the predicted landmarks of one evaluation."""
     folder = workdir.evaluation(moment, chosen.name)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "per_image.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["name", "yaw_degrees", *(f"nme_percent_{label}" for label in scores.nme)])
-        errors = np.stack(list(scores.nme.values()), axis=1) * 100
-        for name, yaw, row in zip(chosen.names, chosen.yaw_degrees, errors, strict=True):
-            writer.writerow([name, f"{yaw:.3f}", *(f"{value:.5f}" for value in row)])
+    write_per_image(folder / "per_image.csv", chosen.names, chosen.yaw_degrees, scores.nme)
     np.savez_compressed(
         folder / "predictions.npz",
         landmarks=scores.landmarks,
@@ -88,15 +81,13 @@ def write_pictures(workdir: Workdir, stages: Sequence[str], sets: Sequence[Evalu
 def print_table(workdir: Workdir, console: Console) -> None:
     """The scores of all moments of a run, and how long its stages took."""
     results = workdir.read_results()
-    rows = {
-        (name, label, moment): metrics
-        for moment, sets in results["evaluations"].items()
-        for name, entry in sets.items()
-        for label, metrics in entry["metrics"].items()
-    }
-    if rows:
-        rows = {labels: rows[labels] for labels in sorted(rows, key=lambda labels: labels[:2])}
-        console.print(nme_table(rows, title=f"68 landmarks, {workdir.folder}"))
+    tables: dict[str, dict[tuple[str, ...], Mapping[str, float]]] = {}
+    for moment, sets in results["evaluations"].items():
+        for name, entry in sets.items():
+            for label, metrics in entry["metrics"].items():
+                tables.setdefault(f"{name}, {label} labels", {})[(moment,)] = metrics
+    for title, rows in tables.items():
+        console.print(nme_table(rows, title=title))
     for stage, entry in results["stages"].items():
         console.print(f"{stage}: {entry['steps']} steps, {entry['seconds']:.0f} s")
     console.print(f"everything is in {workdir.folder}")

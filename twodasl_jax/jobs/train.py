@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-from ml_collections import ConfigDict
 from rich.console import Console
 
 from twodasl_jax.array_types import AnnotatedBatch, Batch, InTheWildBatch
@@ -50,7 +49,7 @@ class Run:
     """Everything that the stages of one run share."""
 
     workdir: Workdir
-    config: ConfigDict
+    config: Any
     face_model: FaceModel
     whitening: Whitening
     sources: Sources
@@ -58,7 +57,7 @@ class Run:
     console: Console
 
 
-def train(config: ConfigDict | None, *, workdir: str, image: str | None, box: Any) -> None:
+def train(config: Any, *, workdir: str, image: str | None, box: Any) -> None:
     """Trains all stages; a stopped run goes on where it was.
 
     Args:
@@ -86,9 +85,7 @@ COMPILATION_CACHE = Path.home() / ".cache" / "twodasl_jax" / "compiled"
 """Compiled steps are shared by all runs of a user: a second run starts in seconds."""
 
 
-def _prepare(
-    config: ConfigDict | None, workdir: Workdir, console: Console
-) -> tuple[Run, Networks | None]:
+def _prepare(config: Any, workdir: Workdir, console: Console) -> tuple[Run, Networks | None]:
     config = workdir.settle_config(config)
     face_model = make_face_model(config)
     sources = make_sources(config, workdir.folder, face_model, console)
@@ -105,9 +102,7 @@ def _prepare(
     return Run(workdir, config, face_model, whitening, sources, sets, console), networks
 
 
-def _starting_networks(
-    config: ConfigDict, method: twodasl.TwoDASL, earlier: Networks | None
-) -> Networks:
+def _starting_networks(config: Any, method: twodasl.TwoDASL, earlier: Networks | None) -> Networks:
     """Fresh networks, replaced by those of an earlier stage where there are any."""
     params, batch_stats = twodasl.init_networks(method, jax.random.key(config.seed))
     if earlier is not None:
@@ -118,7 +113,7 @@ def _starting_networks(
     return Networks(params, batch_stats)
 
 
-def _train_stage(run: Run, index: int, stage: ConfigDict, earlier: Networks | None) -> Networks:
+def _train_stage(run: Run, index: int, stage: Any, earlier: Networks | None) -> Networks:
     """One stage, from its newest checkpoint if it has any."""
     config, training = run.config, run.config.training
     method = make_method(config, stage)
@@ -172,7 +167,7 @@ def _typed(batch: dict[str, dict[str, Any]]) -> Batch:
     return Batch(AnnotatedBatch(**batch["annotated"]), InTheWildBatch(**batch["in_the_wild"]))
 
 
-def _evaluate_once(run: Run, moment: str, stage: ConfigDict, networks: Networks | None) -> None:
+def _evaluate_once(run: Run, moment: str, stage: Any, networks: Networks | None) -> None:
     """Scores all sets, unless results.json has this moment already (a run that goes on)."""
     if not run.sets or moment in run.workdir.read_results()["evaluations"]:
         return
@@ -180,5 +175,10 @@ def _evaluate_once(run: Run, moment: str, stage: ConfigDict, networks: Networks 
     networks = _starting_networks(run.config, method, networks)
     constants = make_constants(run.config, run.face_model, run.whitening)
     evaluate_networks(
-        run.workdir, run.config, moment, method, networks, constants, run.sets, run.console
+        run.workdir,
+        run.config.evaluation,
+        moment,
+        (method, networks, constants),
+        run.sets,
+        run.console,
     )

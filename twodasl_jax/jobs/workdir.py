@@ -44,7 +44,7 @@ class Workdir:
         """Per-image scores of one evaluation set at one moment (``before``, a stage's name)."""
         return self.folder / "evaluations" / moment / name
 
-    def newest_stage(self, config: ConfigDict) -> ConfigDict:
+    def newest_stage(self, config: Any) -> Any:
         """The last stage that has a checkpoint.
 
         Raises:
@@ -63,7 +63,7 @@ class Workdir:
             )
         return trained[-1]
 
-    def read_config(self) -> ConfigDict:
+    def read_config(self) -> Any:
         """The experiment that the folder holds.
 
         Raises:
@@ -77,7 +77,7 @@ class Workdir:
             )
         return as_config(json.loads(path.read_text()))
 
-    def settle_config(self, config: ConfigDict | None) -> ConfigDict:
+    def settle_config(self, config: Any) -> Any:
         """Saves the config of a new run; for a run that goes on, checks that it is the same.
 
         Raises:

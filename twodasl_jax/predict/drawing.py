@@ -16,10 +16,9 @@ from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.geometry.mesh import vertex_normals
 from twodasl_jax.predict.export import rasterize_complete
 from twodasl_jax.predict.reconstruct import Reconstruction
+from twodasl_jax.predict.strokes import Colour, draw_arrow, draw_dot, draw_line
 from twodasl_jax.rendering.rasterizer import Rasterization, interpolate
 from twodasl_jax.rendering.shading import shade_headlight
-
-Colour = tuple[int, int, int]
 
 LANDMARK_GROUPS: dict[str, tuple[range, bool, Colour]] = {
     "jaw": (range(0, 17), False, (120, 205, 255)),
@@ -38,8 +37,6 @@ CLAY: Colour = (214, 205, 196)
 """The colour of a mesh that has none of its own."""
 
 _AXIS_COLOURS: tuple[Colour, Colour, Colour] = ((255, 92, 92), (112, 224, 112), (92, 148, 255))
-_OUTLINE: Colour = (16, 20, 28)
-_SUBPIXEL_BITS = 4  # OpenCV draws at 1/16 px
 
 
 def draw_landmarks(
@@ -58,17 +55,17 @@ def draw_landmarks(
         raise ValueError(f"the landmarks are {points.shape}; expected (68, 2) or (68, 3)")
     points = points[:, :2]
     line = thickness or max(1, round(min(image.shape[:2]) / 250))
-    finite = np.isfinite(points).all(1)
+    finite = [bool(row.all()) for row in np.isfinite(points)]
     # The outlines of all parts first: no part's outline then crosses another part's line.
     for outline in (True, False):
         for indices, closed, colour in LANDMARK_GROUPS.values():
             pairs = zip(indices, [*indices[1:], indices[0]], strict=True)
             for first, second in list(pairs)[: None if closed else -1]:
                 if finite[first] and finite[second]:
-                    _line(drawn, points[first], points[second], colour, line, outline=outline)
+                    draw_line(drawn, points[first], points[second], colour, line, outline=outline)
             for index in indices:
                 if finite[index]:
-                    _dot(drawn, points[index], colour, 1.6 * line, outline=outline)
+                    draw_dot(drawn, points[index], colour, 1.6 * line, outline=outline)
     return drawn
 
 
@@ -94,7 +91,7 @@ def draw_pose_axes(
     for index in np.argsort(axes[:, 2]):  # the axis nearest to the viewer is drawn last
         tip = origin + length_px * axes[index, :2] * (1.0, -1.0)
         for outline in (True, False):
-            _arrow(drawn, origin, tip, _AXIS_COLOURS[index], thickness, outline=outline)
+            draw_arrow(drawn, origin, tip, _AXIS_COLOURS[index], thickness, outline=outline)
     return drawn
 
 
@@ -198,7 +195,7 @@ def reconstruction_strip(
         draw_pose_axes(
             panel,
             landmarks[30],  # the tip of the nose
-            reconstruction.camera.rotation,
+            np.asarray(reconstruction.camera.rotation),
             length_px=0.3 * side,
         ),
     ]
@@ -249,64 +246,3 @@ def _copy_of(image: np.ndarray) -> np.ndarray:
             f"the image is {image.shape} {image.dtype}; expected (height, width, 3) uint8 RGB"
         )
     return np.ascontiguousarray(image).copy()
-
-
-def _fixed_point(point: np.ndarray) -> tuple[int, int]:
-    x, y = (point * 2**_SUBPIXEL_BITS).round().clip(-(2**24), 2**24).astype(int)
-    return int(x), int(y)
-
-
-def _line(
-    image: np.ndarray,
-    start: np.ndarray,
-    end: np.ndarray,
-    colour: Colour,
-    thickness: int,
-    *,
-    outline: bool,
-) -> None:
-    cv2.line(
-        image,
-        _fixed_point(start),
-        _fixed_point(end),
-        _OUTLINE if outline else colour,
-        thickness + 2 if outline else thickness,
-        cv2.LINE_AA,
-        _SUBPIXEL_BITS,
-    )
-
-
-def _dot(
-    image: np.ndarray, centre: np.ndarray, colour: Colour, radius: float, *, outline: bool
-) -> None:
-    size = radius + 1.0 if outline else radius
-    cv2.circle(
-        image,
-        _fixed_point(centre),
-        round(size * 2**_SUBPIXEL_BITS),
-        _OUTLINE if outline else colour,
-        cv2.FILLED,
-        cv2.LINE_AA,
-        _SUBPIXEL_BITS,
-    )
-
-
-def _arrow(
-    image: np.ndarray,
-    start: np.ndarray,
-    tip: np.ndarray,
-    colour: Colour,
-    thickness: int,
-    *,
-    outline: bool,
-) -> None:
-    _line(image, start, tip, colour, thickness, outline=outline)
-    direction = tip - start
-    length = float(np.linalg.norm(direction))
-    if length < 4.0 * thickness:  # it points at the viewer: a dot says so
-        _dot(image, tip, colour, 1.5 * thickness, outline=outline)
-        return
-    along = direction / length * 3.0 * thickness
-    across = np.array([-along[1], along[0]]) * 0.6
-    for barb in (tip - along + across, tip - along - across):
-        _line(image, tip, barb, colour, thickness, outline=outline)

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import trimesh
+import trimesh.exchange.gltf
 from scipy.ndimage import map_coordinates
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from twodasl_jax.coefficients import split_coefficients
 from twodasl_jax.crop_frame import CROP_SIZE, image_to_crop
@@ -127,7 +128,7 @@ def colours_from_photo(
     unknown = source < 0
     if unknown.any():
         mean = np.asarray(face_model.linear.mean).T
-        _, nearest = cKDTree(mean[~unknown]).query(mean[unknown])
+        _, nearest = KDTree(mean[~unknown]).query(mean[unknown])
         source[unknown] = source[np.flatnonzero(~unknown)[nearest]]
     return sampled[source]
 

@@ -52,7 +52,7 @@ class _Boxes(NamedTuple):
     left: Int[Array, " t"]
     top: Int[Array, " t"]
     width: Int[Array, " t"]
-    count: Int[Array, " t"]
+    area: Int[Array, " t"]
 
 
 def _pixel_boxes(
@@ -77,15 +77,15 @@ def _pixel_boxes(
 def _expand(boxes: _Boxes, capacity: int) -> tuple[Array, Array, Array, Array, Array]:
     """The flat candidate list: ``(triangle, row, column, is_real, overflow)``."""
     # associative_scan: on CPUs four times as fast as jnp.cumsum and lax.cummax.
-    end = jax.lax.associative_scan(jnp.add, boxes.count)
-    start = end - boxes.count
-    total_estimate = boxes.count.astype(jnp.float32).sum()
+    end = jax.lax.associative_scan(jnp.add, boxes.area)
+    start = end - boxes.area
+    total_estimate = boxes.area.astype(jnp.float32).sum()
     overflow = jnp.where(
         total_estimate >= OVERFLOW_LIMIT, OVERFLOW_LIMIT, jnp.maximum(end[-1] - capacity, 0)
     )
     # Each non-empty triangle marks the first of its candidates; a running maximum spreads it.
-    place = jnp.where(boxes.count > 0, start, capacity)
-    numbers = jnp.arange(boxes.count.shape[0], dtype=jnp.int32)
+    place = jnp.where(boxes.area > 0, start, capacity)
+    numbers = jnp.arange(boxes.area.shape[0], dtype=jnp.int32)
     marks = jnp.zeros(capacity, jnp.int32).at[place].max(numbers, mode="drop")
     triangle = jax.lax.associative_scan(jnp.maximum, marks)
     index = jnp.arange(capacity, dtype=jnp.int32)
@@ -278,17 +278,16 @@ def default_capacity(height: int, width: int, num_triangles: int) -> int:
     Returns:
       A multiple of 1,024.
     """
-    pixels = height * width
-    wanted = 4.5 * pixels + 0.01 * num_triangles
+    wanted = 4.5 * height * width + 0.01 * num_triangles
     return -(-int(wanted) // 1024) * 1024
 
 
 def raise_on_overflow(overflow: Int[Array, "*batch"], capacity: int) -> None:
-    """Refuses an incomplete picture. Host side: waits for the value, not for use under `jit`.
+    """Refuses an incomplete picture. Host side: not for use under `jit`.
 
     Args:
-      overflow: of one `Rasterization` or a batch of them.
-      capacity: the one it was made with.
+      overflow: of one or more renders.
+      capacity: the one they were made with.
 
     Raises:
       ValueError: naming the setting and a value that suffices.
@@ -296,6 +295,6 @@ def raise_on_overflow(overflow: Int[Array, "*batch"], capacity: int) -> None:
     worst = int(jnp.max(overflow))
     if worst > 0:
         raise ValueError(
-            f"the rasteriser's capacity of {capacity} candidates was too small by {worst}: the "
-            f"picture would be incomplete; set capacity to at least {capacity + worst}"
+            f"the rasteriser's capacity of {capacity} was too small by {worst}: the picture "
+            f"would be incomplete; set capacity to at least {capacity + worst}"
         )

@@ -1,7 +1,7 @@
 """From projected, coloured meshes to pictures: one face, a batch, a batch across devices."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,7 @@ class Render(NamedTuple):
     overflow: Int[Array, "*batch"]
 
 
+@runtime_checkable
 class _HasOverflow(Protocol):
     @property
     def overflow(self) -> Any: ...
@@ -140,7 +141,7 @@ def render_batch(
 
 
 def pmap_over_devices(
-    function: Callable[..., Any], devices: Sequence[jax.Device], *, num_shared: int = 0
+    function: Callable[..., Any], devices: Sequence[Any], *, num_shared: int = 0
 ) -> Callable[..., Any]:
     """Spreads the batch of a function over devices by `jax.pmap`.
 
@@ -180,13 +181,13 @@ def pmap_over_devices(
     return call
 
 
-def make_pmapped_projection(devices: Sequence[jax.Device]) -> Callable[..., Array]:
+def make_pmapped_projection(devices: Sequence[Any]) -> Callable[..., Array]:
     """`project_to_crop` across devices: ``(cameras (b, 3, 4), points (b, 3, n))``."""
     return pmap_over_devices(project_to_crop, devices)
 
 
 def make_pmapped_renderer(
-    devices: Sequence[jax.Device],
+    devices: Sequence[Any],
     *,
     capacity: int,
     supersample: int = 1,

@@ -45,7 +45,7 @@ def build_arrays(wheel: str | Path, *, num_samples: int = NUM_SAMPLES) -> dict[s
         mean = mean - mean[eyes].mean(axis=0)
         region = face_region(mesh, mean)
         people = sample_identities(assets, mean, region.weights, count=num_samples, seed=1)
-        moves = sample_expressions(assets, count, region.weights, count=num_samples, seed=2)
+        moves = sample_expressions(assets, region.weights, count=num_samples, seed=2)
         jaw = [name for name in assets.face_unit_names() if name.endswith("/jawOpen.target")]
         jaw_drop = -(region.weights @ assets.offsets(jaw, count)[0])[:, 1]
     say = np.where(region.is_inside, 0.05, 1.0)
@@ -66,7 +66,7 @@ def build_arrays(wheel: str | Path, *, num_samples: int = NUM_SAMPLES) -> dict[s
         "uv": _cylindrical_uv(points),
         "albedo_mean": albedo_mean.astype(np.float16),
         "albedo_basis": albedo_basis.astype(np.float16),
-        "units_per_millimetre": np.float32(1.0),
+        "units_per_millimetre": np.array(1.0, np.float32),
     }
 
 

@@ -15,7 +15,7 @@ RARELY = 0.12
 
 
 def sample_expressions(
-    assets: Assets, num_vertices: int, weights: scipy.sparse.csr_matrix, *, count: int, seed: int
+    assets: Assets, weights: scipy.sparse.csr_matrix, *, count: int, seed: int
 ) -> np.ndarray:
     """Displacements of random expressions from the neutral face.
 
@@ -23,7 +23,6 @@ def sample_expressions(
 
     Args:
       assets: the open wheel.
-      num_vertices: of the base mesh.
       weights: ``(n, v)`` from base vertices to the face's (`Region.weights`).
       count: number of expressions.
       seed: of the random numbers.
@@ -32,7 +31,8 @@ def sample_expressions(
       ``(count, n, 3)`` float32 millimetres.
     """
     generator = np.random.default_rng(seed)
-    offsets = np.zeros((count, weights.shape[0], 3), np.float32)
+    num_points, num_vertices = weights.get_shape()
+    offsets = np.zeros((count, num_points, 3), np.float32)
     names = [n for n in assets.face_unit_names() if not _unit(n).startswith(LEFT_OUT)]
     together = generator.random(count) < 0.8
     shared: dict[str, np.ndarray] = {}

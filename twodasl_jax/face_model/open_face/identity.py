@@ -55,9 +55,10 @@ def sample_identities(
       ``(count, n, 3)`` float32 millimetres.
     """
     generator = np.random.default_rng(seed)
-    offsets = np.zeros((count, weights.shape[0], 3), np.float32)
-    _add_local(offsets, assets, generator, len(mean), weights)
-    _add_macro(offsets, assets, generator, len(mean), weights)
+    num_points, num_vertices = weights.get_shape()
+    offsets = np.zeros((count, num_points, 3), np.float32)
+    _add_local(offsets, assets, generator, num_vertices, weights)
+    _add_macro(offsets, assets, generator, num_vertices, weights)
     points = (weights @ mean).astype(np.float32)
     # Size and pose belong to the camera; left in, they would fill the first components.
     moved = points + offsets

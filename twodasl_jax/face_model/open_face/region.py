@@ -62,7 +62,7 @@ def face_region(mesh: BaseMesh, mean: np.ndarray) -> Region:
     cap, fan = _mouth_cap(weights @ mean, triangles)
     weights = scipy.sparse.vstack([weights, scipy.sparse.csr_matrix(weights[cap].mean(axis=0))])
     return Region(
-        weights.tocsr(),
+        scipy.sparse.csr_matrix(weights),
         np.concatenate([triangles, fan]),
         np.append(mirror, len(mirror)),
         np.append(~visible[edges[:, 0]], True),
@@ -87,9 +87,7 @@ def _triangulate(quads: np.ndarray, mean: np.ndarray) -> np.ndarray:
     return np.concatenate([first, second])
 
 
-def _clip(
-    triangles: np.ndarray, distance: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _clip(triangles: np.ndarray, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cuts triangles at distance 0.
 
     Returns:
@@ -105,9 +103,9 @@ def _clip(
     one, two = count == 1, count == 2
     faces = [
         np.stack([whole, whole], axis=-1),
-        _corners((a, a), (a, b), (a, c), one),
-        _corners((a, b), (b, b), (c, c), two),
-        _corners((a, b), (c, c), (a, c), two),
+        _corners((a, a), (a, b), (a, c), rows=one),
+        _corners((a, b), (b, b), (c, c), rows=two),
+        _corners((a, b), (c, c), (a, c), rows=two),
     ]
     corners = np.sort(np.concatenate(faces), axis=-1)
     edges, numbers = np.unique(corners.reshape(-1, 2), axis=0, return_inverse=True)
@@ -117,9 +115,8 @@ def _clip(
     return edges, shares, numbers.reshape(-1, 3)
 
 
-def _corners(*corners_and_rows: tuple[np.ndarray, np.ndarray] | np.ndarray) -> np.ndarray:
+def _corners(*corners: tuple[np.ndarray, np.ndarray], rows: np.ndarray) -> np.ndarray:
     """``(t, 3, 2)``: three corners, each a pair of base vertices, of the chosen rows."""
-    *corners, rows = corners_and_rows
     return np.stack([np.stack(corner, axis=-1)[rows] for corner in corners], axis=1)
 
 

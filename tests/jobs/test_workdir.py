@@ -1,0 +1,54 @@
+"""The folder of a run: it stays one run."""
+
+import pytest
+from ml_collections import ConfigDict
+
+from twodasl_jax.jobs.assembly import plain
+from twodasl_jax.jobs.workdir import Workdir, as_config
+
+
+def config(**settings) -> ConfigDict:
+    stage = ConfigDict({"name": "stage1", "num_steps": 2})
+    return ConfigDict({"seed": 0, "stages": (stage,), "training": {"log_every": 1}} | settings)
+
+
+def test_a_config_survives_the_way_over_json(tmp_path):
+    workdir = Workdir(tmp_path / "run")
+    settled = workdir.settle_config(config())
+    assert workdir.read_config() == settled
+    assert settled.stages[0].name == "stage1"
+    assert plain(as_config(plain(config()))) == plain(config())
+
+
+def test_other_settings_are_refused_by_name_and_free_ones_are_not(tmp_path):
+    workdir = Workdir(tmp_path)
+    workdir.settle_config(config())
+    workdir.settle_config(config(training={"log_every": 5}))
+    with pytest.raises(ValueError, match="seed: 0 there, 1 asked"):
+        workdir.settle_config(config(seed=1))
+
+
+def test_an_empty_folder_says_how_to_train(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"quickstart\.py --workdir"):
+        Workdir(tmp_path).settle_config(None)
+    with pytest.raises(FileNotFoundError, match="no checkpoint yet"):
+        Workdir(tmp_path).newest_stage(config())
+
+
+def test_unfinished_checkpoints_do_not_count(tmp_path):
+    workdir = Workdir(tmp_path)
+    (workdir.checkpoints("stage1") / "2.orbax-checkpoint-tmp").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError):
+        workdir.newest_stage(config())
+    (workdir.checkpoints("stage1") / "2").mkdir()
+    assert workdir.newest_stage(config()).name == "stage1"
+
+
+def test_results_are_added_one_by_one(tmp_path):
+    workdir = Workdir(tmp_path)
+    workdir.add_result("stages", "stage1", {"steps": 2})
+    workdir.add_result("evaluations", "before", {})
+    assert workdir.read_results() == {
+        "evaluations": {"before": {}},
+        "stages": {"stage1": {"steps": 2}},
+    }
