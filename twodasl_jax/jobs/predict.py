@@ -74,7 +74,14 @@ def reconstruct_photo(
         trained.method, trained.networks, trained.constants, num_passes=2, batch_size=1
     )
     nothing = np.full((1, 18, 2), np.nan, np.float32)
-    face = predict_photo(photo, corners, lambda crops: predict_crops(crops, nothing), face_model)
+    face = predict_photo(
+        photo,
+        corners,
+        lambda crops: predict_crops(crops, nothing),
+        face_model,
+        # Training crops frame the landmarks; a detector's box is near that, a whole image is not.
+        num_refinements=3 if corners is None else 1,
+    )
     folder = workdir.folder / "prediction"
     folder.mkdir(parents=True, exist_ok=True)
     strip = reconstruction_strip(photo, face, face_model)
