@@ -71,8 +71,9 @@ def test_an_unknown_ablation_lists_the_known_ones():
 def test_the_paper_recipe_without_its_data_says_how_to_get_it(tmp_path):
     config = load("stage1")
     config.face_model.path = ""
-    config.data.annotated[0].data_dir = str(tmp_path / "absent")
-    with pytest.raises(FileNotFoundError, match=r"w300_lp.*tfds build.*quickstart"):
+    for half in (config.data.annotated, config.data.in_the_wild):
+        half[0].data_dir = str(tmp_path / "absent")
+    with pytest.raises(FileNotFoundError, match=r"(?s)w300_lp.*tfds build.*umdfaces.*quickstart"):
         train(config, workdir=str(tmp_path / "run"), image=None, box=None)
 
 

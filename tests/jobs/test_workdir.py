@@ -15,6 +15,7 @@ def config(**settings) -> ConfigDict:
 def test_a_config_survives_the_way_over_json(tmp_path):
     workdir = Workdir(tmp_path / "run")
     settled = workdir.settle_config(config())
+    workdir.save_config(settled)
     assert workdir.read_config() == settled
     assert settled.stages[0].name == "stage1"
     assert plain(as_config(plain(config()))) == plain(config())
@@ -22,7 +23,7 @@ def test_a_config_survives_the_way_over_json(tmp_path):
 
 def test_other_settings_are_refused_by_name_and_free_ones_are_not(tmp_path):
     workdir = Workdir(tmp_path)
-    workdir.settle_config(config())
+    workdir.save_config(config())
     workdir.settle_config(config(training={"log_every": 5}))
     with pytest.raises(ValueError, match="seed: 0 there, 1 asked"):
         workdir.settle_config(config(seed=1))

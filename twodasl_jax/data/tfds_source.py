@@ -20,6 +20,11 @@ from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21
 
 DEFAULT_DATA_DIR = Path("~/tensorflow_datasets")
 
+WITHOUT_DATA = (
+    "To train without any data: python run.py --config=configs/quickstart.py "
+    "--workdir=runs/quickstart"
+)
+
 MANUAL_FOLDERS = {"w300_lp": "300W_LP/", "umdfaces": "umdfaces_batch1/ and its CSV files"}
 """What the folder given to ``--manual_dir`` must hold, per data set."""
 
@@ -45,7 +50,7 @@ class TfdsSource:
         root = Path(data_dir or DEFAULT_DATA_DIR).expanduser()
         folder = newest_version(root / name)
         if folder is None:
-            raise FileNotFoundError(absent_message(name, root))
+            raise FileNotFoundError(f"{absent_message(name, root)}. {WITHOUT_DATA}")
         import tensorflow_datasets as tfds  # two seconds, and only this kind of source needs it
 
         builder = tfds.builder_from_directory(str(folder))
@@ -122,13 +127,12 @@ def newest_version(folder: Path) -> Path | None:
 
 
 def absent_message(name: str, root: Path) -> str:
-    """One message: what is missing, the command that prepares it, and the way without."""
+    """What is missing, and the command that prepares it."""
     holds = MANUAL_FOLDERS.get(name, "its original files")
     builder = f"tfds_builders/{name}"
     shipped = "" if Path(builder).is_dir() else f" ({builder} is not part of this version yet)"
     return (
         f"the data set '{name}' is not prepared in {root}. Request the original files from their "
         f"owners, then: tfds build {builder} --manual_dir=FOLDER --data_dir={root} "
-        f"--file_format=array_record, where FOLDER holds {holds}{shipped}. To train without any "
-        "data: python run.py --config=configs/quickstart.py --workdir=runs/quickstart"
+        f"--file_format=array_record, where FOLDER holds {holds}{shipped}"
     )

@@ -27,6 +27,7 @@ from twodasl_jax.jobs.assembly import (
     whitening_for,
 )
 from twodasl_jax.jobs.evaluate import evaluate_networks, make_evaluation_sets
+from twodasl_jax.jobs.inputs import require_inputs
 from twodasl_jax.jobs.predict import reconstruct_photo
 from twodasl_jax.jobs.workdir import Workdir
 from twodasl_jax.methods import twodasl
@@ -87,7 +88,9 @@ COMPILATION_CACHE = Path.home() / ".cache" / "twodasl_jax" / "compiled"
 
 def _prepare(config: Any, workdir: Workdir, console: Console) -> tuple[Run, Networks | None]:
     config = workdir.settle_config(config)
+    require_inputs(config)
     face_model = make_face_model(config)
+    workdir.save_config(config)
     sources = make_sources(config, workdir.folder, face_model, console)
     sets = make_evaluation_sets(config, workdir.folder, face_model, console)
     whitening, networks = None, None

@@ -78,7 +78,7 @@ class Workdir:
         return as_config(json.loads(path.read_text()))
 
     def settle_config(self, config: Any) -> Any:
-        """Saves the config of a new run; for a run that goes on, checks that it is the same.
+        """The config to run with; for a run that goes on, checks that it is the same.
 
         Raises:
           ValueError: where the folder holds a run with other settings; they are named.
@@ -98,9 +98,11 @@ class Workdir:
                     f"{self.folder} holds a run with other settings ({'; '.join(changed[:5])}); "
                     "choose another --workdir, or give the settings of that run"
                 )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_results(path, plain(config))
         return as_config(plain(config))
+
+    def save_config(self, config: Any) -> None:
+        """Makes the folder a run of this config; call it when nothing can be missing any more."""
+        write_results(self.folder / "config.json", plain(config))
 
     def read_results(self) -> dict[str, Any]:
         """Scores so far: ``{"evaluations": {moment: {set: ...}}, "stages": {...}}``."""

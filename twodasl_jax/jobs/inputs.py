@@ -1,0 +1,53 @@
+"""Looks for everything that an experiment reads, before anything is made or trained."""
+
+from pathlib import Path
+from typing import Any
+
+from twodasl_jax.data.tfds_source import (
+    DEFAULT_DATA_DIR,
+    WITHOUT_DATA,
+    absent_message,
+    newest_version,
+)
+
+
+def require_inputs(config: Any) -> None:
+    """Stops a run whose data or face model are absent, naming all of them at once.
+
+    Raises:
+      FileNotFoundError: one message: what is missing, how to get each, and the way without.
+    """
+    missing = [*_missing_face_model(config), *_missing_data(config)]
+    if config.init_from and not (Path(config.init_from) / "config.json").exists():
+        missing.append(f"init_from={config.init_from} holds no trained run; train it first")
+    if missing:
+        listed = "\n  - ".join(missing)
+        raise FileNotFoundError(
+            f"what this experiment needs is not there:\n  - {listed}\n{WITHOUT_DATA}"
+        )
+
+
+def _missing_face_model(config: Any) -> list[str]:
+    path = config.face_model.path
+    if not path or Path(path).exists():
+        return []
+    return [
+        f"the face model {path}. Import yours: python -m twodasl_jax.face_model.import_bfm "
+        f"--source=FILE_OR_FOLDER --output={path} (docs/face_models.md), or use the embedded one: "
+        "--config.face_model.path="
+    ]
+
+
+def _missing_data(config: Any) -> list[str]:
+    missing = []
+    for source in (*config.data.annotated, *config.data.in_the_wild, *config.evaluation.sets):
+        if source.kind == "tfds":
+            root = Path(source.data_dir or DEFAULT_DATA_DIR).expanduser()
+            if newest_version(root / source.name) is None:
+                missing.append(absent_message(source.name, root))
+        elif "path" in source and not (Path(source.path) / "annotations.npz").exists():
+            missing.append(
+                f"{source.kind} data in {source.path}: a folder with annotations.npz and images "
+                "(docs/extending.md)"
+            )
+    return list(dict.fromkeys(missing))
