@@ -159,8 +159,11 @@ def pmap_over_devices(
     """
     devices = tuple(devices)
     count = len(devices)
+    # Shared arguments one by one: an empty tuple with axis None misplaces its neighbour's axis.
     spread = jax.pmap(
-        lambda shared, batched: function(*shared, *batched), in_axes=(None, 0), devices=devices
+        lambda batched, *shared: function(*shared, *batched),
+        in_axes=(0, *[None] * num_shared),
+        devices=devices,
     )
 
     def call(*arguments: Any) -> Any:
@@ -173,7 +176,7 @@ def pmap_over_devices(
             padded = jnp.pad(array, padding, mode="edge")
             return padded.reshape(count, shard, *array.shape[1:])
 
-        result = spread(shared, jax.tree.map(split, batched))
+        result = spread(jax.tree.map(split, batched), *shared)
         return jax.tree.map(
             lambda array: array.reshape(shard * count, *array.shape[2:])[:size], result
         )
