@@ -132,7 +132,7 @@ def test_a_data_set_that_is_not_prepared_says_how(tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
         TfdsSource("w300_lp", split="train", role="annotated", data_dir=tmp_path)
     message = str(caught.value)
-    assert message == absent_message("w300_lp", tmp_path)
+    assert message.startswith(absent_message("w300_lp", tmp_path))
     for part in (
         "'w300_lp' is not prepared",
         "tfds build",
