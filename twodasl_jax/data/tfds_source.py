@@ -63,7 +63,9 @@ class TfdsSource:
         features: Any = builder.info.features or {}
         missing = [key for key in needed if key not in features]
         if missing:
-            raise ValueError(f"{folder} lacks {', '.join(missing)}; it has {', '.join(sorted(features))}")
+            raise ValueError(
+                f"{folder} lacks {', '.join(missing)}; it has {', '.join(sorted(features))}"
+            )
         shapes: Any = {key: features[key].shape for key in needed}
         for key, shape in shapes.items():
             if shape != _SHAPES[key]:
