@@ -50,6 +50,7 @@ def jax_step(case: str) -> Callable[[], None]:
     from twodasl_jax.coefficients import Whitening
     from twodasl_jax.face_model.landmarks import landmark_model
     from twodasl_jax.face_model.model import load_face_model
+    from twodasl_jax.losses.vertex import vertex_gram
     from twodasl_jax.methods import twodasl
     from twodasl_jax.methods.twodasl_terms import PAPER_WEIGHTS, Constants, TwoDASL
     from twodasl_jax.models.coefficient_regressor import make_regressor
@@ -75,7 +76,8 @@ def jax_step(case: str) -> Callable[[], None]:
     }
     optimizer = make_optimizer(rules)
     landmarks = landmark_model(load_face_model())
-    constants = Constants(landmarks, landmarks, Whitening(np.zeros(62, "f4"), np.ones(62, "f4")))
+    whitening = Whitening(np.zeros(62, "f4"), np.ones(62, "f4"))
+    constants = Constants(landmarks, np.asarray(vertex_gram(landmarks), "f4"), whitening)
     generator = np.random.default_rng(0)
     image = generator.integers(0, 256, (32, 120, 120, 3)).astype(np.uint8)
     points = generator.uniform(20, 100, (32, 68, 2)).astype(np.float32)

@@ -13,6 +13,7 @@ import pytest
 from twodasl_jax.array_types import AnnotatedBatch, Batch, InTheWildBatch
 from twodasl_jax.coefficients import Whitening
 from twodasl_jax.face_model.landmarks import landmark_model
+from twodasl_jax.losses.vertex import vertex_gram
 from twodasl_jax.methods import twodasl
 from twodasl_jax.methods.twodasl_terms import LOSS_TERMS, PAPER_WEIGHTS, Constants, TwoDASL
 from twodasl_jax.training.parallel import AXIS, compile_step, make_mesh, pmap_step, replicate
@@ -53,7 +54,8 @@ def make_method(weights, **settings) -> TwoDASL:
 def constants(small_face_model) -> Constants:
     mean = jnp.zeros(62).at[jnp.array([0, 5, 10])].set(0.6).at[jnp.array([3, 7])].set(60.0)
     landmarks = landmark_model(small_face_model)
-    return Constants(landmarks, landmarks, Whitening(mean, jnp.full(62, 0.1)))
+    gram = jnp.asarray(vertex_gram(landmarks), jnp.float32)
+    return Constants(landmarks, gram, Whitening(mean, jnp.full(62, 0.1)))
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.face_model.linear import select_points
 from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel
 from twodasl_jax.jobs.rendered_data import ensure_rendered
+from twodasl_jax.losses.vertex import vertex_gram
 from twodasl_jax.methods.twodasl import Constants, TwoDASL, predict
 from twodasl_jax.models.coefficient_regressor import make_regressor
 from twodasl_jax.models.critic import Critic
@@ -163,7 +164,8 @@ def make_constants(config: Any, face_model: FaceModel, whitening: Whitening) -> 
         spread = np.linspace(0, face_model.num_vertices - 1, config.losses.num_vertices)
         chosen = np.concatenate([np.asarray(face_model.landmark_vertices), spread.astype(np.int32)])
         vertices = select_points(face_model.linear, jnp.asarray(chosen))
-    return Constants(landmark_model(face_model), vertices, whitening)
+    gram = jnp.asarray(vertex_gram(vertices), jnp.float32)
+    return Constants(landmark_model(face_model), gram, whitening)
 
 
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]
