@@ -1,6 +1,10 @@
 """Quickstart: 2DASL end to end on faces that the package renders itself. No downloads.
 
 Command:   python run.py --config=configs/quickstart.py --workdir=runs/quickstart
+Hardware:  2 CPU cores, busy with other work: 21 minutes, 12.3 minutes of processor time. Not timed
+           on an idle machine.
+Measured:  300 held-out renders, NME in %, mean of the three yaw bins: 24.01 before, 6.50 after
+           stage 1, 6.06 after stage 2.
 """
 
 from ml_collections import ConfigDict
