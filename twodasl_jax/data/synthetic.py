@@ -174,10 +174,11 @@ def sample_lighting(
 ) -> np.ndarray:
     """Natural light: an ambient part and one or two directional lights, slightly coloured.
 
-    Lambert's clamped cosine of a light from direction d has the spherical-harmonics
-    coefficients ``A_l·Y_lm(d)`` with ``A = (π, 2π/3, π/4)/π`` (Ramamoorthi & Hanrahan 2001, eq.
-    8, divided by π so that a light of strength 1 gives a facing white surface the value 1). The
-    total is scaled so that the brightest direction stays under about 1.2: skin does not saturate.
+    Lambert's clamped cosine ``max(0, n·d)`` of a light from direction d has the
+    spherical-harmonics coefficients ``A_l·Y_lm(d)`` with ``A = (π, 2π/3, π/4)`` (Ramamoorthi &
+    Hanrahan 2001, eq. 8); three bands give a facing white surface 1.06 instead of 1. The total
+    is scaled so that bands 0 and 1 reach 0.6 to 1.2 in the brightest direction; band 2 adds a
+    highlight (1 % of directions towards the viewer pass 1.27), so little skin saturates.
 
     Args:
       generator: source of all randomness.
@@ -199,7 +200,7 @@ def sample_lighting(
         if light == 1:
             strength = strength * (generator.random((count, 1, 1)) < 0.4)
         colour = 1 + tint * generator.normal(size=(count, 1, 3))
-        # π: the coefficients of a distant light are Y_lm(d); the band factors above are A_l/π.
+        # π: the coefficients of a distant light are Y_lm(d); `bands` are A_l/π.
         lobe = np.pi * bands[:, None] * spherical_harmonics(direction)[..., None]
         lighting += strength * colour * lobe
     brightest = np.abs(lighting[:, :1] * _Y0) + np.linalg.norm(
