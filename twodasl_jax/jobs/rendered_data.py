@@ -1,6 +1,7 @@
 """Renders the training and evaluation faces of a config, once per workdir."""
 
 import dataclasses
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +36,10 @@ def ensure_rendered(workdir: Path, source: Any, face_model: FaceModel, console: 
     settings = {
         "face_model": face_model.name,
         "num_vertices": face_model.num_vertices,
+        # A changed model or distribution must not be served last time's pictures.
+        "face_model_crc": zlib.crc32(np.asarray(face_model.linear.shape_basis).tobytes()),
+        "albedo_crc": zlib.crc32(np.asarray(face_model.albedo_mean).tobytes()),
+        "distribution": repr(FaceSettings()),
         "num_faces": source.num_faces,
         "seed": source.seed,
         "supersample": source.supersample,
