@@ -11,7 +11,7 @@ import optax
 import pytest
 
 from twodasl_jax.array_types import AnnotatedBatch, Batch, InTheWildBatch
-from twodasl_jax.coefficients import Whitening
+from twodasl_jax.coefficients import TRANSLATION_Z, Whitening
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.losses.vertex import vertex_gram
 from twodasl_jax.methods import twodasl
@@ -138,6 +138,27 @@ def test_halves_of_the_self_critic_stay_apart(batch, constants):
     assert optax.tree.norm(of_networks["critic"]) > 0
     assert optax.tree.norm(of_networks["regressor"]) == 0
     assert optax.tree.norm(of_prediction) == 0
+
+
+def test_the_critic_cannot_see_depth_translation(batch, constants):
+    method = make_method({"self_critic": 1.0})
+    params, _ = fresh_networks()
+
+    def terms(whitened):
+        return twodasl.self_critic_terms(method, params, batch, whitened, constants)
+
+    whitened = jnp.ones((8, 62))
+    chex.assert_trees_all_equal(
+        terms(whitened), terms(whitened.at[:, TRANSLATION_Z].set(40.0))
+    )
+    known = batch.annotated
+    deeper = AnnotatedBatch(
+        known.image, known.coefficients.at[:, TRANSLATION_Z].add(40.0), known.detected_landmarks
+    )
+    moved = Batch(deeper, batch.in_the_wild)
+    chex.assert_trees_all_equal(
+        terms(whitened), twodasl.self_critic_terms(method, params, moved, whitened, constants)
+    )
 
 
 def test_a_landmark_of_weight_zero_has_no_say(batch, constants):

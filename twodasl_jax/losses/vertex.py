@@ -39,28 +39,8 @@ def _difference_factors(
     return jnp.concatenate([factors[0] - factors[1], translations[0] - translations[1]], axis=-1)
 
 
-def vertex_distance_cost(
-    linear: LinearModel, predicted: Float[Array, "batch 62"], target: Float[Array, "batch 62"]
-) -> Float[Array, " batch"]:
-    """``L_vdc = mean_v ‖V_v(q) - V_v(q*)‖²`` per example, crop px², t_z from the ground truth.
-
-    Args:
-      linear: the points to compare: a whole face model, or some points of it
-        (`twodasl_jax.face_model.linear.select_points`). For a whole model prefer
-        `vertex_distance_cost_from_gram`.
-      predicted: raw coefficients, not whitened.
-      target: the same of the annotation.
-    """
-    chex.assert_equal_shape([predicted, target])
-    rows = [linear.mean[None], linear.shape_basis, linear.expression_basis]
-    planes = jnp.concatenate(rows).reshape(-1, linear.mean.shape[-1])
-    factors = _difference_factors(predicted, target)
-    difference = jnp.matmul(factors[..., :-1], planes, precision=_HIGHEST) + factors[..., -1:]
-    return (difference**2).sum(axis=1).mean(axis=-1)
-
-
 def vertex_gram(linear: LinearModel) -> Float[Array, "154 154"]:
-    """The constant ``G = Z Zᵀ / n`` of a face model, for `vertex_distance_cost_from_gram`.
+    """The constant ``G = Z Zᵀ / n`` of a face model, for `vertex_distance_cost`.
 
     Call it once, outside the compiled step. Summed in float64 on the host: the quadratic form
     cancels large terms (a nearer camera against a larger face), which would show the rounding
@@ -73,15 +53,16 @@ def vertex_gram(linear: LinearModel) -> Float[Array, "154 154"]:
     return jnp.asarray(stacked @ stacked.T / num_points, jnp.float32)
 
 
-def vertex_distance_cost_from_gram(
+def vertex_distance_cost(
     gram: Float[Array, "154 154"],
     predicted: Float[Array, "batch 62"],
     target: Float[Array, "batch 62"],
 ) -> Float[Array, " batch"]:
-    """`vertex_distance_cost` over all vertices at a price that does not depend on their number.
+    """``L_vdc = mean_v ‖V_v(q) - V_v(q*)‖²`` per example, t_z from the ground truth.
 
     Args:
-      gram: from `vertex_gram` of the whole model.
+      gram: from `vertex_gram` of the points to compare: the whole model, or some points of it
+        (`twodasl_jax.face_model.linear.select_points`).
       predicted: raw coefficients, not whitened.
       target: the same of the annotation.
 

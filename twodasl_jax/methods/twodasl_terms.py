@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 
 from twodasl_jax.array_types import AnnotatedBatch, Batch, InTheWildBatch
-from twodasl_jax.coefficients import Whitening, unwhiten, whiten
+from twodasl_jax.coefficients import TRANSLATION_Z, Whitening, unwhiten, whiten
 from twodasl_jax.face_model.landmarks import landmarks18_from_68, landmarks_from_coefficients
 from twodasl_jax.face_model.linear import LinearModel
 from twodasl_jax.landmark_tables import LANDMARK_IMPORTANCE_18
@@ -31,7 +31,7 @@ from twodasl_jax.losses.landmark import (
     released_landmark_loss,
 )
 from twodasl_jax.losses.regularization import camera_orthogonality, coefficient_prior
-from twodasl_jax.losses.vertex import vertex_distance_cost_from_gram
+from twodasl_jax.losses.vertex import vertex_distance_cost
 from twodasl_jax.rendering.landmark_map import landmark_map
 
 PAPER_WEIGHTS = {
@@ -161,7 +161,7 @@ def annotated_terms(
         target = whiten(batch.coefficients, batched(constants.whitening))
         terms["coefficient"] = weighted_coefficient_cost(whitened, target, weights)
     if method.uses("vertex"):
-        terms["vertex"] = vertex_distance_cost_from_gram(
+        terms["vertex"] = vertex_distance_cost(
             constants.vertex_gram, predicted, batch.coefficients
         )
     return terms
@@ -223,12 +223,15 @@ def self_critic_terms(
     """L_sc: ``critic_*`` train critic and encoder, ``self_critic`` trains the regressor alone.
 
     Real pairs are (image, p*) of annotated images, fakes (image, p) of in-the-wild images.
-    Two stop-gradients keep each half from the other's networks.
+    Two stop-gradients keep each half from the other's networks. The critic is shown 0 for t_z
+    (ours): it cannot be seen in an image, and no other loss of stage 1 moves the prediction
+    towards the t_z of the annotations, which would give every fake away.
     """
     images = jnp.concatenate([batch.annotated.image, batch.in_the_wild.image])
     codes = method.encoder.apply({"params": params["encoder"]}, network_input(images, None))
     real_codes, fake_codes = jnp.split(codes, [batch.annotated.image.shape[0]])
     target = whiten(batch.annotated.coefficients, batched(constants.whitening))
+    target, whitened = (p.at[:, TRANSLATION_Z].set(0.0) for p in (target, whitened))
     critic = {"params": params["critic"]}
     real_logits = method.critic.apply(critic, real_codes, target)
     fake_logits = method.critic.apply(critic, fake_codes, jax.lax.stop_gradient(whitened))
