@@ -148,9 +148,7 @@ def test_the_critic_cannot_see_depth_translation(batch, constants):
         return twodasl.self_critic_terms(method, params, batch, whitened, constants)
 
     whitened = jnp.ones((8, 62))
-    chex.assert_trees_all_equal(
-        terms(whitened), terms(whitened.at[:, TRANSLATION_Z].set(40.0))
-    )
+    chex.assert_trees_all_equal(terms(whitened), terms(whitened.at[:, TRANSLATION_Z].set(40.0)))
     known = batch.annotated
     deeper = AnnotatedBatch(
         known.image, known.coefficients.at[:, TRANSLATION_Z].add(40.0), known.detected_landmarks

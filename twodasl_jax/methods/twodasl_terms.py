@@ -161,9 +161,7 @@ def annotated_terms(
         target = whiten(batch.coefficients, batched(constants.whitening))
         terms["coefficient"] = weighted_coefficient_cost(whitened, target, weights)
     if method.uses("vertex"):
-        terms["vertex"] = vertex_distance_cost(
-            constants.vertex_gram, predicted, batch.coefficients
-        )
+        terms["vertex"] = vertex_distance_cost(constants.vertex_gram, predicted, batch.coefficients)
     return terms
 
 
