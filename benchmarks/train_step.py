@@ -89,7 +89,8 @@ def jax_step(case: str) -> Callable[[], None]:
     step = jax.jit(
         functools.partial(twodasl.train_step, method=method, optimizer=optimizer), donate_argnums=0
     )
-    state = create_state(*twodasl.init_networks(method, jax.random.key(0)), optimizer)
+    key = jax.random.key(0, impl="rbg")
+    state = create_state(*twodasl.init_networks(method, key), optimizer)
 
     def run() -> None:
         nonlocal state

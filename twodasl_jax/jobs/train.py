@@ -107,7 +107,9 @@ def _prepare(config: Any, workdir: Workdir, console: Console) -> tuple[Run, Netw
 
 def _starting_networks(config: Any, method: twodasl.TwoDASL, earlier: Networks | None) -> Networks:
     """Fresh networks, replaced by those of an earlier stage where there are any."""
-    params, batch_stats = twodasl.init_networks(method, jax.random.key(config.seed))
+    # rbg: threefry's own arithmetic, once per kernel, takes three times as long to compile.
+    key = jax.random.key(config.seed, impl="rbg")
+    params, batch_stats = twodasl.init_networks(method, key)
     if earlier is not None:
         params |= {name: earlier.params[name] for name in params if name in earlier.params}
         batch_stats |= {

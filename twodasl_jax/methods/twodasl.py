@@ -45,9 +45,11 @@ def init_networks(method: TwoDASL, key: Array) -> tuple[dict[str, Any], dict[str
         )
     }
     if method.uses("self_critic"):
-        code, variables["encoder"] = jax.jit(method.encoder.init_with_output)(keys["encoder"], rgb)
+        variables["encoder"] = jax.jit(method.encoder.init)(keys["encoder"], rgb)
+        # Its shape alone: running the encoder would be compiled for nothing else.
+        code = jax.eval_shape(method.encoder.apply, variables["encoder"], rgb)
         variables["critic"] = jax.jit(method.critic.init)(
-            keys["critic"], code, jnp.zeros((1, NUM_COEFFICIENTS))
+            keys["critic"], jnp.zeros(code.shape), jnp.zeros((1, NUM_COEFFICIENTS))
         )
     params = {name: value["params"] for name, value in variables.items()}
     batch_stats = {
