@@ -141,6 +141,42 @@ def _show_face(
     axes.spines[:].set_visible(False)
 
 
+def write_residual_histogram(
+    path: str | Path,
+    residual_percent: np.ndarray,
+    yaw_degrees: np.ndarray,
+    *,
+    bins: Mapping[str, tuple[float, float]],
+    limit: float,
+    title: str,
+) -> None:
+    """Draws how well faces were fitted, a histogram per range of yaw.
+
+    Args:
+      path: a PNG; its folder is made.
+      residual_percent: ``(n,)``.
+      yaw_degrees: ``(n,)`` absolute.
+      bins: name -> its range of yaw.
+      limit: faces to its right were rejected; drawn as a line.
+      title: above the picture.
+    """
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    edges = np.linspace(0.0, 2.0 * limit, 61)
+    for index, (name, (low, high)) in enumerate(bins.items()):
+        chosen = residual_percent[(yaw_degrees >= low) & (yaw_degrees < high)]
+        # The last bar holds everything beyond the axis: a bad fit must not vanish from sight.
+        counts, _ = np.histogram(np.minimum(chosen, edges[-1]), edges)
+        colour = LINE_COLOURS[1 + index % (len(LINE_COLOURS) - 1)]
+        axes.stairs(counts, edges, color=colour, linewidth=1.8, label=f"{name}: {len(chosen)}")
+    axes.axvline(limit, color=_INK, linestyle="--", linewidth=1, label="rejected beyond")
+    axes.set(xlabel="residual, % of sqrt(w·h) of the fitted 68-point box", ylabel="faces")
+    axes.set_title(title, color=_INK)
+    _plain_axes(axes)
+    axes.legend(frameon=False)
+    _save(figure, path)
+
+
 def write_loss_curves(
     path: str | Path,
     stages: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]],

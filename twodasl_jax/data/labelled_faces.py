@@ -1,0 +1,205 @@
+"""Faces with 2D labels and nothing else: what `--mode=annotate` starts from.
+
+Two layouts:
+
+- a *crops folder*, as `CropSource` reads it: ``crops.tar`` or ``crops/`` with 120x120 pictures
+  and ``annotations.npz``; its pictures are used as they are;
+- a folder of photographs of any size, and a landmark file, ``.npz``: ``file_name (n,)``
+  relative to the folder, and ``landmarks68_px (n, 68, 2)`` or ``landmarks21_px (n, 21, 2)``
+  (AFLW's order) in image pixels, NaN where not known.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from twodasl_jax.crop_frame import CROP_SIZE, image_to_crop
+from twodasl_jax.data.crop_files import decode_crop, read_crop_annotations, read_encoded
+from twodasl_jax.data.face_crop import crop_image, roi_box_from_landmarks
+from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21
+
+FEWEST_POINTS = 8
+"""A face with fewer labelled points than this is left out: pose alone has six unknowns."""
+
+FARTHEST_OUTSIDE_PX = 40.0
+"""A label farther outside the (provisional) crop than this is not of this face."""
+
+OCCLUDED_WEIGHT = 0.5
+"""Of a point that the labels call hidden behind a hand or hair: its position was guessed."""
+
+_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111)
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledFaces:
+    """Faces of which some 2D points are known.
+
+    Attributes:
+      names: ``(n,)`` file names.
+      landmark_set: 68, or 18 for labels in AFLW's order.
+      landmarks: ``(n, m, 2)`` pixels of the box's 120x120 crop, 0 where unknown.
+      weights: ``(n, m)``, 0 where unknown.
+      roi_box: ``(n, 4)`` provisional boxes in image pixels, from the known points; None where
+        the pictures are crops already.
+      visibility: ``(n, 68)`` of `CropSource`; None where the labels have none.
+      landmarks21: ``(n, 21, 2)`` crop pixels, NaN where unknown, or None.
+      read_encoded: face number and final box -> the 120x120 crop as an encoded picture, and its
+        file ending; raises ValueError for an unreadable one.
+    """
+
+    names: np.ndarray
+    landmark_set: int
+    landmarks: np.ndarray
+    weights: np.ndarray
+    roi_box: np.ndarray | None
+    visibility: np.ndarray | None
+    landmarks21: np.ndarray | None
+    read_encoded: Callable[[int, np.ndarray | None], tuple[bytes, str]]
+
+
+def read_labelled_faces(images: str | Path, landmarks: str | Path | None) -> LabelledFaces:
+    """Reads labels, and finds the pictures.
+
+    Args:
+      images: a crops folder, or a folder of photographs.
+      landmarks: the landmark file; None for a crops folder's own.
+
+    Raises:
+      FileNotFoundError: naming what is absent.
+      ValueError: where arrays are missing or misshapen, or no face has enough points.
+    """
+    folder = Path(images)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder}; give --images a folder of pictures")
+    if landmarks is not None:
+        return faces_from_photographs(folder, *_read_landmark_file(Path(landmarks)))
+    if not (folder / "annotations.npz").exists():
+        raise FileNotFoundError(
+            f"{folder} has no annotations.npz of its own; give --landmarks=FILE.npz (docs/data.md) "
+            "or --detector=NAME"
+        )
+    return _faces_from_crops(folder)
+
+
+def _faces_from_crops(folder: Path) -> LabelledFaces:
+    annotations = read_crop_annotations(folder / "annotations.npz")
+    landmarks21, visibility = annotations["landmarks21_crop_px"], None
+    if "landmarks68_crop_px" in annotations:
+        landmark_set, points = 68, annotations["landmarks68_crop_px"]
+        visibility = annotations["landmarks68_visibility"]
+        weights = np.select([visibility == 2, visibility == 1], [1.0, OCCLUDED_WEIGHT])
+    else:
+        landmark_set, points = 18, landmarks21[:, LANDMARKS_18_FROM_21]
+        weights = np.ones(points.shape[:2])
+    points, weights = _known(points, weights)
+    kept = _enough(weights, folder)
+    names = annotations["file_name"][kept]
+    encoded = read_encoded(folder, {str(name) for name in names})
+
+    def read(index: int, _: np.ndarray | None) -> tuple[bytes, str]:
+        name = str(names[index])
+        decode_crop(encoded[name], name)  # refuses what cannot be read
+        return encoded[name], Path(name).suffix
+
+    return LabelledFaces(
+        names=names,
+        landmark_set=landmark_set,
+        landmarks=points[kept],
+        weights=weights[kept],
+        roi_box=None,
+        visibility=None if visibility is None else visibility[kept],
+        landmarks21=landmarks21[kept],
+        read_encoded=read,
+    )
+
+
+def _read_landmark_file(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """File names, and ``(n, 68 or 21, 2)`` image pixels."""
+    if not path.exists():
+        raise FileNotFoundError(f"no landmark file {path}; its layout is in docs/data.md")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path} is no .npz of plain arrays ({error})") from error
+    sets = {"landmarks68_px": 68, "landmarks21_px": 21}
+    given = [key for key in sets if key in arrays]
+    if "file_name" not in arrays or len(given) != 1:
+        raise ValueError(
+            f"{path} holds {', '.join(arrays)}; expected file_name and one of {', '.join(sets)}"
+        )
+    names, points = arrays["file_name"], arrays[given[0]]
+    if points.shape != (len(names), sets[given[0]], 2):
+        raise ValueError(
+            f"{path}: {given[0]} is {points.shape}; expected {(len(names), sets[given[0]], 2)}, "
+            "one per file_name"
+        )
+    return names, points
+
+
+def faces_from_photographs(
+    folder: Path, names: np.ndarray, points: np.ndarray
+) -> LabelledFaces:
+    """Faces of photographs, each framed by the box of its known points.
+
+    Args:
+      folder: of the photographs.
+      names: ``(n,)`` file names in it.
+      points: ``(n, 68, 2)`` or, in AFLW's order, ``(n, 21, 2)`` image pixels, NaN = unknown.
+
+    Raises:
+      FileNotFoundError: where photographs are absent; the first is named.
+      ValueError: where no face has enough points.
+    """
+    landmark_set = 68 if points.shape[1] == 68 else 18
+    if landmark_set == 18:
+        points = points[:, LANDMARKS_18_FROM_21]
+    kept = _enough(np.isfinite(points).all(axis=-1), folder)
+    names, points = names[kept], points[kept]
+    absent = [str(name) for name in names if not (folder / str(name)).exists()]
+    if absent:
+        raise FileNotFoundError(
+            f"{len(absent)} of {len(names)} labelled photographs are not in {folder}, "
+            f"first {absent[0]}"
+        )
+    boxes = np.stack([roi_box_from_landmarks(face[np.isfinite(face).all(-1)]) for face in points])
+    in_crop, weights = _known(image_to_crop(points, boxes), np.ones(points.shape[:2]))
+
+    def read(index: int, box: np.ndarray | None) -> tuple[bytes, str]:
+        name = str(names[index])
+        photo = cv2.imread(str(folder / name), cv2.IMREAD_COLOR_RGB)
+        if photo is None:
+            raise ValueError(f"{name} is no readable image")
+        crop = crop_image(photo, boxes[index] if box is None else box)
+        return cv2.imencode(".jpg", crop[..., ::-1], _JPEG)[1].tobytes(), ".jpg"
+
+    return LabelledFaces(
+        names=names,
+        landmark_set=landmark_set,
+        landmarks=in_crop,
+        weights=weights,
+        roi_box=boxes,
+        visibility=None,
+        landmarks21=None,
+        read_encoded=read,
+    )
+
+
+def _known(points: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Unknown points, and those far outside the crop, become 0 with weight 0."""
+    outside = np.maximum(-points, points - CROP_SIZE).max(axis=-1)
+    weights = np.where(outside <= FARTHEST_OUTSIDE_PX, weights, 0.0)  # NaN compares False
+    points = np.where(weights[..., None] > 0, points, 0.0)
+    return points.astype(np.float32), weights.astype(np.float32)
+
+
+def _enough(weights: np.ndarray, folder: Path) -> np.ndarray:
+    kept = np.flatnonzero((weights > 0).sum(axis=1) >= FEWEST_POINTS)
+    if not len(kept):
+        raise ValueError(
+            f"none of the {len(weights)} faces of {folder} has {FEWEST_POINTS} labelled points"
+        )
+    return kept
