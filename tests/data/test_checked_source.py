@@ -76,6 +76,12 @@ def test_the_next_good_record_comes_in_a_bad_ones_place(error, caplog):
     assert all(record.levelno == logging.WARNING for record in caplog.records)
 
 
+def test_what_tfds_raises_on_a_broken_picture_is_put_in_words(caplog):
+    error = AttributeError("'NoneType' object has no attribute 'astype'")
+    assert numbers(CheckedSource(Source(50, {3: error}), name="crops"), [3]) == [4]
+    assert "number 3: it seems that its picture cannot be decoded ('NoneType'" in caplog.text
+
+
 def test_a_bad_record_is_read_once():
     source = Source(50, unreadable([3]))
     checked = CheckedSource(source, name="crops")

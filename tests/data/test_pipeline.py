@@ -114,6 +114,22 @@ def test_state_restores_the_identical_next_batches():
     assert_same(take(iterator, 2), expected[:2])
 
 
+def test_a_mixture_in_shards_resumes_identically_too():
+    def shard(index):
+        mixture = [(Faces(0, 10), 3.0), (Faces(100, 7), 1.0)]
+        return pipeline(
+            annotated=mixture, options=AugmentOptions(), shard_index=index, shard_count=2
+        )
+
+    for index in range(2):
+        iterator = shard(index)
+        take(iterator, 4)
+        state = iterator.get_state()
+        fresh = shard(index)
+        fresh.set_state(state)
+        assert_same(take(fresh, 4), take(iterator, 4))
+
+
 def test_shards_are_disjoint_and_together_the_whole():
     shards = [
         take(pipeline(sizes=(4, 8), shard_index=index, shard_count=2), 6) for index in range(2)

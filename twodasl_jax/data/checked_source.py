@@ -17,8 +17,9 @@ FEWEST_BORNE = 10
 """So many bad records are borne however few were visited (in a small source, a tenth of it):
 shares of small numbers mean nothing."""
 
-_UNREADABLE = (ValueError, OSError, RuntimeError, cv2.error)
-"""What decoders and archives raise on a damaged record."""
+_UNREADABLE = (ValueError, OSError, RuntimeError, AttributeError, cv2.error)
+"""What decoders and archives raise on a damaged record: array_record a RuntimeError, TFDS an
+AttributeError for a picture that OpenCV cannot decode."""
 
 _logger = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ class CheckedSource:
             self._bad[index] = self._record_name(index)
             bad, visited = len(self._bad), int(self._visited.sum())
         message = (
-            f"{self._name}: bad record {self._bad[index]}: {error} "
+            f"{self._name}: bad record {self._bad[index]}: {_in_words(error)} "
             f"({bad} bad of {visited} visited, {len(self)} in all)"
         )
         if bad > max(LARGEST_BAD_SHARE * visited, min(FEWEST_BORNE, len(self) // 10)):
@@ -100,3 +101,9 @@ class CheckedSource:
     def _record_name(self, index: int) -> str:
         name = getattr(self._source, "record_name", None)
         return f"number {index}" if name is None else f"{name(index)} (number {index})"
+
+
+def _in_words(error: Exception) -> str:
+    # "'NoneType' object has no attribute 'astype'" alone would help nobody.
+    unclear = isinstance(error, AttributeError)
+    return f"it seems that its picture cannot be decoded ({error})" if unclear else str(error)
