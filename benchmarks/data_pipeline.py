@@ -5,8 +5,9 @@
 
 Half of the images come from a rendered set with coefficients, half from encoded crops with 68
 landmarks; all augmentation is on. The step is resnet_tiny's, one pass over 32 + 32 images, in a
-process of its own. Pipeline and step take turns, round after round; medians are printed. The goal
-is twice the step's consumption: then the step never waits, though both share the processor.
+process of its own. Pipeline and step take turns, round after round, each with the machine to
+itself; on a busy machine the best rounds tell more than the medians. The goal is twice the step's
+consumption: then the step does not wait, though in training both share the processor.
 """
 
 import argparse
@@ -31,8 +32,6 @@ from twodasl_jax.data.sources import CropSource, RenderedSource, write_rendered
 
 BATCH_SIZE = 32
 """Of each half; what `train_step`'s cases are made for."""
-
-GOAL = 2.0
 
 
 def describe_machine() -> str:
@@ -137,13 +136,16 @@ def main() -> None:
             worker.stdin.flush()
             steps.append(2 * BATCH_SIZE / float(answer(worker)[0]))
         worker.communicate()
-    consumption = statistics.median(steps)
-    print(f"training step (resnet_tiny, one pass, 32 + 32): {consumption:.0f} images/s")
+    print("images/s, the median of the rounds and (the best one); goal for both: 2 x the step")
+    median, best = statistics.median(steps), max(steps)
+    print(f"training step (resnet_tiny, one pass, 32 + 32): {median:.0f} ({best:.0f})")
     for number, rows in results.items():
-        speed, processor = (statistics.median(column) for column in zip(*rows, strict=True))
+        speeds, processor = zip(*rows, strict=True)
+        speed, fastest = statistics.median(speeds), max(speeds)
         print(
-            f"pipeline, {number} threads: {speed:.0f} images/s, {processor:.2f} ms of processor "
-            f"time per image, {speed / consumption:.2f} x the step (goal: at least {GOAL})"
+            f"pipeline, {number} threads: {speed:.0f} ({fastest:.0f}), {speed / median:.2f} "
+            f"({fastest / best:.2f}) x the step; {statistics.median(processor):.2f} ms of processor "
+            "time per image"
         )
 
 
