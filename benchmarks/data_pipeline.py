@@ -144,8 +144,8 @@ def main() -> None:
         speed, fastest = statistics.median(speeds), max(speeds)
         print(
             f"pipeline, {number} threads: {speed:.0f} ({fastest:.0f}), {speed / median:.2f} "
-            f"({fastest / best:.2f}) x the step; {statistics.median(processor):.2f} ms of processor "
-            "time per image"
+            f"({fastest / best:.2f}) x the step; "
+            f"{statistics.median(processor):.2f} ms of processor time per image"
         )
 
 
