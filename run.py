@@ -9,6 +9,9 @@
   Reconstruct the face of a photograph with a trained run (--box frames the face):
     python run.py --mode=predict --workdir=runs/quickstart --image=me.jpg --box=168,65,276,195
 
+  Show what is here and what is missing, and how to get it:
+    python run.py --mode=doctor
+
 Any setting of a config is a flag: --config.seed=1, --config.models.backbone=resnet18.
 A run that was stopped goes on when the same command is given again.
 """
@@ -18,7 +21,7 @@ import sys
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from twodasl_jax.jobs import MODES
+from twodasl_jax.jobs import MODES, NEEDS_WORKDIR
 from twodasl_jax.training.host_memory import keep_freed_memory
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -36,6 +39,8 @@ def main(argv: list[str]) -> None:
     """Runs one mode; a wrong input ends with one sentence and exit status 1."""
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments {argv[1:]}; every option starts with --")
+    if _MODE.value in NEEDS_WORKDIR and not _WORKDIR.value:
+        raise app.UsageError(f"--mode={_MODE.value} needs --workdir, the folder of the run")
     logging.set_verbosity(logging.WARNING)
     keep_freed_memory()  # before JAX starts its threads
     try:
@@ -47,5 +52,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    flags.mark_flag_as_required("workdir")
     app.run(main)

@@ -30,6 +30,7 @@ CASES = {
     "one_pass": "ResNet-50, one pass over 32 + 32 images (JAX)",
     "full": "ResNet-50, the full 2DASL step on 32 + 32 images (JAX)",
     "narrow": "resnet_narrow, one pass over 32 + 32 images (JAX)",
+    "tiny": "resnet_tiny, one pass over 32 + 32 images (JAX)",
     "narrow_full": "resnet_narrow, the full step on 32 + 32 images, encoder / 4 (JAX)",
     "render": "one 224 x 224 render, lighting included (JAX)",
 }
@@ -60,11 +61,12 @@ def jax_step(case: str) -> Callable[[], None]:
     from twodasl_jax.training.state import create_state
 
     small, full = case.startswith("narrow"), case.endswith("full")
+    backbone = {"narrow": "resnet_narrow", "tiny": "resnet_tiny"}.get(case.split("_")[0])
     one_pass = (
         {"coefficient": 1.0} if case == "resnet50" else {"coefficient": 1.0, "landmark_2d": 1}
     )
     method = TwoDASL(
-        make_regressor("resnet_narrow" if small else "resnet50"),
+        make_regressor(backbone or "resnet50"),
         make_encoder(width_divisor=4 if small else 1),
         Critic(),
         PAPER_WEIGHTS if full else one_pass,

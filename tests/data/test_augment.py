@@ -11,8 +11,10 @@ from twodasl_jax.data.augment import (
     warp_image,
     warp_points,
 )
+from twodasl_jax.data.mirrored_faces import CoefficientMirror
+from twodasl_jax.data.synthetic import LandmarkArrays, project_landmarks
 from twodasl_jax.geometry.camera import camera_parts, project_to_crop
-from twodasl_jax.landmark_tables import MIRROR_18, MIRROR_68
+from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_68, MIRROR_18, MIRROR_68
 
 IDENTITY = np.eye(2, 3)
 NO_CHANGE = AugmentOptions(0, 0, 0, 0, 0, 0, 0, 0)
@@ -181,11 +183,60 @@ def test_unknown_points_stay_at_0_and_are_never_drawn():
         assert np.isnan(example["detected_landmarks"][example["landmark18_weights"] == 0]).all()
 
 
-def test_annotated_faces_are_never_mirrored():
+def test_annotated_faces_without_a_coefficient_mirror_are_never_mirrored():
     element = annotated()
     example = augment(element, np.random.default_rng(0), FLIP)
     np.testing.assert_array_equal(example["image"], element["image"])
     np.testing.assert_array_equal(example["coefficients"], element["coefficients"])
+
+
+def symmetric_landmark_model():
+    """68 points about x = 3 whose first 25 directions are symmetric, the others antisymmetric."""
+    generator = np.random.default_rng(0)
+    plane, sides = 3.0, np.array([[-1.0], [1.0], [1.0]])
+
+    def mirrored(points):
+        return sides * points[..., MIRROR_68]
+
+    mean = generator.normal(scale=20, size=(3, 68))
+    mean = (mean + mirrored(mean)) / 2 + np.array([[plane], [0], [0]])
+    basis = generator.normal(size=(50, 3, 68))
+    signs = np.repeat([1.0, -1.0], 25)
+    basis = (basis + signs[:, None, None] * mirrored(basis)) / 2
+    landmarks = LandmarkArrays(mean, basis[:40], basis[40:])
+    return landmarks, CoefficientMirror(np.diag(signs), np.zeros(50), plane)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_image_coefficients_and_landmarks_of_an_annotated_face_stay_together(seed):
+    """By re-projection, through shift, scale, rotation and flip at once."""
+    landmarks, mirror = symmetric_landmark_model()
+    generator = np.random.default_rng(seed)
+    camera = np.array([[0.7, 0.1, 0.2, 58], [-0.1, 0.8, 0.1, 62], [0.1, 0, 0.7, 5]])
+    coefficients = np.append(camera.ravel(), generator.normal(size=50)).astype(np.float32)
+    tip, mirrored_tip = 30, MIRROR_68[30]
+    points = project_landmarks(coefficients[None], landmarks)[0, :, :2]
+    element = {
+        "image": spot_at(points[tip]),
+        "coefficients": coefficients,
+        "landmarks18": points[LANDMARKS_18_FROM_68[:, 0]].astype(np.float32),
+        "landmark18_weights": np.ones(18, np.float32),
+    }
+    flips = AugmentOptions(4, 0.08, 12, seed % 2, 0, 0, 0, 0)
+    example = augment(element, generator, flips, coefficient_mirror=mirror)
+    moved = project_landmarks(example["coefficients"][None], landmarks)[0, :, :2]
+    # OpenCV places pixels to 1/32 px and rounds to 8 bits.
+    np.testing.assert_allclose(spot_of(example["image"]), moved[mirrored_tip], atol=0.05)
+    # Rows of 18 that are single points of 68, where the detector did not miss or move them;
+    # float32 rounding of numbers about 100.
+    shared = moved[LANDMARKS_18_FROM_68[:, 0]]
+    offset = example["detected_landmarks"] - shared
+    single = LANDMARKS_18_FROM_68[:, 0] == LANDMARKS_18_FROM_68[:, 1]
+    np.testing.assert_allclose(np.nanmedian(offset[single], axis=0), 0, atol=DETECTOR_OFFSET_PX)
+
+
+DETECTOR_OFFSET_PX = 4 * 0.7
+"""Four standard deviations of the offset that all detected points of a face share."""
 
 
 def test_a_seed_names_the_example_and_the_source_is_left_alone():

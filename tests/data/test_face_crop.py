@@ -79,7 +79,7 @@ PHOTO = np.zeros((20, 30, 3), np.uint8)
         (PHOTO, (0, 0, 9), "four finite numbers"),
         (PHOTO, (5, 5, 5, 9), "is empty"),
         (PHOTO, (9, 5, 5, 9), "is empty"),
-        (PHOTO, (0, 0, 2000, 2000), "times as large as the 30 x 20 image"),
+        (PHOTO, (0, 0, 1025, 1024), "over 12 times the area of the 30 x 20 image"),
     ],
 )
 def test_crop_image_refuses_what_is_no_crop(photo, box, message):
@@ -105,3 +105,12 @@ def test_the_landmark_box_refuses(landmarks, message):
 def test_the_detection_box_refuses(box):
     with pytest.raises(ValueError, match="x1 < x2"):
         roi_box_from_detection(np.array(box))
+
+
+def test_the_bound_on_a_box_is_one_on_memory():
+    photo = np.full((400, 600, 3), 255, np.uint8)
+    # 12 times 400 x 600 is 1600 x 1800; a small photograph may have a million pixels around it.
+    assert crop_image(photo, np.array([-600, -400, 1000, 1400])).any()
+    with pytest.raises(ValueError, match="over 12 times the area of the 600 x 400 image"):
+        crop_image(photo, np.array([-600, -400, 1001, 1400]))
+    assert crop_image(PHOTO + np.uint8(255), np.array([-500, -500, 524, 524])).any()

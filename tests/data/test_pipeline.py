@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from twodasl_jax.data.augment import AugmentOptions
+from twodasl_jax.data.mirrored_faces import CoefficientMirror
 from twodasl_jax.data.pipeline import make_pipeline
 
 UNCHANGED = AugmentOptions(0, 0, 0, 0, 0, 0, 0, 0)
@@ -113,6 +114,22 @@ def test_state_restores_the_identical_next_batches():
     assert_same(take(iterator, 2), expected[:2])
 
 
+def test_a_mixture_in_shards_resumes_identically_too():
+    def shard(index):
+        mixture = [(Faces(0, 10), 3.0), (Faces(100, 7), 1.0)]
+        return pipeline(
+            annotated=mixture, options=AugmentOptions(), shard_index=index, shard_count=2
+        )
+
+    for index in range(2):
+        iterator = shard(index)
+        take(iterator, 4)
+        state = iterator.get_state()
+        fresh = shard(index)
+        fresh.set_state(state)
+        assert_same(take(fresh, 4), take(iterator, 4))
+
+
 def test_shards_are_disjoint_and_together_the_whole():
     shards = [
         take(pipeline(sizes=(4, 8), shard_index=index, shard_count=2), 6) for index in range(2)
@@ -195,12 +212,62 @@ def test_a_missing_half_is_named(half):
         )
 
 
-def test_a_bad_face_stops_the_run_with_its_own_message():
-    class OneBad(Faces):
-        def __getitem__(self, index):
-            if int(index) == 2:
-                raise ValueError("the crop face2 is unreadable")
-            return super().__getitem__(index)
+class SomeBad(Faces):
+    """Annotated faces of which some cannot be read."""
 
-    with pytest.raises(ValueError, match="the crop face2 is unreadable"):
-        take(pipeline(annotated=[(OneBad(0, 5), 1.0)]), 5)
+    def __init__(self, count, bad):
+        super().__init__(0, count)
+        self.bad = set(bad)
+
+    def __getitem__(self, index):
+        if int(index) in self.bad:
+            raise ValueError("the crop is unreadable")
+        return super().__getitem__(index)
+
+    def record_name(self, index):
+        return f"face{index}.png"
+
+
+def test_a_bad_face_in_a_small_source_stops_the_run_with_its_name():
+    with pytest.raises(ValueError, match=r"data.annotated\[0\]: bad record face2.png .*unreadable"):
+        take(pipeline(annotated=[(SomeBad(5, [2]), 1.0)]), 5)
+
+
+def test_bad_faces_are_replaced_in_the_same_way_by_any_threads_and_after_resuming(caplog):
+    def batches(**others):
+        return pipeline(
+            annotated=[(SomeBad(40, [7, 8, 30]), 1.0)], options=AugmentOptions(), **others
+        )
+
+    iterator = batches(num_threads=3)
+    first = take(iterator, 4)
+    state = iterator.get_state()
+    rest = take(iterator, 8)
+    assert_same(first + rest, take(batches(num_threads=0), 12))
+    fresh = batches()
+    fresh.set_state(state)
+    assert_same(take(fresh, 8), rest)
+    assert {record.getMessage().split(":")[1] for record in caplog.records} == {
+        f" bad record face{number}.png (number {number})" for number in (7, 8, 30)
+    }
+
+
+def test_an_epoch_with_bad_faces_gives_their_followers_twice():
+    seen = names(take(pipeline(annotated=[(SomeBad(40, [7, 8, 39]), 1.0)]), 10))
+    counts = np.bincount(seen.astype(int), minlength=40)
+    np.testing.assert_array_equal(counts[[7, 8, 9, 39, 0]], [0, 0, 3, 0, 2])
+    assert (np.delete(counts, [7, 8, 9, 39, 0]) == 1).all()
+
+
+def test_annotated_faces_are_mirrored_only_with_a_coefficient_mirror():
+    options = AugmentOptions(0, 0, 0, 1, 0, 0, 0, 0)
+    mirror = CoefficientMirror(-np.eye(50), np.ones(50), 0.0)
+    plain = next(pipeline(options=options))["annotated"]
+    mirrored = next(pipeline(options=options, coefficient_mirror=mirror))["annotated"]
+    np.testing.assert_array_equal(
+        mirrored["coefficients"][:, 12:], 1 - plain["coefficients"][:, 12:]
+    )
+    # x = 120 - x, which is the translation's first number.
+    np.testing.assert_array_equal(
+        mirrored["coefficients"][:, 3], 120 - names([{"annotated": plain}])
+    )

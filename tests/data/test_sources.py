@@ -205,6 +205,7 @@ def test_crops_from_a_tar_or_a_folder(tmp_path, as_tar):
     only_68 = CropSource(tmp_path, only_68=True)
     assert len(only_68) == 2
     np.testing.assert_array_equal(only_68[0]["image"], crop_pictures()[2])
+    assert only_68.record_name(0) == "face2.png"
 
 
 def test_crop_elements_have_their_fields_and_types(tmp_path):
@@ -239,6 +240,17 @@ def test_a_label_far_outside_the_crop_counts_as_not_visible(tmp_path):
     element = CropSource(write_crops(tmp_path, annotations))[0]
     np.testing.assert_array_equal(np.flatnonzero(element["landmark18_weights"] == 0), [0, 2])
     np.testing.assert_array_equal(element["landmarks18"][:3], [[0, 0], [-15, 135], [0, 0]])
+
+
+def test_one_of_68_labels_far_outside_the_crop_counts_as_not_visible(tmp_path):
+    annotations = crop_annotations()
+    annotations["landmarks68_crop_px"][2, [0, 30, 36]] = [[-21, 60], [342, 60], [-15, 135]]
+    element = CropSource(write_crops(tmp_path, annotations))[2]
+    np.testing.assert_array_equal(np.flatnonzero(element["landmark_weights"] == 0), [0, 30])
+    assert not element["landmarks"][[0, 30]].any()
+    np.testing.assert_array_equal(element["landmarks"][36], [-15, 135])
+    # 30 is the tip of the nose, 13 of the 18.
+    np.testing.assert_array_equal(np.flatnonzero(element["landmark18_weights"] == 0), [13])
 
 
 def test_68_labels_are_weighted_by_visibility(tmp_path):
@@ -349,6 +361,20 @@ def test_real_crops_give_usable_landmarks(shared_data):
         assert seen.any()
         # Within the crop but for chins and ears of extreme poses; measured: 10 px at most.
         assert (np.abs(element["landmarks18"][seen] - 60) < 71).all()
+
+
+@pytest.mark.shared_data
+def test_real_labels_far_outside_are_dropped(shared_data):
+    source = CropSource(shared_data / "aflw_in_the_wild", only_68=True)
+    with np.load(shared_data / "aflw_in_the_wild" / "annotations.npz") as file:
+        labelled = file["landmarks68_visibility"] > 0
+        astray = (np.abs(file["landmarks68_crop_px"] - 60) > 80).any(axis=2) & labelled
+        names = file["file_name"][astray.any(axis=1)]
+    assert astray.sum() == 47
+    rows = [index for index in range(len(source)) if source.record_name(index) in set(names)]
+    assert len(rows) == len(names)
+    for index in rows:
+        assert (np.abs(source[index]["landmarks"][:, 0] - 60) <= 80).all()
 
 
 @pytest.mark.shared_data

@@ -13,9 +13,15 @@ from typing import Any
 
 import cv2
 import numpy as np
+from scipy.special import ndtri
 
 from twodasl_jax.crop_frame import CROP_SIZE, flip_y
 from twodasl_jax.data.detector_noise import DetectorNoise, detector_like
+from twodasl_jax.data.mirrored_faces import (
+    CoefficientMirror,
+    mirror_coefficients,
+    mirror_points,
+)
 from twodasl_jax.landmark_tables import MIRROR_18, MIRROR_68
 
 
@@ -27,8 +33,7 @@ class AugmentOptions:
       shift_px: largest shift in x and y.
       scale: largest relative change of size.
       rotation_degrees: largest in-plane rotation.
-      flip_probability: mirror images, for in-the-wild faces only: a mirrored face's
-        coefficients are known for symmetric shape spaces alone.
+      flip_probability: mirror images; annotated faces only with a `CoefficientMirror`.
       colour: strength of brightness, contrast and channel changes; 0 leaves colours.
       damage_probability: of each of blur, noise, JPEG artefacts and an erased rectangle.
       landmark_map_dropout: share of crops whose landmark map is empty.
@@ -55,7 +60,11 @@ class AugmentOptions:
 
 
 def augment(
-    element: dict[str, Any], generator: np.random.Generator, options: AugmentOptions
+    element: dict[str, Any],
+    generator: np.random.Generator,
+    options: AugmentOptions,
+    *,
+    coefficient_mirror: CoefficientMirror | None = None,
 ) -> dict[str, Any]:
     """One training example from one element of a source.
 
@@ -63,19 +72,21 @@ def augment(
       element: as `twodasl_jax.data.sources` describes.
       generator: source of all randomness.
       options: how far.
+      coefficient_mirror: of the face model; without it annotated faces are never mirrored.
 
     Returns:
       The fields of `AnnotatedBatch` or `InTheWildBatch` for one example.
     """
     warp = _random_warp(generator, options)
     annotated = "coefficients" in element
-    flip = not annotated and generator.random() < options.flip_probability
+    flip = bool(generator.random() < options.flip_probability)
+    flip &= not annotated or coefficient_mirror is not None
     image = warp_image(element["image"], warp)
     moved = {name: warp_points(element[name], warp) for name in _POINTS if name in element}
     weights = {name: element[name] for name in _WEIGHTS if name in element}
     if flip:
-        image = image[:, ::-1]
-        moved = {name: _mirror_points(points)[_MIRROR[name]] for name, points in moved.items()}
+        image = cv2.flip(image, 1)
+        moved = {name: mirror_points(points)[_MIRROR[name]] for name, points in moved.items()}
         weights = {name: values[_MIRROR[name]] for name, values in weights.items()}
     known = weights["landmark18_weights"] > 0
     noise = DetectorNoise(
@@ -88,6 +99,8 @@ def augment(
     }
     if annotated:
         coefficients = warp_coefficients(element["coefficients"], warp)
+        if flip and coefficient_mirror is not None:
+            coefficients = mirror_coefficients(coefficients, coefficient_mirror)
         return example | {"coefficients": coefficients}
     # An unknown point was moved with the rest: back to 0, its weight is 0 anyway.
     for name, points in moved.items():
@@ -159,9 +172,8 @@ def warp_coefficients(coefficients: np.ndarray, warp: np.ndarray) -> np.ndarray:
     return np.concatenate([moved.ravel(), coefficients[12:]]).astype(np.float32)
 
 
-def _mirror_points(points: np.ndarray) -> np.ndarray:
-    """``x -> 120 - x``: column c, which spans c to c + 1, becomes column 119 - c."""
-    return points * np.array([-1, 1], np.float32) + np.array([CROP_SIZE, 0], np.float32)
+_NORMAL_QUANTILES = ndtri((np.arange(256) + 0.5) / 256).astype(np.float32)[None]
+"""A normal deviate for every byte: in 8-bit pixels as good as any, in a fifth of the time."""
 
 
 def damage_colours(
@@ -190,8 +202,9 @@ def damage_colours(
         x, y = generator.integers(0, CROP_SIZE - width), generator.integers(0, CROP_SIZE - height)
         image[y : y + height, x : x + width] = generator.integers(0, 256, 3)
     if noisy:
-        noise = generator.normal(scale=generator.uniform(2, 12), size=image.shape)
-        image = np.clip(image + noise, 0, 255).astype(np.uint8)
+        quantiles = generator.uniform(2, 12) * _NORMAL_QUANTILES
+        noise = cv2.LUT(generator.integers(0, 256, image.shape, np.uint8), quantiles)
+        image = cv2.add(image, noise, dtype=cv2.CV_8U)
     if compressed:
         quality = int(generator.integers(20, 80))
         _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])

@@ -11,6 +11,8 @@ import numpy as np
 
 from twodasl_jax.crop_frame import CROP_SIZE
 
+_LARGEST_LENGTH = float(np.finfo(np.float32).max)
+
 
 @dataclasses.dataclass(frozen=True)
 class DetectorNoise:
@@ -37,8 +39,9 @@ class DetectorNoise:
 
     def __post_init__(self) -> None:
         """Refuses negative lengths and probabilities outside [0, 1]."""
-        for name, value in dataclasses.asdict(self).items():
-            largest = 1.0 if name.endswith("_probability") else np.finfo(np.float32).max
+        # One is made per face: `vars` and not `dataclasses.asdict`, which copies deeply.
+        for name, value in vars(self).items():
+            largest = 1.0 if name.endswith("_probability") else _LARGEST_LENGTH
             if not 0 <= value <= largest:
                 raise ValueError(f"{name} is {value}; expected 0 ≤ {name} ≤ {largest:g}")
 

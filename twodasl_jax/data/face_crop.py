@@ -5,8 +5,12 @@ import numpy as np
 
 from twodasl_jax.crop_frame import CROP_SIZE
 
-LARGEST_PHOTO_SHARE = 20.0
-"""A box may be this many times larger than the photograph; beyond it, it is a mistake."""
+LARGEST_AREA_RATIO = 12
+"""A box may have this many times the photograph's area: it is cut out with its black surroundings,
+so this bounds memory to 12 photographs; beyond it, less than a tenth of the crop is photograph."""
+
+SMALLEST_AREA_BOUND = 1 << 20
+"""Pixels that any box may have, whatever the photograph's size: 3 MB."""
 
 
 def roi_box_from_landmarks(landmarks_px: np.ndarray) -> np.ndarray:
@@ -71,7 +75,8 @@ def crop_image(image: np.ndarray, roi_box: np.ndarray) -> np.ndarray:
       ``(120, 120, 3)`` uint8.
 
     Raises:
-      ValueError: for an image of another kind, an empty box, or one far larger than the image.
+      ValueError: for an image of another kind, an empty box, or one far larger than the image
+        (`LARGEST_AREA_RATIO`).
     """
     if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
         raise ValueError(f"the image is {image.shape} {image.dtype}; expected (h, w, 3) uint8")
@@ -81,9 +86,9 @@ def crop_image(image: np.ndarray, roi_box: np.ndarray) -> np.ndarray:
     height, width = image.shape[:2]
     if ex <= sx or ey <= sy:
         raise ValueError(f"the box {sx, sy, ex, ey} is empty; expected sx < ex and sy < ey")
-    if max(ex - sx, ey - sy) > LARGEST_PHOTO_SHARE * max(height, width):
+    if (ex - sx) * (ey - sy) > max(LARGEST_AREA_RATIO * width * height, SMALLEST_AREA_BOUND):
         raise ValueError(
-            f"the box {sx, sy, ex, ey} is over {LARGEST_PHOTO_SHARE:.0f} times as large as the "
+            f"the box {sx, sy, ex, ey} has over {LARGEST_AREA_RATIO} times the area of the "
             f"{width} x {height} image; expected a box around a face in it"
         )
     patch = np.zeros((ey - sy, ex - sx, 3), np.uint8)

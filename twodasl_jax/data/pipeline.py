@@ -7,6 +7,8 @@ from typing import Any
 import grain
 
 from twodasl_jax.data.augment import AugmentOptions, augment
+from twodasl_jax.data.checked_source import CheckedSource
+from twodasl_jax.data.mirrored_faces import CoefficientMirror
 
 # grain tells maps apart by their seeds: the two halves of a batch must not share theirs.
 _HALVES = ("annotated", "in_the_wild")
@@ -24,11 +26,15 @@ def make_pipeline(
     in_the_wild_batch_size: int,
     augment_options: AugmentOptions,
     seed: int,
+    coefficient_mirror: CoefficientMirror | None = None,
     num_threads: int = 2,
     shard_index: int = 0,
     shard_count: int = 1,
 ) -> grain.DatasetIterator:
     """An endless iterator of batches, deterministic by seed and step.
+
+    A bad record is replaced by the next good one of its source; see `CheckedSource` for how many
+    are borne.
 
     Args:
       annotated: sources with their shares in the mixture.
@@ -37,6 +43,7 @@ def make_pipeline(
       in_the_wild_batch_size: likewise.
       augment_options: for both halves.
       seed: names the whole sequence.
+      coefficient_mirror: of the face model; without it annotated faces are never mirrored.
       num_threads: threads that decode and augment; worker processes were slower.
       shard_index: this process's number.
       shard_count: number of processes; their faces do not overlap within an epoch.
@@ -47,7 +54,7 @@ def make_pipeline(
 
     Raises:
       ValueError: without sources, for an empty one or a share that is not positive, or where
-        processes cannot share a batch.
+        processes cannot share a batch; and, from the iterator, for too many bad records.
     """
     if not 0 <= shard_index < shard_count:
         raise ValueError(f"shard {shard_index} of {shard_count}; expected 0 to {shard_count - 1}")
@@ -65,7 +72,10 @@ def make_pipeline(
         # Before sharding: grain seeds by position, and two processes at the same position of
         # their shards must not distort their faces alike.
         examples = mixed.random_map(
-            functools.partial(augment, options=augment_options), seed=2 * seed + number
+            functools.partial(
+                augment, options=augment_options, coefficient_mirror=coefficient_mirror
+            ),
+            seed=2 * seed + number,
         )
         halves.append(examples[shard_index::shard_count].batch(size // shard_count))
     # Endless both, but grain counts: they are cut to one length to be paired.
@@ -84,7 +94,7 @@ def _mixture(half: str, sources: Sequence[tuple[Any, float]], *, seed: int) -> g
                 "expected at least one face and a positive share"
             )
     endless = [
-        grain.MapDataset.source(source)
+        grain.MapDataset.source(CheckedSource(source, name=f"data.{half}[{number}]"))
         .seed(seed + 1000 * number)
         .shuffle()
         .repeat(-(-_ENDLESS // len(source)))

