@@ -20,13 +20,13 @@ from configs import base
 
 SHARED = "../shared/data"
 ADAM = {"name": "adam", "learning_rate": 1e-4}
+FITS = "runs/aflw_fits"
 SUPERVISION = {
-    # On rendered faces: coefficients, and vertices in px².
+    # On annotated faces: coefficients, and vertices in px².
     "coefficient": 1.0,
     "vertex": 0.02,
-    # On photos: the visible ones of 68 landmarks where they are labelled, 18 everywhere.
+    # On the other photos: the visible ones of 18 landmarks.
     "landmark_2d": 0.02,
-    "landmark68_2d": 0.02,
     "orthogonality": 5.0,
     "coefficient_prior": 0.02,
 }
@@ -45,11 +45,19 @@ def regressor(learning_rate: float) -> dict:
     }
 
 
-def crops(**settings) -> ConfigDict:
-    """AFLW crops; see `twodasl_jax.data.sources`."""
+def fits() -> ConfigDict:
+    """The AFLW faces whose 68 labels BFM was fitted to (`--mode=annotate`)."""
+    images = f"{SHARED}/aflw_in_the_wild"
+    return ConfigDict(
+        {"kind": "fits", "name": "aflw_fits", "path": FITS, "images": images, "weight": 1.0}
+    )
+
+
+def crops() -> ConfigDict:
+    """The other AFLW crops; see `twodasl_jax.data.sources`."""
     return ConfigDict(
         {"kind": "crops", "name": "aflw", "path": f"{SHARED}/aflw_in_the_wild", "weight": 1.0}
-        | settings
+        | {"only_68": False, "without": FITS}
     )
 
 
@@ -72,10 +80,10 @@ def get_config() -> ConfigDict:
     config.models.backbone = "resnet_narrow"
     config.models.encoder_width_divisor = 4
     config.losses.num_vertices = 132
-    config.data.annotated_batch_size = 16
-    config.data.in_the_wild_batch_size = 48
-    config.data.annotated = (base.rendered("annotated", num_faces=3000, seed=1),)
-    config.data.in_the_wild = (crops(only_68=True), crops(only_68=False))
+    config.data.annotated_batch_size = 40
+    config.data.in_the_wild_batch_size = 24
+    config.data.annotated = (fits(),)
+    config.data.in_the_wild = (crops(),)
     config.evaluation.sets = (
         benchmark("aflw2000_3d_sample", "none"),
         benchmark("aflw2000_3d_sample_detector", "detector"),

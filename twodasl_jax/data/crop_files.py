@@ -59,6 +59,13 @@ def read_crop_annotations(path: Path) -> dict[str, np.ndarray]:
     return annotations
 
 
+def crop_names(folder: Path) -> frozenset[str]:
+    """The faces that a crops folder names."""
+    return frozenset(
+        str(name) for name in read_crop_annotations(folder / "annotations.npz")["file_name"]
+    )
+
+
 def read_encoded(folder: Path, names: set[str]) -> dict[str, bytes]:
     """The named pictures' files out of ``crops.tar`` or the folder ``crops``.
 

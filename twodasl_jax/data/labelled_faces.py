@@ -140,9 +140,7 @@ def _read_landmark_file(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return names, points
 
 
-def faces_from_photographs(
-    folder: Path, names: np.ndarray, points: np.ndarray
-) -> LabelledFaces:
+def faces_from_photographs(folder: Path, names: np.ndarray, points: np.ndarray) -> LabelledFaces:
     """Faces of photographs, each framed by the box of its known points.
 
     Args:
@@ -157,7 +155,7 @@ def faces_from_photographs(
     landmark_set = 68 if points.shape[1] == 68 else 18
     if landmark_set == 18:
         points = points[:, LANDMARKS_18_FROM_21]
-    kept = _enough(np.isfinite(points).all(axis=-1), folder)
+    kept = _enough(np.asarray(np.isfinite(points).all(axis=-1)), folder)
     names, points = names[kept], points[kept]
     absent = [str(name) for name in names if not (folder / str(name)).exists()]
     if absent:

@@ -12,7 +12,7 @@ self-occluded point is 0 with weight 0 everywhere.
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -194,12 +194,19 @@ class CropSource:
     -1 no such label. Where a face has 68 points its 18 come from them, else from the 21.
     """
 
-    def __init__(self, folder: str | Path, *, only_68: bool = False) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        only_68: bool = False,
+        without: Collection[str] = frozenset(),
+    ) -> None:
         """Reads annotations and encoded images into memory.
 
         Args:
           folder: holds ``crops.tar`` or a folder ``crops``, and ``annotations.npz``.
           only_68: keep only the faces with 68 labels.
+          without: file names to leave out, of faces that another source has.
 
         Raises:
           FileNotFoundError: naming what is missing.
@@ -213,6 +220,10 @@ class CropSource:
         kept = np.flatnonzero((visibility >= 0).any(axis=1)) if only_68 else np.arange(count)
         if only_68 and not len(kept):
             raise ValueError(f"{folder} has no face with 68 labels; set only_68=False")
+        if without:
+            kept = kept[~np.isin(annotations["file_name"][kept], sorted(without))]
+            if not len(kept):
+                raise ValueError(f"all faces of {folder} are left out; nothing remains to train on")
         self._names = [str(name) for name in annotations["file_name"][kept]]
         self._landmarks21 = annotations["landmarks21_crop_px"][kept]
         self._landmarks68, self._visibility = positions[kept], visibility[kept]

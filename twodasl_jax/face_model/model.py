@@ -8,6 +8,7 @@ and optionally ``albedo_mean (3, n)`` with ``albedo_basis (k, 3, n)``, and
 """
 
 import dataclasses
+import zlib
 from pathlib import Path
 
 import jax
@@ -233,3 +234,8 @@ def save_face_model(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
     with unfinished.open("wb") as file:
         np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
     unfinished.replace(path)
+
+
+def face_model_crc(face_model: FaceModel) -> int:
+    """A checksum that tells face models apart: coefficients belong to one of them."""
+    return zlib.crc32(np.asarray(face_model.linear.shape_basis).tobytes())

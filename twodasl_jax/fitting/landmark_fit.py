@@ -90,7 +90,9 @@ class Fit(NamedTuple):
     points: Float[Array, "n m 2"]
 
 
-def make_fit_model(face_model: FaceModel, *, landmark_set: int = 68, marching: bool = True) -> FitModel:
+def make_fit_model(
+    face_model: FaceModel, *, landmark_set: int = 68, marching: bool = True
+) -> FitModel:
     """Prepares a face model for `fit_landmarks`.
 
     Args:
@@ -107,30 +109,28 @@ def make_fit_model(face_model: FaceModel, *, landmark_set: int = 68, marching: b
     mean, std = np.zeros(50, np.float32), np.ones(50, np.float32)
     if face_model.whitening is not None:
         mean, std = (np.asarray(values)[12:] for values in face_model.whitening)
-    points = select_points(face_model.linear, face_model.landmark_vertices)
-    points = _centred(points, mean, std)
+    vertices = select_points(face_model.linear, face_model.landmark_vertices)
+    points, basis = _centred(vertices, mean, std)
     if landmark_set == 18:
         first, second = LANDMARKS_18_FROM_68.T
-        points = [0.5 * (array[..., first] + array[..., second]) for array in points]
-    contour: list = [None, None]
+        points, basis = (0.5 * (a[..., first] + a[..., second]) for a in (points, basis))
+    lines, lines_basis = None, None
     if marching and landmark_set == 68:
         candidates = contour_candidates(face_model)
-        lines = select_points(face_model.linear, jnp.asarray(candidates.ravel()))
-        contour = [
+        vertices = select_points(face_model.linear, jnp.asarray(candidates.ravel()))
+        lines, lines_basis = (
             array.reshape(*array.shape[:-1], *candidates.shape)
-            for array in _centred(lines, mean, std)
-        ]
-    return FitModel(*points, *contour, jnp.asarray(mean), jnp.asarray(std))
+            for array in _centred(vertices, mean, std)
+        )
+    return FitModel(points, basis, lines, lines_basis, jnp.asarray(mean), jnp.asarray(std))
 
 
-def _centred(linear: LinearModel, mean: np.ndarray, std: np.ndarray) -> list[Array]:
+def _centred(linear: LinearModel, mean: np.ndarray, std: np.ndarray) -> tuple[Array, Array]:
     """Mean face of the prior and the directions of one standard deviation each, in float64."""
     basis = np.concatenate([linear.shape_basis, linear.expression_basis]).astype(np.float64)
     centre = np.asarray(linear.mean, np.float64) + np.tensordot(mean, basis, axes=1)
-    return [
-        jnp.asarray(centre, jnp.float32),
-        jnp.asarray(basis * std[:, None, None], jnp.float32),
-    ]
+    scaled = basis * std[:, None, None]
+    return jnp.asarray(centre, jnp.float32), jnp.asarray(scaled, jnp.float32)
 
 
 class _Face(NamedTuple):
@@ -148,7 +148,7 @@ def fit_landmarks(
     landmarks: Float[Array, "n m 2"],
     weights: Float[Array, "n m"],
     *,
-    options: FitOptions = FitOptions(),  # noqa: B008 (frozen)
+    options: FitOptions = FitOptions(),
 ) -> Fit:
     """Fits every face by itself; pad a batch with weight-0 faces rather than change its size.
 
@@ -232,13 +232,13 @@ def _labelled_points(
     seen = jnp.einsum("c,cd,dnk->nk", across, face.rotation[:2], lines, precision=_HIGHEST)
     side = jnp.sign(jnp.arange(NUM_CONTOUR) - 8.0)
     chosen = (side[:, None] * seen).argmax(axis=1)
-    return tuple(
-        jnp.concatenate([_take(lines_of, chosen), points[..., NUM_CONTOUR:]], axis=-1)
-        for lines_of, points in (
-            (model.contour_mean, model.mean),
-            (model.contour_basis, model.basis),
-        )
+    mean = jnp.concatenate(
+        [_take(model.contour_mean, chosen), model.mean[..., NUM_CONTOUR:]], axis=-1
     )
+    basis = jnp.concatenate(
+        [_take(model.contour_basis, chosen), model.basis[..., NUM_CONTOUR:]], axis=-1
+    )
+    return mean, basis
 
 
 def _take(lines: Float[Array, "*d 17 k"], chosen: Int[Array, " 17"]) -> Float[Array, "*d 17"]:
@@ -305,7 +305,7 @@ def _step(
 def _jacobian(
     face: _Face, basis: Float[Array, "50 3 m"], view: Float[Array, "3 m"]
 ) -> Float[Array, "56 2 m"]:
-    """d view[:2] by a turn about x, y and z, log scale, shift in x and y, and z_1 … z_50."""
+    """Derivatives of view[:2] by turns about x, y, z, log scale, shifts in x, y, and z_1 … z_50."""
     x, y, depth = view.at[:2].add(-face.translation[:, None])
     zero, one = jnp.zeros_like(x), jnp.ones_like(x)
     pose = jnp.stack(

@@ -18,6 +18,8 @@ from rich.console import Console
 
 from twodasl_jax.coefficients import TRANSLATION_Z, Whitening
 from twodasl_jax.data.augment import AugmentOptions
+from twodasl_jax.data.crop_files import crop_names
+from twodasl_jax.data.fitted_source import FittedSource
 from twodasl_jax.data.mirrored_faces import CoefficientMirror
 from twodasl_jax.data.pipeline import make_pipeline
 from twodasl_jax.data.sources import CropSource, RenderedSource, Role
@@ -27,7 +29,7 @@ from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.face_model.linear import select_points
 from twodasl_jax.face_model.mirrored_model import LARGEST_RESIDUAL_PX, fit_mirror
-from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel
+from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel, face_model_crc
 from twodasl_jax.jobs.rendered_data import ensure_rendered
 from twodasl_jax.losses.vertex import vertex_gram
 from twodasl_jax.methods.twodasl import Constants, TwoDASL, predict
@@ -93,7 +95,14 @@ def _open_rendered(
 def _open_crops(source: Any, role: Role, *_: Any) -> CropSource:
     if role != "in_the_wild":
         raise ValueError("crops have 2D landmarks only; name them in data.in_the_wild")
-    return CropSource(source.path, only_68=source.only_68)
+    without = crop_names(Path(source.without)) if source.get("without") else frozenset()
+    return CropSource(source.path, only_68=source.only_68, without=without)
+
+
+def _open_fits(
+    source: Any, role: Role, _workdir: Path, face_model: FaceModel, _console: Console
+) -> FittedSource:
+    return FittedSource(source.path, face_model_crc=face_model_crc(face_model), role=role)
 
 
 def _open_tfds(source: Any, role: Role, *_: Any) -> TfdsSource:
@@ -103,6 +112,7 @@ def _open_tfds(source: Any, role: Role, *_: Any) -> TfdsSource:
 SOURCES: dict[str, Callable[..., Any]] = {
     "rendered": _open_rendered,
     "crops": _open_crops,
+    "fits": _open_fits,
     "tfds": _open_tfds,
 }
 """``kind`` of a data source -> how it is opened."""

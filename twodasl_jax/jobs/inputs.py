@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from twodasl_jax.data.fitted_source import SETTINGS_FILE
 from twodasl_jax.data.tfds_source import (
     DEFAULT_DATA_DIR,
     WITHOUT_DATA,
@@ -45,6 +46,12 @@ def _missing_data(config: Any) -> list[str]:
             root = Path(source.data_dir or DEFAULT_DATA_DIR).expanduser()
             if newest_version(root / source.name) is None:
                 missing.append(absent_message(source.name, root))
+        elif source.kind == "fits" and not (Path(source.path) / SETTINGS_FILE).exists():
+            missing.append(
+                f"fitted faces in {source.path}. Make them: python run.py --mode=annotate "
+                f"--images={source.images} --face_model={config.face_model.path} "
+                f"--output={source.path}"
+            )
         elif "path" in source and not (Path(source.path) / "annotations.npz").exists():
             missing.append(
                 f"{source.kind} data in {source.path}: a folder with annotations.npz and images "

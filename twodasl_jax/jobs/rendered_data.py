@@ -16,7 +16,7 @@ from twodasl_jax.data.backgrounds import photo_like_backgrounds
 from twodasl_jax.data.sources import is_rendered_with, write_rendered
 from twodasl_jax.data.synthetic import FaceSettings, LandmarkArrays, SyntheticFaces, sample_faces
 from twodasl_jax.face_model.landmarks import landmark_model
-from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.face_model.model import FaceModel, face_model_crc
 from twodasl_jax.rendering.face_renderer import render_faces
 from twodasl_jax.rendering.rasterizer import default_capacity
 from twodasl_jax.rendering.render import render_with_enough_capacity
@@ -37,7 +37,7 @@ def ensure_rendered(workdir: Path, source: Any, face_model: FaceModel, console: 
         "face_model": face_model.name,
         "num_vertices": face_model.num_vertices,
         # A changed model or distribution must not be served last time's pictures.
-        "face_model_crc": zlib.crc32(np.asarray(face_model.linear.shape_basis).tobytes()),
+        "face_model_crc": face_model_crc(face_model),
         "albedo_crc": zlib.crc32(np.asarray(face_model.albedo_mean).tobytes()),
         "distribution": repr(FaceSettings()),
         "num_faces": source.num_faces,

@@ -22,7 +22,7 @@ IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 
 def make_dlib_detector() -> Detector:
-    """dlib's frontal face detector and 68-point predictor; its weights come inside a package.
+    """Frontal face detector and 68-point predictor of dlib; the weights come inside a package.
 
     Good on frontal faces, poor beyond 45 degrees of yaw (NME 3.6 / 7.3 / 14.5 % by yaw bin on
     AFLW2000-3D).
@@ -88,15 +88,11 @@ def make_landmark_detector(name: str) -> Detector:
 
 def _require(module: str, *, extra: str, load: bool = True) -> Any:
     if importlib.util.find_spec(module) is None:
-        raise ValueError(
-            f"the package of '{module}' is not installed: pip install -e '.[{extra}]'"
-        )
+        raise ValueError(f"the package of '{module}' is not installed: pip install -e '.[{extra}]'")
     return importlib.import_module(module) if load else None
 
 
-def detect_in_folder(
-    name: str, folder: Path, console: Console
-) -> tuple[np.ndarray, np.ndarray]:
+def detect_in_folder(name: str, folder: Path, console: Console) -> tuple[np.ndarray, np.ndarray]:
     """Detects the largest face of each photograph of a folder.
 
     Args:

@@ -1,0 +1,160 @@
+"""What `--mode=annotate` writes: a training source with pictures of how well it was fitted."""
+
+import csv
+import io
+import json
+import shutil
+import tarfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from twodasl_jax.data.fitted_source import SETTINGS_FILE
+from twodasl_jax.data.labelled_faces import LabelledFaces
+from twodasl_jax.evaluation.pictures import write_contact_sheet, write_residual_histogram
+
+YAW_BINS = {"0-30°": (0, 30), "30-60°": (30, 60), "60-90°": (60, 91)}
+
+
+class Fits(NamedTuple):
+    """What the optimisation found, before anything is rejected.
+
+    Attributes:
+      coefficients: ``(n, 62)`` raw, of the final crop.
+      points: ``(n, 68, 2)`` pixels of the final crop.
+      labels: ``(n, m, 2)`` the labels there, 0 where unknown.
+      roi_box: ``(n, 4)`` the final crop in image pixels, or None for pictures that are crops.
+      residual_percent: ``(n,)`` mean distance of the known labels, in % of sqrt(w·h) of the
+        fitted 68 points' box.
+      yaw_degrees: ``(n,)`` of the fitted pose.
+    """
+
+    coefficients: np.ndarray
+    points: np.ndarray
+    labels: np.ndarray
+    roi_box: np.ndarray | None
+    residual_percent: np.ndarray
+    yaw_degrees: np.ndarray
+
+
+def write_annotation(
+    folder: Path, faces: LabelledFaces, fits: Fits, settings: dict[str, Any], console: Console
+) -> np.ndarray:
+    """Writes crops, annotations, rejected faces and pictures; the folder appears when complete.
+
+    Args:
+      folder: replaced if it holds an earlier annotation.
+      faces: names and pictures.
+      fits: of all of them.
+      settings: for ``annotation.json``; ``max_residual_percent`` rejects.
+      console: where progress is shown.
+
+    Returns:
+      ``(n,)`` which faces were accepted: fitted well enough, and readable.
+
+    Raises:
+      ValueError: where no face is left; nothing is written then.
+    """
+    accepted = fits.residual_percent <= settings["max_residual_percent"]  # NaN is not
+    reasons = {int(row): "residual" for row in np.flatnonzero(~accepted)}
+    unfinished = folder.with_name(folder.name + ".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    endings: dict[int, str] = {}
+    with tarfile.open(unfinished / "crops.tar", "w") as archive:
+        for row in track(np.flatnonzero(accepted), "writing crops", console=console):
+            try:
+                box = None if fits.roi_box is None else fits.roi_box[row]
+                encoded, endings[int(row)] = faces.read_encoded(int(row), box)
+            except ValueError as error:
+                accepted[row], reasons[int(row)] = False, str(error)
+                continue
+            member = tarfile.TarInfo(_crop_name(faces, row, endings[int(row)]))
+            member.size = len(encoded)
+            archive.addfile(member, io.BytesIO(encoded))
+    if not accepted.any():
+        shutil.rmtree(unfinished)
+        raise ValueError(
+            f"none of {len(accepted)} faces fits within {settings['max_residual_percent']} %, the "
+            f"best has {np.nanmin(fits.residual_percent):.2f} %; are the landmarks those of these "
+            "images? (--max_residual allows more)"
+        )
+    rows = np.flatnonzero(accepted)
+    names = np.array([_crop_name(faces, row, endings[int(row)]) for row in rows])
+    arrays: dict[str, Any] = {"file_name": names, **_arrays(faces, fits, rows)}
+    np.savez_compressed(unfinished / "annotations.npz", **arrays)
+    with (unfinished / "rejected.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file_name", "residual_percent", "yaw_degrees", "reason"])
+        for row, reason in sorted(reasons.items()):
+            residual, yaw = fits.residual_percent[row], fits.yaw_degrees[row]
+            writer.writerow([faces.names[row], f"{residual:.3f}", f"{yaw:.1f}", reason])
+    _write_pictures(unfinished, faces, fits, rows, settings)
+    (unfinished / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)
+    return accepted
+
+
+def _crop_name(faces: LabelledFaces, row: Any, ending: str) -> str:
+    name = Path(str(faces.names[row]))
+    # Of a/b/c.png the archive's a_b_c.jpg: names in it are flat, as in every crops folder.
+    return "_".join(name.with_suffix("").parts) + ending
+
+
+def _arrays(faces: LabelledFaces, fits: Fits, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """The arrays of ``annotations.npz`` for the accepted faces."""
+    unknown21 = np.full((len(rows), 21, 2), np.nan, np.float32)
+    arrays = {
+        "coefficients": fits.coefficients[rows].astype(np.float32),
+        "residual_percent": fits.residual_percent[rows].astype(np.float32),
+        "yaw_degrees": fits.yaw_degrees[rows].astype(np.float32),
+        "landmarks21_crop_px": unknown21 if faces.landmarks21 is None else faces.landmarks21[rows],
+    }
+    if fits.roi_box is not None:
+        arrays["roi_box"] = fits.roi_box[rows]
+    if faces.landmark_set == 68:
+        known = faces.weights[rows] > 0
+        visibility = np.where(known, 2, 0) if faces.visibility is None else faces.visibility[rows]
+        arrays["landmarks68_visibility"] = visibility.astype(np.int8)
+        arrays["landmarks68_crop_px"] = np.where(known[..., None], fits.labels[rows], np.nan)
+    return arrays
+
+
+def _write_pictures(
+    folder: Path, faces: LabelledFaces, fits: Fits, rows: np.ndarray, settings: dict[str, Any]
+) -> None:
+    """``residuals.png``, and ``faces.png``: accepted faces, best to worst."""
+    write_residual_histogram(
+        folder / "residuals.png",
+        fits.residual_percent,
+        np.abs(fits.yaw_degrees),
+        bins=YAW_BINS,
+        limit=settings["max_residual_percent"],
+        title=f"{len(rows)} of {len(faces.names)} faces accepted",
+    )
+    order = rows[np.argsort(fits.residual_percent[rows])]
+    shown = order[np.unique(np.linspace(0, len(order) - 1, 24).astype(int))]
+    pictures = []
+    for row in shown:
+        encoded, _ = faces.read_encoded(
+            int(row), None if fits.roi_box is None else fits.roi_box[row]
+        )
+        picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
+        pictures.append(np.asarray(picture))
+    true = None
+    if faces.landmark_set == 68:
+        true = np.where(faces.weights[shown][..., None] > 0, fits.labels[shown], np.nan)
+    write_contact_sheet(
+        folder / "faces.png",
+        np.stack(pictures),
+        fits.points[shown],
+        true=true,
+        nme=fits.residual_percent[shown] / 100,
+        title=f"accepted fits of {settings['face_model']}, residual in % above each",
+        count=8,
+    )
