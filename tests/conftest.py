@@ -20,6 +20,7 @@ jaxtyping.install_import_hook(
         "twodasl_jax.coefficients",
         "twodasl_jax.face_model.linear",
         "twodasl_jax.face_model.landmarks",
+        "twodasl_jax.fitting",
         "twodasl_jax.geometry",
         "twodasl_jax.losses",
         "twodasl_jax.models",

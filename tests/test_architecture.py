@@ -25,13 +25,15 @@ MAY_IMPORT = {
     "models": {"coefficients", "crop_frame"},
     "data": {"crop_frame", "landmark_tables"},
     "losses": MATHS,
+    "fitting": MATHS,
     "metrics": MATHS,
     "training": {"coefficients"},
     "methods": MATHS | {"losses", "metrics", "models", "training"},
     "evaluation": MATHS | {"data", "metrics", "models", "training", "predict"},
     "predict": MATHS | {"data", "models", "training"},
     "jobs": MATHS
-    | {"data", "losses", "metrics", "models", "training", "methods", "evaluation", "predict"},
+    | {"data", "losses", "metrics", "models", "training", "methods", "evaluation", "predict"}
+    | {"fitting"},
 }
 JAX_FAMILY = {"jax", "jaxlib", "flax", "optax", "orbax", "chex"}
 DEVICE_NAMES = {

@@ -23,7 +23,8 @@ from twodasl_jax.data.labelled_faces import (
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coefficients
 from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel, face_model_crc
-from twodasl_jax.fitting.landmark_fit import FitOptions, fit_landmarks, make_fit_model
+from twodasl_jax.fitting.fit_model import make_fit_model
+from twodasl_jax.fitting.landmark_fit import FitOptions, fit_landmarks
 from twodasl_jax.geometry.camera import head_pose
 from twodasl_jax.jobs.annotation_files import YAW_BINS, Fits, write_annotation
 from twodasl_jax.jobs.train import COMPILATION_CACHE
@@ -31,7 +32,7 @@ from twodasl_jax.predict.landmark_detectors import detect_in_folder
 from twodasl_jax.training import parallel
 
 BATCH_SIZE = 512
-"""Faces per compiled call."""
+"""Faces per compiled call, at most."""
 
 
 def annotate(
@@ -106,11 +107,11 @@ def fit_faces(
     """
     model = make_fit_model(face_model, landmark_set=faces.landmark_set, marching=marching)
     count = len(faces.names)
+    # A few faces are not worth a full batch; powers of two keep the compiled sizes few.
+    size = min(BATCH_SIZE, 1 << (count - 1).bit_length())
     coefficients, projected = [], []
-    for start in track(
-        range(0, count, BATCH_SIZE), f"fitting {count} faces", console=console, transient=False
-    ):
-        rows = np.arange(start, start + BATCH_SIZE) % count
+    for start in track(range(0, count, size), f"fitting {count} faces", console=console):
+        rows = np.arange(start, start + size) % count
         fit = fit_landmarks(
             model, jnp.asarray(faces.landmarks[rows]), jnp.asarray(faces.weights[rows])
         )

@@ -1,0 +1,179 @@
+"""`--mode=annotate` from pictures and labels to a source that the pipeline reads."""
+
+import csv
+import json
+
+import cv2
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from rich.console import Console
+
+from twodasl_jax.crop_frame import crop_to_image
+from twodasl_jax.data.augment import AugmentOptions
+from twodasl_jax.data.fitted_source import SETTINGS_FILE, FittedSource
+from twodasl_jax.data.labelled_faces import read_labelled_faces
+from twodasl_jax.data.pipeline import make_pipeline
+from twodasl_jax.data.sources import CropSource
+from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coefficients
+from twodasl_jax.face_model.model import face_model_crc, load_face_model
+from twodasl_jax.jobs.annotate import annotate
+from twodasl_jax.jobs.rendered_data import sample_model_faces
+from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21
+
+COUNT = 7
+BROKEN, WRONG = 3, 5
+
+
+@pytest.fixture(scope="module")
+def open_face():
+    return load_face_model()
+
+
+@pytest.fixture(scope="module")
+def faces(open_face):
+    return sample_model_faces(open_face, np.random.default_rng(0), COUNT)
+
+
+def settings(**changes):
+    chosen = {"landmarks": None, "detector": None, "face_model": None}
+    return chosen | {"contour": "fixed", "max_residual": 4.0} | changes
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory, faces):
+    """Photographs with 68 labels: one picture is broken, one face's labels are nonsense."""
+    folder = tmp_path_factory.mktemp("photographs")
+    (folder / "sub").mkdir()
+    generator = np.random.default_rng(1)
+    names, points = [], []
+    for index in range(COUNT):
+        name = f"sub/face {index}.png"
+        photo = generator.integers(0, 256, (300, 400, 3)).astype(np.uint8)
+        cv2.imwrite(str(folder / name), photo)
+        box = np.array([60.0, 20.0, 300.0, 260.0])
+        points.append(crop_to_image(faces.landmarks[index], box))
+        names.append(name)
+    (folder / names[BROKEN]).write_bytes(b"no picture")
+    points[WRONG] = generator.uniform(0, 250, (68, 2))
+    points[0][:5] = np.nan
+    np.savez(folder / "labels.npz", file_name=np.array(names), landmarks68_px=np.stack(points))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def annotated(photographs, tmp_path_factory):
+    output = tmp_path_factory.mktemp("out") / "fits"
+    landmarks = str(photographs / "labels.npz")
+    annotate(None, images=str(photographs), output=str(output), **settings(landmarks=landmarks))
+    return output
+
+
+def test_writes_a_source_that_trains(annotated, open_face):
+    source = FittedSource(annotated, face_model_crc=face_model_crc(open_face))
+    assert len(source) == COUNT - 2
+    wild = FittedSource(annotated, face_model_crc=face_model_crc(open_face), role="in_the_wild")
+    batch = next(
+        make_pipeline(
+            [(source, 1.0)],
+            [(wild, 1.0)],
+            annotated_batch_size=4,
+            in_the_wild_batch_size=4,
+            augment_options=AugmentOptions(),
+            seed=0,
+        )
+    )
+    assert batch["annotated"]["coefficients"].shape == (4, 62)
+    assert np.isfinite(batch["annotated"]["coefficients"]).all()
+
+
+def test_coefficients_reproduce_the_labels_in_the_final_crop(annotated, open_face):
+    with np.load(annotated / "annotations.npz") as file:
+        arrays = {key: file[key] for key in file.files}
+    coefficients = jnp.asarray(arrays["coefficients"])
+    found = landmarks_from_coefficients(landmark_model(open_face), coefficients)[..., :2]
+    distance = np.linalg.norm(found - arrays["landmarks68_crop_px"], axis=-1)
+    # The labels are the model's own points: only the prior's pull is left, a px of 85 at most.
+    assert np.nanmean(distance) < 1.0
+    assert np.isnan(distance[0, :5]).all()
+    assert (arrays["landmarks68_visibility"][0, :5] == 0).all()
+    centre = (found.min(axis=1) + found.max(axis=1)) / 2
+    # The crop is the training crop: its middle is that of the landmarks, to the box's rounding.
+    np.testing.assert_allclose(centre, 60, atol=1.0)
+
+
+def test_leaves_out_bad_fits_and_pictures_and_says_why(annotated):
+    lines = (annotated / "rejected.csv").read_text().splitlines()
+    rows = {row["file_name"]: row["reason"] for row in csv.DictReader(lines)}
+    assert rows.keys() == {f"sub/face {BROKEN}.png", f"sub/face {WRONG}.png"}
+    assert rows[f"sub/face {WRONG}.png"] == "residual"
+    assert "no readable image" in rows[f"sub/face {BROKEN}.png"]
+    for picture in ("faces.png", "residuals.png"):
+        assert cv2.imread(str(annotated / picture)) is not None
+    assert json.loads((annotated / SETTINGS_FILE).read_text())["contour"] == "fixed"
+
+
+def test_a_crops_folder_keeps_its_pictures(annotated, tmp_path):
+    output = tmp_path / "again"
+    annotate(None, images=str(annotated), output=str(output), **settings())
+    first, second = CropSource(annotated), CropSource(output)
+    np.testing.assert_array_equal(first[1]["image"], second[1]["image"])
+    names = [source.record_name(1) for source in (first, second)]
+    assert names[0] == names[1]
+    with pytest.raises(ValueError, match="nothing remains"):
+        CropSource(annotated, without={first.record_name(i) for i in range(len(first))})
+
+
+def test_labels_in_aflw_order(faces, photographs, tmp_path):
+    points = np.full((COUNT, 21, 2), np.nan)
+    with np.load(photographs / "labels.npz") as file:
+        names, labels = file["file_name"], file["landmarks68_px"]
+    points[:, LANDMARKS_18_FROM_21[0]] = labels[:, 17]
+    path = tmp_path / "few.npz"
+    np.savez(path, file_name=names, landmarks21_px=points)
+    with pytest.raises(ValueError, match=r"none of the 7 faces .* 8 labelled points"):
+        read_labelled_faces(photographs, path)
+
+
+def test_refuses_what_it_cannot_use(annotated, photographs, tmp_path, open_face):
+    landmarks = str(photographs / "labels.npz")
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        annotate(None, images=str(tmp_path / "x"), output=str(tmp_path / "o"), **settings())
+    with pytest.raises(FileNotFoundError, match="give --landmarks"):
+        annotate(None, images=str(photographs), output=str(tmp_path / "o"), **settings())
+    both = settings(landmarks=landmarks, detector="dlib")
+    with pytest.raises(ValueError, match="choose one"):
+        annotate(None, images=str(photographs), output=str(tmp_path / "o"), **both)
+    with pytest.raises(ValueError, match="holds other files"):
+        annotate(None, images=str(annotated), output=str(photographs), **settings())
+    strict = settings(landmarks=landmarks, max_residual=1e-6)
+    with pytest.raises(ValueError, match="none of 7 faces fits"):
+        annotate(None, images=str(photographs), output=str(tmp_path / "o"), **strict)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="which is not the one"):
+        FittedSource(annotated, face_model_crc=face_model_crc(open_face) + 1)
+    with pytest.raises(FileNotFoundError, match="--mode=annotate"):
+        FittedSource(photographs, face_model_crc=0)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"landmarks68_px": np.zeros((1, 68, 2))}, "expected file_name"),
+        ({"file_name": np.array(["a"]), "landmarks68_px": np.zeros((2, 68, 2))}, "one per file"),
+        ({"file_name": np.array(["a"]), "landmarks68_px": np.ones((1, 68, 2))}, "are not in"),
+    ],
+)
+def test_landmark_files_are_checked(photographs, tmp_path, arrays, message):
+    np.savez(tmp_path / "labels.npz", **arrays)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        read_labelled_faces(photographs, tmp_path / "labels.npz")
+
+
+def test_progress_goes_to_the_console(photographs, open_face):
+    from twodasl_jax.jobs.annotate import fit_faces
+
+    console = Console(width=100, record=True)
+    faces = read_labelled_faces(photographs, photographs / "labels.npz")
+    fit_faces(open_face, faces, marching=True, console=console)
+    assert f"fitting {COUNT} faces" in console.export_text()
