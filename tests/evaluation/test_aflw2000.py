@@ -11,11 +11,11 @@ import scipy.io
 from twodasl_jax.coefficients import unwhiten
 from twodasl_jax.crop_frame import crop_to_image, image_to_crop
 from twodasl_jax.evaluation.aflw2000 import (
-    coefficients_from_annotation,
     evaluate_landmarks68,
     load_aflw2000,
     score_coefficients,
 )
+from twodasl_jax.face_model.annotation import coefficients_from_annotation
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.face_model.linear import LinearModel

@@ -1,0 +1,1 @@
+"""TFDS builders of the data sets, one folder each; ``tfds build`` and ``--mode=prepare`` use them."""
