@@ -9,6 +9,9 @@
   Reconstruct the face of a photograph with a trained run (--box frames the face):
     python run.py --mode=predict --workdir=runs/quickstart --image=me.jpg --box=168,65,276,195
 
+  Prepare a data set from its owners' files, for configs that train or score on it:
+    python run.py --mode=prepare --dataset=w300_lp --manual_dir=FOLDER_THAT_HOLDS_300W_LP
+
 Any setting of a config is a flag: --config.seed=1, --config.models.backbone=resnet18.
 A run that was stopped goes on when the same command is given again.
 """
@@ -18,7 +21,7 @@ import sys
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from twodasl_jax.jobs import MODES
+from twodasl_jax.jobs import MODES, run_mode
 from twodasl_jax.training.host_memory import keep_freed_memory
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -30,6 +33,14 @@ _IMAGE = flags.DEFINE_string("image", None, "Photograph to reconstruct, with --m
 _BOX = flags.DEFINE_list(
     "box", None, "The face in it, x1,y1,x2,y2 in pixels; without it, found from the whole image."
 )
+_DATASET = flags.DEFINE_string(
+    "dataset", None, "With --mode=prepare: w300_lp, umdfaces, aflw2000_3d or aflw_lfpa."
+)
+_MANUAL_DIR = flags.DEFINE_string("manual_dir", None, "With --mode=prepare: its owners' files.")
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Where prepared data sets lie, by default ~/tensorflow_datasets."
+)
+_OPTIONS = (_WORKDIR, _IMAGE, _BOX, _DATASET, _MANUAL_DIR, _DATA_DIR)
 
 
 def main(argv: list[str]) -> None:
@@ -39,13 +50,11 @@ def main(argv: list[str]) -> None:
     logging.set_verbosity(logging.WARNING)
     keep_freed_memory()  # before JAX starts its threads
     try:
-        MODES[_MODE.value](
-            _CONFIG.value, workdir=_WORKDIR.value, image=_IMAGE.value, box=_BOX.value
-        )
+        options = {option.name: option.value for option in _OPTIONS}
+        run_mode(_MODE.value, _CONFIG.value, options)
     except (ValueError, OSError, ArithmeticError) as error:
         sys.exit(f"{_MODE.value}: {error}")
 
 
 if __name__ == "__main__":
-    flags.mark_flag_as_required("workdir")
     app.run(main)

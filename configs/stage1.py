@@ -20,7 +20,7 @@ def get_config() -> ConfigDict:
     config = base.get_config()
     config.face_model.path = "data/bfm.npz"
     config.data.annotated = (base.prepared("w300_lp", split="train"),)
-    config.data.in_the_wild = (base.prepared("umdfaces", split="train"),)
+    config.data.in_the_wild = (base.prepared("umdfaces", split="batch1+batch2+batch3"),)
     config.stages = (
         base.stage(
             "stage1",

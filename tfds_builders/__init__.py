@@ -1,1 +1,1 @@
-"""TFDS builders of the data sets, one folder each; ``tfds build`` and ``--mode=prepare`` use them."""
+"""TFDS builders of the data sets, one folder each, for ``--mode=prepare`` and ``tfds build``."""

@@ -32,6 +32,7 @@ from twodasl_jax.rendering.rasterizer import default_capacity
 
 FOLDER = Path(__file__).parent
 PHOTO_SIZE = 180
+SUPERSAMPLE = 2
 NUM_AFLW2000 = 4
 NUM_PER_BATCH = 2
 NUM_LFPA = 4
@@ -51,13 +52,13 @@ class Faces:
                 for picture in photo_like_backgrounds(generator, count)
             ]
         )
+        side = SUPERSAMPLE * PHOTO_SIZE
         image, overflow = render_faces(
             face_model,
             *(jnp.asarray(array) for array in faces[:3]),
             jnp.asarray(background),
-            capacity=4
-            * default_capacity(2 * PHOTO_SIZE, 2 * PHOTO_SIZE, len(face_model.triangles)),
-            supersample=2,
+            capacity=4 * default_capacity(side, side, len(face_model.triangles)),
+            supersample=SUPERSAMPLE,
         )
         assert not np.asarray(overflow).any(), "the rasteriser's capacity is too small"
         self.photos = np.clip(np.asarray(image) * 255 + 0.5, 0, 255).astype(np.uint8)

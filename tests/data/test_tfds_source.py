@@ -135,7 +135,7 @@ def test_a_data_set_that_is_not_prepared_says_how(tmp_path):
     assert message.startswith(absent_message("w300_lp", tmp_path))
     for part in (
         "'w300_lp' is not prepared",
-        "tfds build",
+        "--mode=prepare --dataset=w300_lp",
         "--manual_dir",
         "300W_LP/",
         "quickstart",

@@ -65,9 +65,8 @@ def _coefficients(
     expression: Float[Array, "n 10"],
 ) -> Float[Array, "n 62"]:
     # The camera of the square crop of the box's width, then its rows as an oblong box has them.
-    x_row, y_row, z_row = jnp.moveaxis(
-        camera_from_pose_para(pose_para, roi_box, image_height), 1, 0
-    )
+    square = camera_from_pose_para(pose_para, roi_box, image_height)
+    x_row, y_row, z_row = (square[:, row] for row in range(3))
     width, height = roi_box[:, 2] - roi_box[:, 0], roi_box[:, 3] - roi_box[:, 1]
     oblong = (width / height)[:, None]
     y_row = jnp.concatenate([y_row[:, :3] * oblong, flip_y(flip_y(y_row[:, 3:]) * oblong)], axis=1)

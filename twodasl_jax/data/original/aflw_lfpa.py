@@ -109,7 +109,7 @@ def find_box_order(boxes: np.ndarray, points: np.ndarray) -> BoxOrder:
     shares: dict[BoxOrder, float] = {}
     for order in ("x1 y1 x2 y2", "x y width height"):
         start, end = np.split(corners(boxes, order)[:, None], 2, axis=-1)
-        inside = ((points[..., :2] >= start) & (points[..., :2] <= end)).all(axis=-1)
+        inside = np.all((points[..., :2] >= start) & (points[..., :2] <= end), axis=-1)
         shares[order] = float(inside[visible].mean()) if visible.any() else 0.0
         if shares[order] >= CONTAINED_SHARE:
             return order
