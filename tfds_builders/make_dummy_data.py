@@ -122,6 +122,9 @@ class Faces:
 def save_mat(path: Path, fields: dict[str, np.ndarray]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     scipy.io.savemat(path, fields, do_compression=True)
+    with path.open("r+b") as file:
+        # The header holds the time: without it the same faces are the same files.
+        file.write(b"MATLAB 5.0 MAT-file, made-up data".ljust(116))
 
 
 def write_w300_lp(faces: Faces, folder: Path) -> None:
@@ -156,10 +159,11 @@ def write_umdfaces(faces: Faces, folder: Path) -> None:
             name = f"subject_{batch}/subject_{batch}_{number:04d}.jpg"
             index = faces.take(root / name)
             points, visible = faces.landmarks21(index)
-            x1, y1 = points[visible].min(axis=0) - 5
-            x2, y2 = points[visible].max(axis=0) + 5
+            lowest, highest = points[visible].min(axis=0), points[visible].max(axis=0)
+            side = (highest - lowest).max() + 10
+            x, y = (lowest + highest - side) / 2
             pitch, yaw, roll = faces.angles[index]
-            numbers = [x1, y1, x2 - x1, y2 - y1, yaw, pitch, roll]
+            numbers = [x, y, side, side, yaw, pitch, roll]
             for point, seen in zip(points, visible, strict=True):
                 numbers += [*point, float(seen)]
             rows.append([number, name, 0, 0, *(f"{value:.3f}" for value in numbers), 0.5, 0.5])

@@ -13,7 +13,13 @@ import numpy as np
 from twodasl_jax.crop_frame import image_to_crop
 from twodasl_jax.data.face_crop import crop_image, roi_box_from_landmarks
 from twodasl_jax.data.original.aflw2000_3d_lists import Lists, find_lists
-from twodasl_jax.data.original.files import decode_photo, list_stems, read_mat, require_finite
+from twodasl_jax.data.original.files import (
+    decode_photo,
+    list_stems,
+    read_mat,
+    require_finite,
+    require_readable,
+)
 
 ROOT = "AFLW2000"
 NUM_FACES = 2000
@@ -57,12 +63,12 @@ def find_aflw2000_3d(manual_dir: Path) -> dict[str, list[Aflw2000Face]]:
 
     Raises:
       FileNotFoundError: naming the first missing folder or file.
-      ValueError: where the first annotation lacks a key, or lists beside the folder do not fit it.
+      ValueError: where the first annotations lack a key, or lists beside the folder do not fit it.
     """
     root = manual_dir / ROOT
     stems = list_stems(root, holds="image00002.jpg … with their .mat")
     names = [f"{stem}.jpg" for stem in stems]
-    read_mat(root / f"{stems[0]}.mat", FIELDS)
+    require_readable(stems, lambda stem: read_mat(root / f"{stem}.mat", FIELDS))
     lists = find_lists(manual_dir, names)
     return {"test": [Aflw2000Face(root, name, lists[name]) for name in names]}
 

@@ -1,12 +1,15 @@
 """Reading one original file: a photograph, a ``.mat``, a ``.npy``; refusing what is broken."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
 import scipy.io
+
+Item = TypeVar("Item")
 
 JPEG_QUALITY = 95
 """Of stored training crops, without chroma subsampling: about 10 kB each."""
@@ -136,3 +139,21 @@ def list_stems(folder: Path, *, holds: str) -> list[str]:
     if not any(path.suffix == ".jpg" for path in names):
         raise FileNotFoundError(f"no .jpg in {folder}; expected it to hold {holds}")
     return sorted({path.stem for path in names})
+
+
+def require_readable(items: Sequence[Item], read: Callable[[Item], object]) -> None:
+    """Refuses a layout of which none of the first few items can be read.
+
+    One alone may be broken and will be skipped; several are another layout.
+
+    Raises:
+      ValueError, OSError: the first item's, where all of the first three fail.
+    """
+    errors = []
+    for item in items[:3]:
+        try:
+            read(item)
+            return
+        except (ValueError, OSError) as error:
+            errors.append(error)
+    raise errors[0]

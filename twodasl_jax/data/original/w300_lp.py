@@ -12,7 +12,13 @@ import numpy as np
 
 from twodasl_jax.crop_frame import image_to_crop
 from twodasl_jax.data.face_crop import crop_image, roi_box_from_landmarks
-from twodasl_jax.data.original.files import list_stems, read_mat, read_photo, require_finite
+from twodasl_jax.data.original.files import (
+    list_stems,
+    read_mat,
+    read_photo,
+    require_finite,
+    require_readable,
+)
 
 ROOT = "300W_LP"
 FLIP = "_Flip"
@@ -55,7 +61,7 @@ def find_w300_lp(manual_dir: Path) -> dict[str, list[W300LpFace]]:
 
     Raises:
       FileNotFoundError: naming the first missing folder or file.
-      ValueError: where the first annotation of a folder lacks a key or has another shape.
+      ValueError: where the first annotations of a folder lack a key or has another shape.
     """
     root = manual_dir / ROOT
     faces = []
@@ -65,7 +71,7 @@ def find_w300_lp(manual_dir: Path) -> dict[str, list[W300LpFace]]:
         )
         fitted = (root / "landmarks" / group).is_dir()
         found = [W300LpFace(root, group, stem, fitted) for stem in stems]
-        _read_annotation(found[0])
+        require_readable(found, _read_annotation)
         faces += found
     return {"train": faces}
 
