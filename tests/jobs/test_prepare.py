@@ -74,6 +74,18 @@ def test_the_layout_is_checked_before_anything_is_made(originals, tmp_path):
     assert not (tmp_path / "data").exists()
 
 
+def test_a_folder_of_something_else_is_not_touched(originals, tmp_path):
+    (tmp_path / "aflw_lfpa" / "1.0.0").mkdir(parents=True)
+    with pytest.raises(ValueError, match="holds no prepared data set; remove it"):
+        prepare(
+            None,
+            dataset="aflw_lfpa",
+            manual_dir=str(originals["aflw_lfpa"]),
+            data_dir=str(tmp_path),
+        )
+    assert list((tmp_path / "aflw_lfpa").iterdir()) == [tmp_path / "aflw_lfpa" / "1.0.0"]
+
+
 def test_two_builds_of_one_set_do_not_meet(tmp_path):
     (tmp_path / "set").mkdir()
     with (tmp_path / "set" / ".preparing").open("w") as held:

@@ -40,6 +40,9 @@ class FaceBuilder(tfds.core.ShardBasedBuilder, abc.ABC, skip_registration=True):
     CROP_ENCODING = "jpeg"
     """Of the feature ``image``: ``jpeg`` for training sets, ``png`` (lossless) for test sets."""
 
+    faces: Mapping[str, Sequence[Any]] | None = None
+    """What `find_faces` gave, for a caller that looked already; else it is called."""
+
     on_face: Callable[[], None] = staticmethod(lambda: None)
     """Called after every face that was written, for a progress bar."""
 
@@ -67,7 +70,7 @@ class FaceBuilder(tfds.core.ShardBasedBuilder, abc.ABC, skip_registration=True):
     def _shard_iterators_per_split(
         self, dl_manager: Any
     ) -> dict[str, list[Callable[[], Iterator[tuple[int, dict[str, Any]]]]]]:
-        splits = self.find_faces(Path(dl_manager.manual_dir))
+        splits = self.faces or self.find_faces(Path(dl_manager.manual_dir))
         self.skipped = SkippedFaces(sum(len(faces) for faces in splits.values()))
         return {
             split: [

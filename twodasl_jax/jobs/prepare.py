@@ -62,6 +62,8 @@ def prepare(config: Any, *, dataset: str, manual_dir: str, data_dir: str | None 
     if (folder / "dataset_info.json").exists():
         console.print(f"{folder} is there already; remove it to prepare it again")
         return
+    if folder.exists():
+        raise ValueError(f"{folder} is there and holds no prepared data set; remove it first")
     splits = builder_class.find_faces(Path(manual_dir).expanduser())
     console.print(f"found in {manual_dir}:", layout_table(splits))
     published, found = PUBLISHED_COUNTS[dataset], sum(len(faces) for faces in splits.values())
@@ -72,6 +74,7 @@ def prepare(config: Any, *, dataset: str, manual_dir: str, data_dir: str | None 
         remove_leftovers(root / dataset)
         with _progress(console) as progress:
             task = progress.add_task(f"preparing {dataset}", total=found)
+            builder.faces = splits
             builder.on_face = lambda: progress.advance(task)
             _build(builder, Path(manual_dir).expanduser())
     _print_summary(builder, folder, time.perf_counter() - start, console)
