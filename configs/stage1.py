@@ -1,6 +1,8 @@
 """2DASL stage 1, the paper's recipe: ResNet-50 on 300W-LP and UMDFaces.
 
 Command:   python run.py --config=configs/stage1.py --workdir=runs/stage1
+Data:      python run.py --mode=prepare --dataset=w300_lp --manual_dir=FOLDER, likewise umdfaces
+           (tfds_builders/*/README.md).
 Hardware:  not run here: 300W-LP and UMDFaces ask for registration with their owners.
 Expected:  the paper's Table 3 gives 3.79 (AFLW2000-3D, 68 points, original labels, mean of the
            bins) after stage 1 with all losses and the weight mask. Measured: nothing yet.
