@@ -9,6 +9,12 @@
   Reconstruct the face of a photograph with a trained run (--box frames the face):
     python run.py --mode=predict --workdir=runs/quickstart --image=me.jpg --box=168,65,276,195
 
+  Fit 3D coefficients to photographs with 2D landmarks, for configs that train on them:
+    python run.py --mode=annotate --images=FOLDER --landmarks=FILE.npz --output=runs/fits
+
+  Prepare a data set from its owners' files, for configs that train or score on it:
+    python run.py --mode=prepare --dataset=w300_lp --manual_dir=FOLDER_THAT_HOLDS_300W_LP
+
   Show what is here and what is missing, and how to get it:
     python run.py --mode=doctor
 
@@ -21,32 +27,42 @@ import sys
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from twodasl_jax.jobs import MODES, NEEDS_WORKDIR
+from twodasl_jax.jobs import MODES, run_mode
 from twodasl_jax.training.host_memory import keep_freed_memory
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "An experiment, configs/<name>.py; without it, the one saved in --workdir."
 )
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run: checkpoints, tables, pictures.")
 _MODE = flags.DEFINE_enum("mode", "train", sorted(MODES), "What to do.")
-_IMAGE = flags.DEFINE_string("image", None, "Photograph to reconstruct, with --mode=predict.")
-_BOX = flags.DEFINE_list(
-    "box", None, "The face in it, x1,y1,x2,y2 in pixels; without it, found from the whole image."
-)
+_OPTIONS = (
+    flags.DEFINE_string("workdir", None, "Folder of the run: checkpoints, tables, pictures."),
+    flags.DEFINE_string("image", None, "Photograph to reconstruct: --mode=predict, or train."),
+    flags.DEFINE_list("box", None, "The face in it, x1,y1,x2,y2 in pixels; else it is looked for."),
+    flags.DEFINE_string("dataset", None, "prepare: w300_lp, umdfaces, aflw2000_3d or aflw_lfpa."),
+    flags.DEFINE_string("manual_dir", None, "prepare: folder of the data set's original files."),
+    flags.DEFINE_string("data_dir", None, "prepare: where to, else ~/tensorflow_datasets."),
+    flags.DEFINE_string("images", None, "annotate: folder of photographs, or a crops folder."),
+    flags.DEFINE_string("landmarks", None, "annotate: their 2D landmarks, .npz (docs/data.md)."),
+    flags.DEFINE_string("detector", None, "annotate: or a landmark detector, dlib or fan."),
+    flags.DEFINE_string("face_model", None, "annotate: what to fit, else the open face model."),
+    flags.DEFINE_string("output", None, "annotate: folder to write, a source of training data."),
+    flags.DEFINE_enum(
+        "contour", "marching", ["marching", "fixed"],
+        "annotate: jaw labels lie on the silhouette, or are projections of 3D points.",
+    ),
+    flags.DEFINE_float("max_residual", 4.0, "annotate: leave out faces that fit worse, in %."),
+)  # fmt: skip
 
 
 def main(argv: list[str]) -> None:
     """Runs one mode; a wrong input ends with one sentence and exit status 1."""
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments {argv[1:]}; every option starts with --")
-    if _MODE.value in NEEDS_WORKDIR and not _WORKDIR.value:
-        raise app.UsageError(f"--mode={_MODE.value} needs --workdir, the folder of the run")
     logging.set_verbosity(logging.WARNING)
     keep_freed_memory()  # before JAX starts its threads
     try:
-        MODES[_MODE.value](
-            _CONFIG.value, workdir=_WORKDIR.value, image=_IMAGE.value, box=_BOX.value
-        )
+        options = {option.name: option.value for option in _OPTIONS}
+        run_mode(_MODE.value, _CONFIG.value, options)
     except (ValueError, OSError, ArithmeticError) as error:
         sys.exit(f"{_MODE.value}: {error}")
 

@@ -1,6 +1,8 @@
 """2DASL stage 1, the paper's recipe: ResNet-50 on 300W-LP and UMDFaces.
 
 Command:   python run.py --config=configs/stage1.py --workdir=runs/stage1
+Data:      python run.py --mode=prepare --dataset=w300_lp --manual_dir=FOLDER, likewise umdfaces
+           (tfds_builders/*/README.md).
 Hardware:  not run here: 300W-LP and UMDFaces ask for registration with their owners.
 Expected:  the paper's Table 3 gives 3.79 (AFLW2000-3D, 68 points, original labels, mean of the
            bins) after stage 1 with all losses and the weight mask. Measured: nothing yet.
@@ -20,7 +22,7 @@ def get_config() -> ConfigDict:
     config = base.get_config()
     config.face_model.path = "data/bfm.npz"
     config.data.annotated = (base.prepared("w300_lp", split="train"),)
-    config.data.in_the_wild = (base.prepared("umdfaces", split="train"),)
+    config.data.in_the_wild = (base.prepared("umdfaces", split="batch1+batch2+batch3"),)
     config.stages = (
         base.stage(
             "stage1",

@@ -73,7 +73,7 @@ def test_the_paper_recipe_without_its_data_says_how_to_get_it(tmp_path):
     config.face_model.path = ""
     for half in (config.data.annotated, config.data.in_the_wild):
         half[0].data_dir = str(tmp_path / "absent")
-    with pytest.raises(FileNotFoundError, match=r"(?s)w300_lp.*tfds build.*umdfaces.*quickstart"):
+    with pytest.raises(FileNotFoundError, match=r"(?s)w300_lp.*mode=prepare.*umdfaces.*quickstart"):
         train(config, workdir=str(tmp_path / "run"), image=None, box=None)
 
 

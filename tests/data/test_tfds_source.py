@@ -1,6 +1,8 @@
 import io
 import json
+import os
 import shutil
+import subprocess
 import sys
 import warnings
 
@@ -123,9 +125,41 @@ def test_in_the_wild_examples(root):
     assert unseen == [[], [0], [3], [], [], []]
 
 
-def test_no_tensorflow_is_imported(root):
-    TfdsSource("w300_lp", split="train", role="annotated", data_dir=root)[0]
-    assert "tensorflow" not in sys.modules
+WITHOUT_TENSORFLOW = """
+import importlib.util, sys
+from importlib.machinery import PathFinder
+class WithoutTensorFlow(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name.split(".")[0] != "tensorflow":
+            return super().find_spec(name, path, target)
+sys.meta_path = [WithoutTensorFlow if f is PathFinder else f for f in sys.meta_path]
+assert importlib.util.find_spec("tensorflow") is None
+from twodasl_jax.data.tfds_source import TfdsSource
+element = TfdsSource("w300_lp", split="train", role="annotated", data_dir=sys.argv[1])[0]
+assert element["image"].shape == (120, 120, 3)
+assert "tensorflow" not in sys.modules
+"""
+
+
+def test_it_reads_where_tensorflow_is_not_installed(root, repository):
+    """In a process of its own: the builders' tests bring TensorFlow."""
+    finished = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TENSORFLOW, str(root)],
+        env=os.environ | {"PYTHONPATH": str(repository)},
+        capture_output=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr.decode()[-2000:]
+
+
+def test_sums_and_parts_of_splits_are_splits(root):
+    source = TfdsSource("w300_lp", split="train[:2]+train[5:]", role="annotated", data_dir=root)
+    whole = TfdsSource("w300_lp", split="train", role="annotated", data_dir=root)
+    assert len(source) == 3
+    np.testing.assert_array_equal(source[2]["image"], whole[5]["image"])
+    with pytest.raises(ValueError, match="no split 'batch2'; it has train"):
+        TfdsSource("w300_lp", split="train+batch2", role="annotated", data_dir=root)
 
 
 def test_a_data_set_that_is_not_prepared_says_how(tmp_path):
@@ -135,7 +169,7 @@ def test_a_data_set_that_is_not_prepared_says_how(tmp_path):
     assert message.startswith(absent_message("w300_lp", tmp_path))
     for part in (
         "'w300_lp' is not prepared",
-        "tfds build",
+        "--mode=prepare --dataset=w300_lp",
         "--manual_dir",
         "300W_LP/",
         "quickstart",

@@ -11,14 +11,12 @@ import scipy.io
 from twodasl_jax.coefficients import unwhiten
 from twodasl_jax.crop_frame import crop_to_image, image_to_crop
 from twodasl_jax.evaluation.aflw2000 import (
-    coefficients_from_annotation,
     evaluate_landmarks68,
     load_aflw2000,
     score_coefficients,
 )
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.landmarks import landmark_model
-from twodasl_jax.face_model.linear import LinearModel
 from twodasl_jax.metrics.nme import normalised_mean_error
 
 
@@ -74,28 +72,6 @@ def test_the_sample_has_its_40_images_and_their_shapes(benchmark):
     np.testing.assert_allclose(
         np.abs(np.degrees(benchmark.pose_para[:, 1])), np.abs(benchmark.yaw_degrees), atol=1e-3
     )
-
-
-def random_landmark_model() -> LinearModel:
-    random = np.random.default_rng(0)
-    return LinearModel(
-        jnp.asarray(random.normal(size=(3, 68)) * 60, jnp.float32),
-        jnp.asarray(random.normal(size=(40, 3, 68)), jnp.float32),
-        jnp.asarray(random.normal(size=(10, 3, 68)), jnp.float32),
-    )
-
-
-def test_an_oblong_box_gives_the_same_landmarks_in_the_image_as_a_square_one():
-    random = np.random.default_rng(1)
-    pose = np.array([[0.1, -0.4, 0.2, 150.0, 160.0, -30.0, 0.9]])
-    shape, expression = random.normal(size=(1, 199)), random.normal(size=(1, 29))
-    model, height = random_landmark_model(), np.array([300.0])
-    in_image = []
-    for box in ([[60.0, 70.0, 240.0, 250.0]], [[60.0, 90.0, 240.0, 230.0]]):
-        coefficients = coefficients_from_annotation(pose, shape, expression, box, height)
-        in_image.append(score_coefficients(model, coefficients, box))
-    # Float32 coordinates of some hundred px. Depth included: both carry it by the mean scale.
-    np.testing.assert_allclose(in_image[0], in_image[1], atol=1e-3)
 
 
 def test_a_perfect_prediction_scores_zero_on_a_made_up_folder(tmp_path):

@@ -10,7 +10,6 @@ import numpy as np
 from ml_collections import ConfigDict
 from rich.console import Console
 
-from twodasl_jax.jobs import MODES, NEEDS_WORKDIR
 from twodasl_jax.jobs.doctor import (
     Finding,
     doctor,
@@ -169,25 +168,11 @@ def test_it_runs_without_a_workdir_and_ends_well(repository):
         assert expected in done.stdout
 
 
-def test_the_other_modes_ask_for_a_workdir(repository):
-    assert set(MODES) - NEEDS_WORKDIR >= {"doctor"}
-    assert set(MODES) >= NEEDS_WORKDIR
-    done = subprocess.run(
-        [sys.executable, "run.py", "--mode=predict"],
-        cwd=repository,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode != 0
-    assert "--mode=predict needs --workdir" in done.stderr + done.stdout
-
-
 def test_a_given_config_and_workdir_are_looked_at_too(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "config.json").write_text(json.dumps({"stages": [{"name": "only"}]}))
-    doctor(config(init_from="earlier"), workdir="mine", image=None, box=None)
+    doctor(config(init_from="earlier"), workdir="mine")
     text = capsys.readouterr().out
     assert re.search(r"no +│ mine", text)
     assert re.search(r"--config +│ lacks earlier", text)

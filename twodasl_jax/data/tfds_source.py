@@ -6,7 +6,7 @@ Features, per example (other features are left alone):
 - annotated (300W-LP): ``coefficients`` ``(62,)`` raw, crop frame, and ``landmarks``
   ``(68, 2)`` crop pixels;
 - in the wild (UMDFaces): ``landmarks21`` ``(21, 2)`` crop pixels in AFLW's order, and
-  ``visibility`` ``(21,)``, 0 where the point is not visible.
+  ``visibility`` ``(21,)``, 0.5 or more where the point is visible.
 """
 
 from pathlib import Path
@@ -25,7 +25,12 @@ WITHOUT_DATA = (
     "--workdir=runs/quickstart"
 )
 
-MANUAL_FOLDERS = {"w300_lp": "300W_LP/", "umdfaces": "umdfaces_batch1/ and its CSV files"}
+MANUAL_FOLDERS = {
+    "w300_lp": "300W_LP/",
+    "umdfaces": "umdfaces_batch1/, 2 and 3 with their CSV files",
+    "aflw2000_3d": "AFLW2000/",
+    "aflw_lfpa": "TestImages/, BoundingBox.mat and Landmark.mat",
+}
 """What the folder given to ``--manual_dir`` must hold, per data set."""
 
 
@@ -39,7 +44,7 @@ class TfdsSource:
 
         Args:
           name: ``w300_lp``, ``umdfaces``.
-          split: of the data set.
+          split: of the data set; sums (``batch1+batch2``) and parts (``train[:10%]``) are splits.
           role: which features to read.
           data_dir: where TFDS keeps data sets; None is ``~/tensorflow_datasets``.
 
@@ -54,10 +59,11 @@ class TfdsSource:
         import tensorflow_datasets as tfds  # two seconds, and only this kind of source needs it
 
         builder = tfds.builder_from_directory(str(folder))
-        if split not in builder.info.splits:
-            raise ValueError(
-                f"{folder} has no split '{split}'; it has {', '.join(builder.info.splits)}"
-            )
+        for part in split.split("+"):
+            if part.split("[")[0].strip() not in builder.info.splits:
+                raise ValueError(
+                    f"{folder} has no split '{part}'; it has {', '.join(builder.info.splits)}"
+                )
         self._role: Role = role
         needed = _FEATURES[role]
         features: Any = builder.info.features or {}
@@ -87,7 +93,7 @@ class TfdsSource:
                 "landmark18_weights": weights,
             }
         points = np.asarray(example["landmarks21"], np.float32)[LANDMARKS_18_FROM_21]
-        seen = np.asarray(example["visibility"])[LANDMARKS_18_FROM_21] > 0
+        seen = np.asarray(example["visibility"])[LANDMARKS_18_FROM_21] >= 0.5
         seen &= np.isfinite(points).all(axis=1)
         return {
             "image": example["image"],
@@ -131,10 +137,8 @@ def newest_version(folder: Path) -> Path | None:
 def absent_message(name: str, root: Path) -> str:
     """What is missing, and the command that prepares it."""
     holds = MANUAL_FOLDERS.get(name, "its original files")
-    builder = f"tfds_builders/{name}"
-    shipped = "" if Path(builder).is_dir() else f" ({builder} is not part of this version yet)"
     return (
         f"the data set '{name}' is not prepared in {root}. Request the original files from their "
-        f"owners, then: tfds build {builder} --manual_dir=FOLDER --data_dir={root} "
-        f"--file_format=array_record, where FOLDER holds {holds}{shipped}"
+        f"owners, then: python run.py --mode=prepare --dataset={name} --manual_dir=FOLDER "
+        f"--data_dir={root}, where FOLDER holds {holds} (tfds_builders/{name}/README.md)"
     )

@@ -21,12 +21,11 @@ import numpy as np
 import numpy.typing as npt
 import scipy.io
 
-from twodasl_jax.coefficients import NUM_EXPRESSION, NUM_SHAPE, Coefficients, join_coefficients
-from twodasl_jax.crop_frame import crop_to_image, depth_to_image, flip_y
+from twodasl_jax.crop_frame import crop_to_image, depth_to_image
 from twodasl_jax.data.face_crop import crop_image
+from twodasl_jax.face_model.annotation import coefficients_from_annotation
 from twodasl_jax.face_model.landmarks import landmarks_from_coefficients
 from twodasl_jax.face_model.linear import LinearModel
-from twodasl_jax.geometry.camera import camera_from_pose_para
 from twodasl_jax.metrics.nme import nme_summary, normalised_mean_error
 
 IMAGE_FOLDER = "AFLW2000"
@@ -127,49 +126,6 @@ def _read_mat(path: Path) -> dict[str, np.ndarray]:
     if not path.exists():
         raise FileNotFoundError(f"no annotation at {path}")
     return scipy.io.loadmat(path, variable_names=("Pose_Para", "Shape_Para", "Exp_Para"))
-
-
-def coefficients_from_annotation(
-    pose_para: npt.ArrayLike,
-    shape_para: npt.ArrayLike,
-    expression_para: npt.ArrayLike,
-    roi_box: npt.ArrayLike,
-    image_height: npt.ArrayLike,
-) -> np.ndarray:
-    """300W-LP / AFLW2000-3D annotations to the 62 coefficients of a crop (method.md section 2).
-
-    Args:
-      pose_para: ``(n, 7)`` ``[pitch, yaw, roll, tx, ty, tz, f]``.
-      shape_para: ``(n, 199)`` or as many; the first 40 are kept.
-      expression_para: ``(n, 29)`` or as many; the first 10 are kept.
-      roi_box: ``(n, 4)``. An oblong box (clipped to the image) makes the camera's rows unequal:
-        y is scaled by the box's height, x by its width, depth by their mean.
-      image_height: ``(n,)`` pixels.
-
-    Returns:
-      ``(n, 62)`` float32, raw.
-    """
-    box = np.asarray(roi_box, np.float64)
-    width, height = box[:, 2] - box[:, 0], box[:, 3] - box[:, 1]
-    camera = np.array(
-        camera_from_pose_para(
-            jnp.asarray(pose_para, jnp.float32),
-            jnp.asarray(box, jnp.float32),
-            jnp.asarray(image_height, jnp.float32),
-        ),
-        np.float64,
-    )
-    # The camera above is that of the square crop of the box's width.
-    oblong = (width / height)[:, None]
-    camera[:, 1, :3] *= oblong
-    camera[:, 1, 3:] = flip_y(flip_y(camera[:, 1, 3:]) * oblong)
-    camera[:, 2] *= (2 * width / (width + height))[:, None]
-    parts = Coefficients(
-        camera=jnp.asarray(camera, jnp.float32),
-        shape=jnp.asarray(np.asarray(shape_para)[:, :NUM_SHAPE], jnp.float32),
-        expression=jnp.asarray(np.asarray(expression_para)[:, :NUM_EXPRESSION], jnp.float32),
-    )
-    return np.asarray(join_coefficients(parts))
 
 
 def score_coefficients(

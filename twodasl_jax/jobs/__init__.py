@@ -1,19 +1,61 @@
 """What run.py can do: the only modules that read a config."""
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from twodasl_jax.jobs.annotate import annotate
 from twodasl_jax.jobs.doctor import doctor
 from twodasl_jax.jobs.evaluate import evaluate
 from twodasl_jax.jobs.predict import predict
+from twodasl_jax.jobs.prepare import prepare
 from twodasl_jax.jobs.train import train
 
-MODES: dict[str, Callable[..., None]] = {
-    "train": train,
-    "evaluate": evaluate,
-    "predict": predict,
-    "doctor": doctor,
+
+@dataclasses.dataclass(frozen=True)
+class Mode:
+    """One job and the flags that it takes, beside the config.
+
+    Attributes:
+      job: called as ``job(config, flag=value, ...)``.
+      required: flags that must be given.
+      optional: flags that may be.
+    """
+
+    job: Callable[..., None]
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+
+
+MODES: dict[str, Mode] = {
+    "train": Mode(train, ("workdir",), ("image", "box")),
+    "evaluate": Mode(evaluate, ("workdir",)),
+    "predict": Mode(predict, ("workdir",), ("image", "box")),
+    "prepare": Mode(prepare, ("dataset", "manual_dir"), ("data_dir",)),
+    "annotate": Mode(
+        annotate,
+        ("images", "output"),
+        ("landmarks", "detector", "face_model", "contour", "max_residual"),
+    ),
+    "doctor": Mode(doctor, (), ("workdir",)),
 }
 """``--mode`` -> job."""
 
-NEEDS_WORKDIR = {"train", "evaluate", "predict"}
-"""Modes that read or write a run: without ``--workdir`` they have none."""
+
+def run_mode(name: str, config: Any, options: Mapping[str, Any]) -> None:
+    """Runs one mode with its own share of the command line's flags.
+
+    Args:
+      name: key of `MODES`.
+      config: the experiment, or None.
+      options: every flag's value; None where it was not given.
+
+    Raises:
+      ValueError: naming a flag that the mode needs and did not get.
+    """
+    mode = MODES[name]
+    missing = [flag for flag in mode.required if options[flag] is None]
+    if missing:
+        needed = ", ".join(f"--{flag}" for flag in mode.required)
+        raise ValueError(f"no --{missing[0]} was given; this mode needs {needed}")
+    mode.job(config, **{flag: options[flag] for flag in (*mode.required, *mode.optional)})

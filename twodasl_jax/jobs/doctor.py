@@ -69,7 +69,7 @@ class Finding(NamedTuple):
     detail: str
 
 
-def doctor(config: Any, *, workdir: str | None, **_: Any) -> None:
+def doctor(config: Any, *, workdir: str | None) -> None:
     """Prints what this machine has for training, scoring and prediction.
 
     Args:

@@ -156,16 +156,13 @@ def evaluate_networks(
     workdir.add_result("evaluations", moment, entry)
 
 
-def evaluate(config: Any, *, workdir: str, image: str | None, box: Any) -> None:
+def evaluate(config: Any, *, workdir: str) -> None:
     """Scores the newest networks of a trained run on the config's evaluation sets.
 
     Args:
       config: its ``evaluation`` group is used, or that of the run where None.
       workdir: a trained run.
-      image: unused here.
-      box: unused here.
     """
-    del image, box
     console = Console()
     run = Workdir(workdir)
     trained = load_trained_run(run)

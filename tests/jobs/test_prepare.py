@@ -1,0 +1,131 @@
+import csv
+import fcntl
+import shutil
+import sys
+
+import pytest
+
+from twodasl_jax.data.tfds_source import TfdsSource
+from twodasl_jax.jobs import MODES, run_mode
+from twodasl_jax.jobs.prepare import (
+    PUBLISHED_COUNTS,
+    alone_in,
+    layout_table,
+    load_builder_class,
+    prepare,
+)
+
+
+@pytest.fixture
+def originals(repository):
+    return {name: repository / "tfds_builders" / name / "dummy_data" for name in PUBLISHED_COUNTS}
+
+
+def test_it_tells_what_it_found_and_what_it_made(originals, tmp_path, capsys):
+    prepare(None, dataset="umdfaces", manual_dir=str(originals["umdfaces"]), data_dir=str(tmp_path))
+    told = capsys.readouterr().out
+    for part in (
+        "batch3",
+        "6 faces; the whole data set has 367,888",
+        "6/6",
+        "0 skipped",
+        "faces/s",
+    ):
+        assert part in told
+    source = TfdsSource(
+        "umdfaces", split="batch1+batch2+batch3", role="in_the_wild", data_dir=tmp_path
+    )
+    assert len(source) == 6
+    prepare(None, dataset="umdfaces", manual_dir="absent", data_dir=str(tmp_path))
+    assert "is there already; remove it" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("name", PUBLISHED_COUNTS)
+def test_every_data_set_is_prepared_by_its_name(originals, tmp_path, name):
+    prepare(None, dataset=name, manual_dir=str(originals[name]), data_dir=str(tmp_path))
+    with (tmp_path / name / "1.0.0" / "skipped.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [["file_name", "reason"]]
+
+
+def test_prepared_annotations_train(originals, tmp_path):
+    folder = str(originals["w300_lp"])
+    prepare(None, dataset="w300_lp", manual_dir=folder, data_dir=str(tmp_path))
+    source = TfdsSource("w300_lp", split="train", role="annotated", data_dir=tmp_path)
+    assert source.coefficients.shape == (8, 62)
+    assert source[3]["landmark18_weights"].all()
+
+
+def test_leftovers_of_killed_builds_are_removed(originals, tmp_path):
+    left = tmp_path / "aflw_lfpa" / "incomplete.AB12CD_1.0.0"
+    left.mkdir(parents=True)
+    (left / "aflw_lfpa-test.array_record-00000-of-00001").write_bytes(b"half")
+    folder = str(originals["aflw_lfpa"])
+    prepare(None, dataset="aflw_lfpa", manual_dir=folder, data_dir=str(tmp_path))
+    assert not left.exists()
+    assert (tmp_path / "aflw_lfpa" / "1.0.0" / "dataset_info.json").exists()
+
+
+def test_the_layout_is_checked_before_anything_is_made(originals, tmp_path):
+    folder = tmp_path / "original"
+    shutil.copytree(originals["w300_lp"], folder)
+    shutil.rmtree(folder / "300W_LP" / "IBUG")
+    with pytest.raises(FileNotFoundError, match=r"no folder .*300W_LP/IBUG"):
+        prepare(None, dataset="w300_lp", manual_dir=str(folder), data_dir=str(tmp_path / "data"))
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_folder_of_something_else_is_not_touched(originals, tmp_path):
+    (tmp_path / "aflw_lfpa" / "1.0.0").mkdir(parents=True)
+    with pytest.raises(ValueError, match="holds no prepared data set; remove it"):
+        prepare(
+            None,
+            dataset="aflw_lfpa",
+            manual_dir=str(originals["aflw_lfpa"]),
+            data_dir=str(tmp_path),
+        )
+    assert list((tmp_path / "aflw_lfpa").iterdir()) == [tmp_path / "aflw_lfpa" / "1.0.0"]
+
+
+def test_two_builds_of_one_set_do_not_meet(tmp_path):
+    (tmp_path / "set").mkdir()
+    with (tmp_path / "set" / ".preparing").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with (
+            pytest.raises(ValueError, match="another process is preparing"),
+            alone_in(tmp_path / "set"),
+        ):
+            pass
+    with alone_in(tmp_path / "set"):
+        pass
+
+
+def test_an_unknown_data_set_lists_the_known_ones():
+    with pytest.raises(ValueError, match="'300w'; choose one of w300_lp, umdfaces, aflw2000_3d"):
+        load_builder_class("300w")
+
+
+def test_builders_that_are_not_there_are_told_of(monkeypatch):
+    # By sys.modules: the package's own name `prepare` is the function.
+    module = sys.modules["twodasl_jax.jobs.prepare"]
+    monkeypatch.setattr(module, "BUILDERS", "no_such_folder")
+    with pytest.raises(FileNotFoundError, match=r"no_such_folder/w300_lp beside run\.py"):
+        load_builder_class("w300_lp")
+
+
+def test_the_table_counts_faces_by_folder(originals):
+    splits = load_builder_class("w300_lp").find_faces(originals["w300_lp"])
+    assert layout_table(splits).row_count == 8
+
+
+def test_a_mode_asks_for_its_own_flags():
+    options = dict.fromkeys(("workdir", "image", "box", "dataset", "manual_dir", "data_dir"))
+    with pytest.raises(ValueError, match="no --workdir was given; this mode needs --workdir"):
+        run_mode("train", None, options)
+    with pytest.raises(ValueError, match=r"no --manual_dir .* needs --dataset, --manual_dir"):
+        run_mode("prepare", None, options | {"dataset": "w300_lp"})
+
+
+def test_every_flag_of_a_mode_is_a_parameter_of_its_job():
+    for mode in MODES.values():
+        names = set(mode.job.__annotations__)
+        assert {*mode.required, *mode.optional} <= names

@@ -1,0 +1,1 @@
+"""TFDS builders of the data sets, one folder each, for ``--mode=prepare`` and ``tfds build``."""

@@ -1,0 +1,1 @@
+"""The data set umdfaces: builder, test, made-up data in its layout."""

@@ -1,0 +1,13 @@
+"""TFDS's own checks of the builder, on the made-up data; they need TensorFlow."""
+
+import pytest
+import tensorflow_datasets as tfds
+
+from tfds_builders.w300_lp.w300_lp_dataset_builder import Builder
+
+pytest.importorskip("tensorflow", reason="left out: needs TensorFlow, of the extra 'test'")
+
+
+class BuilderTest(tfds.testing.DatasetBuilderTestCase):
+    DATASET_CLASS = Builder
+    SPLITS = {"train": 8}  # noqa: RUF012

@@ -1,0 +1,115 @@
+"""What the TFDS builders of ``tfds_builders/`` share: order, bounded memory, skipped faces.
+
+TFDS's usual builder sorts all examples of a split before it writes them: in memory up to 1 GB,
+beyond that in files for which it imports TensorFlow, and with a fixed order all in one of them.
+A builder by shards writes as it reads: the order is the faces' own, and a shard is all that is in
+memory.
+"""
+
+import abc
+import functools
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from twodasl_jax.data.original.files import encode_crop
+from twodasl_jax.data.original.reading import SkippedFaces, read_in_order
+
+FACES_PER_SHARD = 4096
+"""About 50 MB of crops; TFDS holds a shard's examples until it is written."""
+
+NUM_THREADS = min(8, os.cpu_count() or 1)
+"""That read and encode; one more serialises what they read, and bounds the speed beyond this."""
+
+SKIPPED_FILE = "skipped.csv"
+"""In the prepared folder: the faces that were left out, and why."""
+
+
+class FaceBuilder(tfds.core.ShardBasedBuilder, abc.ABC, skip_registration=True):
+    """A data set of faces in their original files, one example per face, in a fixed order.
+
+    A subclass names its features and reads its files with `twodasl_jax.data.original`.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    CROP_ENCODING = "jpeg"
+    """Of the feature ``image``: ``jpeg`` for training sets, ``png`` (lossless) for test sets."""
+
+    faces: Mapping[str, Sequence[Any]] | None = None
+    """What `find_faces` gave, for a caller that looked already; else it is called."""
+
+    on_face: Callable[[], None] = staticmethod(lambda: None)
+    """Called after every face that was written, for a progress bar."""
+
+    skipped = SkippedFaces(0)
+    """The faces that could not be read; filled while the data set is built."""
+
+    @staticmethod
+    @abc.abstractmethod
+    def find_faces(manual_dir: Path) -> Mapping[str, Sequence[Any]]:
+        """Checks the folder's layout and lists its faces per split.
+
+        Raises:
+          FileNotFoundError, ValueError: naming the first thing that is missing or wrong.
+        """
+
+    @staticmethod
+    @abc.abstractmethod
+    def read_face(face: Any) -> dict[str, Any]:
+        """Reads one face: its features and more, ``image`` as a ``(120, 120, 3)`` RGB array.
+
+        Raises:
+          ValueError, OSError: where the face cannot be read; it is skipped.
+        """
+
+    def _shard_iterators_per_split(
+        self, dl_manager: Any
+    ) -> dict[str, list[Callable[[], Iterator[tuple[int, dict[str, Any]]]]]]:
+        splits = self.faces or self.find_faces(Path(dl_manager.manual_dir))
+        self.skipped = SkippedFaces(sum(len(faces) for faces in splits.values()))
+        return {
+            split: [
+                functools.partial(self._examples, faces, start)
+                for start in range(0, len(faces), FACES_PER_SHARD)
+            ]
+            for split, faces in splits.items()
+        }
+
+    def _examples(self, faces: Sequence[Any], start: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        """One shard's examples; their keys are places in the list of faces."""
+        shard = faces[start : start + FACES_PER_SHARD]
+        # Once per shard: asking a builder for its features costs as much as reading a `.mat`.
+        features: Any = self.info.features
+        encoded = functools.partial(self._encoded_example, features=dict(features.items()))
+        for key, (_, example) in enumerate(
+            read_in_order(shard, encoded, self.skipped, num_threads=NUM_THREADS), start=start
+        ):
+            self.on_face()
+            yield key, example
+
+    def _encoded_example(self, face: Any, *, features: Mapping[str, Any]) -> dict[str, Any]:
+        example = self.read_face(face)
+        # As encoded bytes: TFDS would encode an array with TensorFlow.
+        example["image"] = encode_crop(example["image"], self.CROP_ENCODING)
+        # TFDS refuses a number of another precision; texts and pictures are not its arrays.
+        return {
+            name: np.asarray(example[name], feature.np_dtype)
+            if type(feature) in (tfds.features.Tensor, tfds.features.Scalar)
+            else example[name]
+            for name, feature in features.items()
+        }
+
+    def _download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
+        super()._download_and_prepare(*args, **kwargs)
+        # Into the unfinished folder, which TFDS renames when all is written.
+        self.skipped.write_csv(Path(self.data_path) / SKIPPED_FILE)
+
+
+def array_feature(*shape: int, doc: str) -> tfds.features.Tensor:
+    """A float32 feature of a fixed shape."""
+    return tfds.features.Tensor(shape=shape, dtype=np.float32, doc=doc)
