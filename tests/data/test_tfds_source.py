@@ -34,6 +34,7 @@ def examples():
         "landmarks21": landmarks21,
         "visibility": visibility,
         "number": np.arange(COUNT),
+        "file_name": np.array([f"face {index}.jpg" for index in range(COUNT)]),
     }
 
 
@@ -47,6 +48,7 @@ def prepare(root, data_set, *, features, count=COUNT):
         "landmarks21": tfds.features.Tensor(shape=(21, 2), dtype=np.float32),
         "visibility": tfds.features.Tensor(shape=(21,), dtype=np.int64),
         "number": tfds.features.Scalar(dtype=np.int64),
+        "file_name": tfds.features.Text(),
     }
 
     class Tiny(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -76,7 +78,7 @@ def prepare(root, data_set, *, features, count=COUNT):
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("prepared")
     prepare(root, "w300_lp", features=["image", "coefficients", "landmarks", "number"])
-    prepare(root, "umdfaces", features=["image", "landmarks21", "visibility", "number"])
+    prepare(root, "umdfaces", features=["image", "landmarks21", "visibility", "number", "file_name"])
     prepare(root, "poor", features=["image", "number"])
     return root
 
@@ -123,6 +125,15 @@ def test_in_the_wild_examples(root):
     # Row 12 of the 21, an ear, is none of the 18.
     unseen = [np.flatnonzero(element["landmark18_weights"] == 0).tolist() for element in elements]
     assert unseen == [[], [0], [3], [], [], []]
+
+
+def test_records_say_their_names_where_the_set_keeps_them(root):
+    source = TfdsSource("umdfaces", split="train", role="in_the_wild", data_dir=root)
+    for index in range(COUNT):
+        number = int(source._data[index]["number"])
+        assert source.record_name(index) == f"face {number}.jpg"
+    nameless = TfdsSource("w300_lp", split="train", role="annotated", data_dir=root)
+    assert nameless.record_name(3) == "3"
 
 
 WITHOUT_TENSORFLOW = """

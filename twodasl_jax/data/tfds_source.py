@@ -77,9 +77,22 @@ class TfdsSource:
             if shape != _SHAPES[key]:
                 raise ValueError(f"{folder}: {key} is {shape}; expected {_SHAPES[key]}")
         self._data: Any = builder.as_data_source(split)  # pyright: ignore[reportCallIssue]
+        self._undecoded: Any = None
+        if "file_name" in features:
+            # A record whose picture is damaged must still be able to say its name.
+            decoders: Any = {"image": tfds.decode.SkipDecoding()}
+            self._undecoded = builder.as_data_source(  # pyright: ignore[reportCallIssue]
+                split, decoders=decoders
+            )
 
     def __len__(self) -> int:
         return len(self._data)
+
+    def record_name(self, index: int) -> str:
+        """The file that a record was made from, or its number where the set keeps no names."""
+        if self._undecoded is None:
+            return str(index)
+        return self._undecoded[int(index)]["file_name"].decode()
 
     def __getitem__(self, index: Any) -> dict[str, np.ndarray]:
         example = self._data[int(index)]

@@ -200,7 +200,7 @@ def find_folders(paths: Iterable[str]) -> list[Finding]:
     for path in paths:
         file = Path(path) / "annotations.npz"
         if not file.exists():
-            detail = "a folder with annotations.npz and images (docs/data.md)"
+            detail = "annotations.npz and images: given, or made by --mode=annotate (docs/data.md)"
             findings.append(Finding(FOLDER_GROUP, path, False, detail))
             continue
         try:
