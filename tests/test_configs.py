@@ -22,13 +22,16 @@ def shrunk(config: ConfigDict) -> ConfigDict:
     config.data.annotated_batch_size = config.data.in_the_wild_batch_size = 8
     config.evaluation.sets = (base.rendered("held_out", num_faces=8, seed=3, supersample=1),)
     config.evaluation.batch_size = 8
-    config.init_from = ""
+    starts_trained, config.init_from = bool(config.init_from), ""
     config.training.log_every = config.training.checkpoint_every = 1
     for stage in config.stages:
         stage.num_steps = 2
         for optimizer in stage.optimizers.values():
             if "warmup_steps" in optimizer:
                 optimizer.warmup_steps = 1
+            if starts_trained:
+                # Stage 2 starts from a trained network; a fresh one's px² would throw it far off.
+                optimizer.learning_rate = 1e-9
     return config
 
 

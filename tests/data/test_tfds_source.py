@@ -78,7 +78,9 @@ def prepare(root, data_set, *, features, count=COUNT):
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("prepared")
     prepare(root, "w300_lp", features=["image", "coefficients", "landmarks", "number"])
-    prepare(root, "umdfaces", features=["image", "landmarks21", "visibility", "number", "file_name"])
+    prepare(
+        root, "umdfaces", features=["image", "landmarks21", "visibility", "number", "file_name"]
+    )
     prepare(root, "poor", features=["image", "number"])
     return root
 
