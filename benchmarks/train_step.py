@@ -32,6 +32,7 @@ CASES = {
     "narrow": "resnet_narrow, one pass over 32 + 32 images (JAX)",
     "tiny": "resnet_tiny, one pass over 32 + 32 images (JAX)",
     "narrow_full": "resnet_narrow, the full step on 32 + 32 images, encoder / 4 (JAX)",
+    "tiny_full": "the quickstart's: resnet_tiny, the full step, encoder / 8 (JAX)",
     "render": "one 224 x 224 render, lighting included (JAX)",
 }
 RATIOS = [
@@ -60,14 +61,17 @@ def jax_step(case: str) -> Callable[[], None]:
     from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
     from twodasl_jax.training.state import create_state
 
-    small, full = case.startswith("narrow"), case.endswith("full")
-    backbone = {"narrow": "resnet_narrow", "tiny": "resnet_tiny"}.get(case.split("_")[0])
+    full = case.endswith("full")
+    backbone, encoder_width_divisor = {
+        "narrow": ("resnet_narrow", 4),
+        "tiny": ("resnet_tiny", 8),
+    }.get(case.split("_")[0], ("resnet50", 1))
     one_pass = (
         {"coefficient": 1.0} if case == "resnet50" else {"coefficient": 1.0, "landmark_2d": 1}
     )
     method = TwoDASL(
-        make_regressor(backbone or "resnet50"),
-        make_encoder(width_divisor=4 if small else 1),
+        make_regressor(backbone),
+        make_encoder(width_divisor=encoder_width_divisor),
         Critic(),
         PAPER_WEIGHTS if full else one_pass,
     )

@@ -13,11 +13,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from twodasl_jax.models.convolution import Conv
+from twodasl_jax.models.normalization import BatchNorm
 
 BATCH_NORM_MODES = ("train", "frozen")
 
 
-def batch_norm(*, train: bool, mode: str, axis_name: str | None) -> Callable[..., nn.BatchNorm]:
+def batch_norm(*, train: bool, mode: str, axis_name: str | None) -> Callable[..., BatchNorm]:
     """A factory of normalisations that all behave alike in one network.
 
     Args:
@@ -34,10 +35,8 @@ def batch_norm(*, train: bool, mode: str, axis_name: str | None) -> Callable[...
     if mode not in BATCH_NORM_MODES:
         raise ValueError(f"unknown batch_norm '{mode}': expected one of {BATCH_NORM_MODES}")
     return partial(
-        nn.BatchNorm,
+        BatchNorm,
         use_running_average=not train or mode == "frozen",
-        momentum=0.9,
-        epsilon=1e-5,
         axis_name=axis_name,
     )
 
