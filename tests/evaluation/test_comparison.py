@@ -84,6 +84,20 @@ def test_every_other_convention_is_refused_by_name_and_values(tmp_path, key):
         require_same_conventions(read_systems([first, other]))
 
 
+def test_the_benchmarks_boxes_have_a_short_name_and_a_detectors_have_not(tmp_path):
+    first = write_result(tmp_path / "first")
+    short = write_result(tmp_path / "short", conventions=CONVENTIONS | {"crop_source": "landmarks"})
+    require_same_conventions(read_systems([first, short]))
+    named, bare = (
+        write_result(
+            tmp_path / name.replace(":", ""), conventions=CONVENTIONS | {"crop_source": name}
+        )
+        for name in ("detector: dlib", "detector")
+    )
+    with pytest.raises(ValueError, match="crop_source is 'detector: dlib' there and 'detector'"):
+        require_same_conventions(read_systems([named, bare]))
+
+
 def test_a_convention_that_one_does_not_state_is_a_difference(tmp_path):
     first = write_result(tmp_path / "first")
     unstated = {key: text for key, text in CONVENTIONS.items() if key != "yaw_source"}
