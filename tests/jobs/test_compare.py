@@ -113,7 +113,7 @@ def test_different_conventions_end_with_the_reason_and_write_nothing(tmp_path):
     first = write_result(tmp_path / "first")
     second = write_result(tmp_path / "second", crop_source="detector")
     with pytest.raises(
-        ValueError, match="crop_source is 'landmarks: benchmark boxes' there and 'd"
+        ValueError, match="crop_source is 'landmarks: benchmark boxes' in the first, 'd"
     ):
         compare([first, second], output=str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()

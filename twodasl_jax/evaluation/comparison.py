@@ -128,9 +128,12 @@ def require_same_conventions(systems: Sequence[System]) -> None:
     for other in systems[1:]:
         for key, one, two in _settings(first, other):
             if one != two and not _both_benchmark_boxes(key, one, two):
+                advice = "score both alike"
+                if NOT_STATED in one + two:
+                    advice += "; a predictions file may state it (docs/evaluation.md)"
                 raise ValueError(
                     f"{first.name} and {other.name} do not belong in one column: {key} is "
-                    f"'{one}' there and '{two}' here; score both alike"
+                    f"'{one}' in the first, '{two}' in the second; {advice}"
                 )
 
 

@@ -106,8 +106,10 @@ def _table(system: System, column: tuple[str, str], rows: Rows, *, published: bo
     unit = "mean absolute error, degrees" if metric == "head_pose" else "NME, %"
     faces = rows[0][2]["count"]  # the same in every row
     beside = _published_rows(system, column) if published else []
+    title = f"{system.benchmark}, {metric}, {label}: {unit}, {faces:.0f} faces"
     table = Table(
-        title=f"{system.benchmark}, {metric}, {label}: {unit}, {faces:.0f} faces",
+        title=title,
+        min_width=len(title),
         caption="published: as papers print it, not measured here" if beside else None,
         box=SIMPLE_HEAD,
         padding=0,
