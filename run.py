@@ -15,6 +15,9 @@
   Prepare a data set from its owners' files, for configs that train or score on it:
     python run.py --mode=prepare --dataset=w300_lp --manual_dir=FOLDER_THAT_HOLDS_300W_LP
 
+  Compare systems that were scored on a benchmark:
+    python run.py --mode=compare --results=A/results.json --results=B/results.json --output=AB
+
   Show what is here and what is missing, and how to get it:
     python run.py --mode=doctor
 
@@ -45,7 +48,9 @@ _OPTIONS = (
     flags.DEFINE_string("landmarks", None, "annotate: their 2D landmarks, .npz (docs/data.md)."),
     flags.DEFINE_string("detector", None, "annotate: or a landmark detector, dlib or fan."),
     flags.DEFINE_string("face_model", None, "annotate: what to fit, else the open face model."),
-    flags.DEFINE_string("output", None, "annotate: folder to write, a source of training data."),
+    flags.DEFINE_string("output", None, "annotate, compare: folder to write."),
+    flags.DEFINE_multi_string("results", None, "compare: results.json of a system; repeat it."),
+    flags.DEFINE_bool("published", False, "compare: show papers' numbers too, marked as such."),
     flags.DEFINE_enum(
         "contour", "marching", ["marching", "fixed"],
         "annotate: jaw labels lie on the silhouette, or are projections of 3D points.",

@@ -90,10 +90,25 @@ def get_config() -> ConfigDict:
             "in_the_wild_batch_size": 32,
             "augment": {},
             "num_threads": 2,
+            # Every k-th face of one annotated source (its name; '' is none) is held out of all
+            # training data, to validate with while training.
+            "validation": {"source": "", "every": 20},
         }
     )
     config.stages = ()
-    config.training = ConfigDict({"log_every": 50, "checkpoint_every": 1000, "max_to_keep": 2})
+    config.training = ConfigDict(
+        {
+            "log_every": 50,
+            "checkpoint_every": 1000,
+            "max_to_keep": 2,
+            # Validation, in steps; 0 is never.
+            "evaluate_every": 0,
+            # By what the best checkpoint of a stage is chosen: never by a benchmark.
+            "best": {"metric": "validation/mean_of_images", "mode": "min"},
+            # What the next stage starts from and what is scored: newest or best.
+            "checkpoint": "newest",
+        }
+    )
     config.evaluation = ConfigDict(
         {
             # Scored before training and after every stage.

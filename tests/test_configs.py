@@ -23,6 +23,9 @@ def shrunk(config: ConfigDict) -> ConfigDict:
     config.evaluation.sets = (base.rendered("held_out", num_faces=8, seed=3, supersample=1),)
     config.evaluation.batch_size = 8
     starts_trained, config.init_from = bool(config.init_from), ""
+    if config.data.validation.source:
+        config.data.validation = {"source": "annotated", "every": 4}
+        config.training.evaluate_every = 1
     config.training.log_every = config.training.checkpoint_every = 1
     for stage in config.stages:
         stage.num_steps = 2

@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 import tarfile
 
 import cv2
@@ -390,3 +391,14 @@ def test_both_label_sets_of_real_crops_agree_on_the_18(shared_data):
     # Measured 2.56 px; the nearest wrong row of either table is 6.4 px away.
     assert np.nanmean(distances) < 2.7
     assert np.nanmean(distances, axis=0).max() < 4.5
+
+
+def test_faces_are_known_again_in_another_source(rendered, tmp_path):
+    """What is held out of one source must be found in every other."""
+    shutil.copytree(rendered, tmp_path / "under another name")
+    again = RenderedSource(tmp_path / "under another name", role="in_the_wild")
+    assert again.identities() == RenderedSource(rendered).identities()
+    assert len(set(again.identities())) == 5
+    annotations = crop_annotations()
+    crops = CropSource(write_crops(tmp_path, annotations))
+    assert crops.identities() == [str(name) for name in annotations["file_name"]]

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from twodasl_jax.training.checkpoint import Checkpointer
-from twodasl_jax.training.loop import Evaluator, NonFiniteError, train
+from twodasl_jax.training.best_checkpoint import BestCheckpoint
+from twodasl_jax.training.checkpoint import Checkpointer, restore_for_prediction
+from twodasl_jax.training.loop import NonFiniteError, train
 from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
 from twodasl_jax.training.state import create_state
 from twodasl_jax.training.writers import MetricWriter, read_metrics
@@ -76,13 +77,87 @@ def test_no_batch_beyond_the_last_step_is_read():
     assert batches.given == 6
 
 
-def test_evaluators_run_at_their_steps_and_the_last(tmp_path):
-    def evaluate(state):
-        yield "eval/step", float(state.step)
+@jax.jit
+def moving_step(state, batch):
+    """Parameters that tell the step they are of."""
+    state, metrics = step_fn(state, batch)
+    return state.replace(params={"a": state.params["a"] + 1}), metrics
+
+
+def test_evaluators_see_the_networks_at_their_steps_and_the_last(tmp_path):
+    def evaluate(networks):
+        yield "eval/first", float(networks.params["a"][0])
+
+    def another(networks):
+        yield "eval/sum", float(networks.params["a"].sum())
 
     with MetricWriter(tmp_path) as writer:
-        run(writer=writer, num_steps=7, evaluators=[Evaluator(every=3, evaluate=evaluate)])
-    assert read_metrics(tmp_path)["eval/step"] == [(3, 3.0), (6, 6.0), (7, 7.0)]
+        run(
+            writer=writer,
+            step_fn=moving_step,
+            num_steps=7,
+            evaluate_every=4,
+            evaluators=[evaluate, another],
+        )
+    assert read_metrics(tmp_path)["eval/first"] == [(4, 4.0), (7, 7.0)]
+    assert read_metrics(tmp_path)["eval/sum"] == [(4, 8.0), (7, 14.0)]
+
+
+def test_without_evaluate_every_nothing_is_evaluated():
+    def evaluate(_networks):
+        raise AssertionError("asked to evaluate")
+        yield
+
+    run(evaluators=[evaluate])
+
+
+@pytest.mark.parametrize(("mode", "best_step"), [("min", 4), ("max", 7)])
+def test_the_best_networks_are_kept_apart_from_the_newest(tmp_path, mode, best_step):
+    def evaluate(networks):
+        yield "distance", abs(float(networks.params["a"][0]) - 4)
+
+    with (
+        Checkpointer(tmp_path / "newest", config={}, max_to_keep=1) as checkpointer,
+        BestCheckpoint(tmp_path / "best", metric="distance", mode=mode, config={}) as best,
+    ):
+        run(
+            step_fn=moving_step,
+            checkpointer=checkpointer,
+            best=best,
+            num_steps=7,
+            evaluate_every=2,
+            evaluators=[evaluate],
+        )
+    read = restore_for_prediction(tmp_path / "best")
+    # The distances of steps 2, 4, 6 and 7 are 2, 0, 2 and 3.
+    assert read.step == best_step
+    np.testing.assert_array_equal(read.params["a"], np.full(2, read.step))
+    assert restore_for_prediction(tmp_path / "newest").step == 7
+
+
+def test_evaluation_does_not_move_the_batches(tmp_path):
+    seen = {}
+    for every in (0, 2):
+        with MetricWriter(tmp_path / str(every)) as writer:
+            run(writer=writer, evaluate_every=every, evaluators=[lambda _: [("eval", 1.0)]])
+        seen[every] = read_metrics(tmp_path / str(every))
+    assert seen[0]["seen"] == seen[2]["seen"]
+    assert "eval" not in seen[0]
+    assert len(seen[2]["eval"]) == 3
+
+
+def test_networks_that_are_not_finite_are_not_evaluated():
+    @jax.jit
+    def poisoning(state, batch):
+        state, metrics = step_fn(state, batch)
+        return state.replace(params={"a": state.params["a"] + jnp.nan}), metrics
+
+    def evaluate(_networks):
+        raise AssertionError("asked to evaluate NaN")
+        yield
+
+    with pytest.raises(NonFiniteError, match=r"after step 2 .*'params/a'"):
+        run(step_fn=poisoning, evaluate_every=2, evaluators=[evaluate])
 
 
 def test_a_finished_run_does_nothing():
@@ -136,6 +211,7 @@ def test_progress_bar_on_a_terminal():
     assert "seen 4.5" in text.getvalue()
 
 
-def test_checkpoints_between_log_points_are_refused():
-    with pytest.raises(ValueError, match=r"checkpoint_every \(3\) must be a multiple"):
-        run(checkpoint_every=3)
+@pytest.mark.parametrize("name", ["checkpoint_every", "evaluate_every"])
+def test_what_happens_between_log_points_is_refused(name):
+    with pytest.raises(ValueError, match=rf"{name} \(3\) must be a multiple"):
+        run(**{name: 3})

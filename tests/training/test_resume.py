@@ -14,7 +14,8 @@ import optax
 import pytest
 
 from twodasl_jax.training import parallel
-from twodasl_jax.training.checkpoint import Checkpointer
+from twodasl_jax.training.best_checkpoint import BestCheckpoint
+from twodasl_jax.training.checkpoint import Checkpointer, restore_for_prediction
 from twodasl_jax.training.loop import NonFiniteError, TrainingInterrupted, train
 from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
 from twodasl_jax.training.state import apply_gradients, create_state, step_key
@@ -198,3 +199,43 @@ def test_sigterm_saves_and_leaves(tmp_path, straight):
         run(tmp_path / "cut", 6, on_step=terminate_in_the_second)
     continued = run(tmp_path / "cut", 6)
     chex.assert_trees_all_equal(straight[1], continued)
+
+
+def kernel_size(networks):
+    """A number that any change of the networks changes; it fetches, as a real evaluator does."""
+    yield (
+        "eval/size",
+        float(np.square(jax.device_get(networks.params["critic"]["Dense_0"])["kernel"]).sum()),
+    )
+
+
+def evaluated(folder, num_steps, **options):
+    with BestCheckpoint(folder / "best", metric="eval/size", mode="max", config={}) as best:
+        return run(
+            folder,
+            num_steps,
+            evaluate_every=1,
+            evaluators=[kernel_size],
+            best=best,
+            **options,
+        )
+
+
+def test_a_run_that_is_evaluated_and_cut_is_still_the_same(tmp_path, straight):
+    whole = evaluated(tmp_path / "whole", 6)
+    chex.assert_trees_all_equal(straight[1], whole)
+    countdown = iter(range(9))
+
+    def terminate_in_the_fifth():
+        if next(countdown) == 4:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(TrainingInterrupted, match="stopped at step 5"):
+        evaluated(tmp_path / "cut", 6, on_step=terminate_in_the_fifth)
+    continued = evaluated(tmp_path / "cut", 6)
+    chex.assert_trees_all_equal(straight[1], continued)
+    assert losses(tmp_path / "whole") == losses(tmp_path / "cut")
+    assert len(losses(tmp_path / "cut")["eval/size"]) == 6
+    best = [restore_for_prediction(tmp_path / name / "best") for name in ("whole", "cut")]
+    assert best[0].step == best[1].step
+    chex.assert_trees_all_equal(best[0].params, best[1].params)

@@ -10,6 +10,7 @@ Positions are crop pixels, pixel c spanning c to c + 1 (see `augment`); a missin
 self-occluded point is 0 with weight 0 everywhere.
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Collection, Mapping
@@ -97,6 +98,11 @@ class RenderedSource:
     def coefficients(self) -> np.ndarray:
         """``(n, 62)`` raw, of all faces."""
         return self.labels["coefficients"]
+
+    def identities(self) -> list[str]:
+        """One string per face; equal where two rendered sets, whatever their names, share it."""
+        rows = np.ascontiguousarray(self.coefficients)
+        return [hashlib.sha256(row.tobytes()).hexdigest() for row in rows]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -235,6 +241,10 @@ class CropSource:
     def record_name(self, index: int) -> str:
         """The face's file, for messages."""
         return self._names[index]
+
+    def identities(self) -> list[str]:
+        """One string per face, its file's name: the same in a source fitted to these crops."""
+        return list(self._names)
 
     def __getitem__(self, index: Any) -> dict[str, np.ndarray]:
         index = int(index)

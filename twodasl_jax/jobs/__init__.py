@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from twodasl_jax.jobs.annotate import annotate
+from twodasl_jax.jobs.compare import compare
 from twodasl_jax.jobs.doctor import doctor
 from twodasl_jax.jobs.evaluate import evaluate
 from twodasl_jax.jobs.predict import predict
@@ -37,6 +38,7 @@ MODES: dict[str, Mode] = {
         ("images", "output"),
         ("landmarks", "detector", "face_model", "contour", "max_residual"),
     ),
+    "compare": Mode(compare, ("results",), ("output", "published")),
     "doctor": Mode(doctor, (), ("workdir",)),
 }
 """``--mode`` -> job."""

@@ -27,13 +27,12 @@ def predict(config: Any, *, workdir: str, image: str | None, box: Sequence[str] 
     """Reconstructs one face; writes into ``WORKDIR/prediction``.
 
     Args:
-      config: unused: the trained run knows its own.
+      config: its ``training.checkpoint`` is used (newest or best), or the run's where None.
       workdir: a trained run.
       image: path of the photograph; None is scikit-image's astronaut.
       box: ``x1, y1, x2, y2`` of the face, image pixels; None starts from the whole image.
     """
-    del config
-    reconstruct_photo(Workdir(workdir), image=image, box=box, console=Console())
+    reconstruct_photo(Workdir(workdir), image=image, box=box, console=Console(), config=config)
 
 
 def parse_box(box: Sequence[str] | None) -> np.ndarray | None:
@@ -57,9 +56,22 @@ def parse_box(box: Sequence[str] | None) -> np.ndarray | None:
 
 
 def reconstruct_photo(
-    workdir: Workdir, *, image: str | None, box: Sequence[str] | None, console: Console
+    workdir: Workdir,
+    *,
+    image: str | None,
+    box: Sequence[str] | None,
+    console: Console,
+    config: Any = None,
 ) -> Reconstruction:
-    """Reconstructs with the newest networks of a run: picture strip, mesh and JSON."""
+    """Reconstructs with the networks of a run: picture strip, mesh and JSON.
+
+    Args:
+      workdir: a trained run.
+      image: as for `predict`.
+      box: as for `predict`.
+      console: where the pose is printed.
+      config: as for `predict`.
+    """
     corners = parse_box(box)
     if image is None:
         from skimage.data import astronaut
@@ -68,7 +80,7 @@ def reconstruct_photo(
         corners = ASTRONAUT_BOX if corners is None else corners
     else:
         photo, name = load_image(image), Path(image).stem
-    trained = load_trained_run(workdir)
+    trained = load_trained_run(workdir, config)
     face_model = trained.face_model
     predict_crops = make_predict(
         trained.method, trained.networks, trained.constants, num_passes=2, batch_size=1

@@ -1,10 +1,11 @@
 """Trains the stages of a config in order, scoring before, between and after them."""
 
+import contextlib
 import dataclasses
 import functools
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 from rich.console import Console
@@ -31,20 +32,20 @@ from twodasl_jax.jobs.assembly import (
 from twodasl_jax.jobs.evaluate import evaluate_networks, make_evaluation_sets
 from twodasl_jax.jobs.inputs import require_inputs
 from twodasl_jax.jobs.predict import reconstruct_photo
+from twodasl_jax.jobs.validation import (
+    ValidationFaces,
+    hold_out_validation,
+    make_validation_evaluator,
+)
 from twodasl_jax.jobs.workdir import Workdir
 from twodasl_jax.methods import twodasl
 from twodasl_jax.training import parallel
+from twodasl_jax.training.best_checkpoint import BestCheckpoint
 from twodasl_jax.training.checkpoint import Checkpointer, restore_for_prediction
+from twodasl_jax.training.loop import Evaluator
 from twodasl_jax.training.loop import train as run_steps
-from twodasl_jax.training.state import create_state
+from twodasl_jax.training.state import Networks, TrainState, create_state
 from twodasl_jax.training.writers import MetricWriter
-
-
-class Networks(NamedTuple):
-    """What one stage hands to the next."""
-
-    params: Any
-    batch_stats: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Run:
     whitening: Whitening
     sources: Sources
     coefficient_mirror: CoefficientMirror | None
+    validation_faces: ValidationFaces | None
     sets: tuple[EvaluationSet, ...]
     console: Console
 
@@ -95,18 +97,20 @@ def _prepare(config: Any, workdir: Workdir, console: Console) -> tuple[Run, Netw
     face_model = make_face_model(config)
     workdir.save_config(config)
     sources = make_sources(config, workdir.folder, face_model, console)
+    sources, faces = hold_out_validation(config, sources)
     sets = make_evaluation_sets(config, workdir.folder, face_model, console)
     whitening, networks = None, None
     if config.init_from:
         earlier = Workdir(config.init_from)
-        last_stage = earlier.read_config().stages[-1].name
-        checkpoint = restore_for_prediction(earlier.checkpoints(last_stage))
+        earlier_config = earlier.read_config()
+        last_stage = earlier_config.stages[-1].name
+        checkpoint = restore_for_prediction(earlier.networks(last_stage, earlier_config))
         whitening = checkpoint.whitening
         networks = Networks(checkpoint.params, checkpoint.batch_stats)
     if whitening is None:
         whitening = whitening_for(face_model, annotated_coefficients(sources))
     mirror = make_coefficient_mirror(config, face_model, console)
-    run = Run(workdir, config, face_model, whitening, sources, mirror, sets, console)
+    run = Run(workdir, config, face_model, whitening, sources, mirror, faces, sets, console)
     return run, networks
 
 
@@ -124,11 +128,10 @@ def _starting_networks(config: Any, method: twodasl.TwoDASL, earlier: Networks |
 
 
 def _train_stage(run: Run, index: int, stage: Any, earlier: Networks | None) -> Networks:
-    """One stage, from its newest checkpoint if it has any."""
-    config, training = run.config, run.config.training
-    method = make_method(config, stage)
-    optimizer = make_stage_optimizer(stage)
+    """One stage, from its newest checkpoint if it has any; gives what the next one starts from."""
+    config = run.config
     mesh = parallel.make_mesh()
+    method, optimizer = make_method(config, stage), make_stage_optimizer(stage)
     started = _starting_networks(config, method, earlier)
     state = parallel.replicate(create_state(*started, optimizer), mesh)
     constants = parallel.replicate(make_constants(config, run.face_model, run.whitening), mesh)
@@ -138,20 +141,15 @@ def _train_stage(run: Run, index: int, stage: Any, earlier: Networks | None) -> 
         seed=config.seed + index,
         coefficient_mirror=run.coefficient_mirror,
     )
-    with Checkpointer(
-        run.workdir.checkpoints(stage.name),
-        config=plain(config),
-        whitening=run.whitening,
-        max_to_keep=training.max_to_keep,
-    ) as checkpointer:
+    step = functools.partial(twodasl.train_step, method=method, optimizer=optimizer)
+    compiled = parallel.compile_step(step, mesh)
+    start = time.perf_counter()
+    with _open_checkpoints(run, stage) as checkpointer, _open_best(run, stage) as best:
         if checkpointer.latest_step() is not None:
             restored = checkpointer.restore(state)
             state = restored.state
             batches.set_state(restored.position)
         first_step = int(state.step)
-        step = functools.partial(twodasl.train_step, method=method, optimizer=optimizer)
-        compiled = parallel.compile_step(step, mesh)
-        start = time.perf_counter()
         with MetricWriter(run.workdir.logs(stage.name), resumed_step=first_step) as writer:
             state = run_steps(
                 state,
@@ -160,12 +158,13 @@ def _train_stage(run: Run, index: int, stage: Any, earlier: Networks | None) -> 
                 num_steps=stage.num_steps,
                 place_batch=lambda batch: parallel.shard_batch(_typed(batch), mesh),
                 batch_size=config.data.annotated_batch_size + config.data.in_the_wild_batch_size,
-                log_every=training.log_every,
-                checkpoint_every=training.checkpoint_every,
+                evaluators=_evaluators(run, method, constants),
                 checkpointer=checkpointer,
+                best=best,
                 writer=writer if parallel.is_primary_process() else None,
                 console=run.console,
                 description=stage.name,
+                **_intervals(config.training),
             )
     if first_step < stage.num_steps:
         seconds = time.perf_counter() - start
@@ -174,7 +173,62 @@ def _train_stage(run: Run, index: int, stage: Any, earlier: Networks | None) -> 
             stage.name,
             {"steps": stage.num_steps, "from_step": first_step, "seconds": round(seconds, 1)},
         )
-    return Networks(state.params, state.batch_stats)
+    return _networks_to_hand_on(run, stage, state)
+
+
+def _open_checkpoints(run: Run, stage: Any) -> Checkpointer:
+    return Checkpointer(
+        run.workdir.checkpoints(stage.name),
+        config=plain(run.config),
+        whitening=run.whitening,
+        max_to_keep=run.config.training.max_to_keep,
+    )
+
+
+def _open_best(run: Run, stage: Any) -> contextlib.AbstractContextManager[BestCheckpoint | None]:
+    if run.validation_faces is None:
+        return contextlib.nullcontext()
+    return BestCheckpoint(
+        run.workdir.best(stage.name),
+        metric=run.config.training.best.metric,
+        mode=run.config.training.best.mode,
+        config=plain(run.config),
+        whitening=run.whitening,
+    )
+
+
+def _evaluators(
+    run: Run, method: twodasl.TwoDASL, constants: twodasl.Constants
+) -> tuple[Evaluator, ...]:
+    if run.validation_faces is None:
+        return ()
+    evaluation = run.config.evaluation
+    return (
+        make_validation_evaluator(
+            run.validation_faces,
+            method,
+            constants,
+            num_passes=evaluation.num_passes,
+            batch_size=evaluation.batch_size,
+        ),
+    )
+
+
+def _intervals(training: Any) -> dict[str, int]:
+    """Runs of a time when nothing could be evaluated on the way have no `evaluate_every`."""
+    return {
+        "log_every": training.log_every,
+        "checkpoint_every": training.checkpoint_every,
+        "evaluate_every": training.get("evaluate_every", 0),
+    }
+
+
+def _networks_to_hand_on(run: Run, stage: Any, state: TrainState) -> Networks:
+    if run.config.training.get("checkpoint", "newest") == "newest":
+        return state.networks
+    best = restore_for_prediction(run.workdir.best(stage.name))
+    run.console.print(f"{stage.name}: best by validation at step {best.step}; going on from there")
+    return Networks(best.params, best.batch_stats)
 
 
 def _typed(batch: dict[str, dict[str, Any]]) -> Batch:

@@ -10,7 +10,7 @@ from twodasl_jax.training.checkpoint import restore_for_prediction
 
 
 class TrainedRun(NamedTuple):
-    """The newest networks of a run, and what they were trained with.
+    """The networks of a run, and what they were trained with.
 
     Attributes:
       config: the run's own.
@@ -29,18 +29,23 @@ class TrainedRun(NamedTuple):
     constants: Constants
 
 
-def load_trained_run(workdir: Workdir) -> TrainedRun:
-    """Reads the newest checkpoint of a run.
+def load_trained_run(workdir: Workdir, wanted: Any = None) -> TrainedRun:
+    """Reads the newest checkpoint of a run, or its newest stage's best.
+
+    Args:
+      workdir: of the run.
+      wanted: a config whose ``training.checkpoint`` chooses; None is the run's own.
 
     Raises:
       FileNotFoundError, ValueError: where the folder holds no (complete) run.
     """
     config = workdir.read_config()
     stage = workdir.newest_stage(config)
-    checkpoint = restore_for_prediction(workdir.checkpoints(stage.name))
+    folder = workdir.networks(stage.name, config if wanted is None else wanted)
+    checkpoint = restore_for_prediction(folder)
     if checkpoint.whitening is None:
         raise ValueError(
-            f"the checkpoint in {workdir.checkpoints(stage.name)} has no whitening statistics; "
+            f"the checkpoint in {folder} has no whitening statistics; "
             "its outputs cannot be read: train again"
         )
     face_model = make_face_model(config)

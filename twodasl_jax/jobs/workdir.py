@@ -22,6 +22,7 @@ class Workdir:
         config.json                 the experiment
         data/<name>/                rendered faces
         checkpoints/<stage>/        networks, optimiser, data position
+        best/<stage>/               the networks with the best validation, if that is measured
         logs/<stage>/               metrics.csv and TensorBoard events
         evaluations/<moment>/<set>/ per_image.csv, predictions.npz
         results.json                every score, with conventions and wall time
@@ -35,6 +36,20 @@ class Workdir:
     def checkpoints(self, stage: str) -> Path:
         """Checkpoints of one stage."""
         return self.folder / "checkpoints" / stage
+
+    def best(self, stage: str) -> Path:
+        """The best checkpoint of one stage, by validation."""
+        return self.folder / "best" / stage
+
+    def networks(self, stage: str, config: Any) -> Path:
+        """Checkpoints that what follows a stage reads: the newest, or the best if so configured.
+
+        Args:
+          stage: its name.
+          config: of a run; those made before there was a choice have the newest.
+        """
+        best = config.training.get("checkpoint", "newest") == "best"
+        return self.best(stage) if best else self.checkpoints(stage)
 
     def logs(self, stage: str) -> Path:
         """Metrics of one stage."""

@@ -7,7 +7,6 @@ iterator's position after the last batch that the networks have seen) and ``desc
 """
 
 import dataclasses
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,12 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from twodasl_jax.coefficients import Whitening
+from twodasl_jax.training.checkpoint_files import (
+    chosen_step,
+    open_manager,
+    read_items,
+    saved_structure,
+)
 from twodasl_jax.training.run_description import description_as_json, whitening_from_json
 from twodasl_jax.training.state import TrainState
 from twodasl_jax.training.tree_difference import (
@@ -25,13 +30,6 @@ from twodasl_jax.training.tree_difference import (
     shapes_by_name,
     values_by_name,
 )
-
-_ITEMS = {
-    "networks": ocp.StandardCheckpointHandler,
-    "optimizer": ocp.StandardCheckpointHandler,
-    "data": ocp.JsonCheckpointHandler,
-    "description": ocp.JsonCheckpointHandler,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +92,7 @@ class Checkpointer:
         """
         self._folder = Path(folder).absolute()
         self._description = description_as_json(config, whitening)
-        self._manager = _manager(self._folder, max_to_keep=max_to_keep, create=True)
+        self._manager = open_manager(self._folder, max_to_keep=max_to_keep, create=True)
 
     def save(self, state: TrainState, position: Mapping[str, Any]) -> None:
         """Saves a checkpoint of ``state.step``; returns while it is still being written.
@@ -111,7 +109,7 @@ class Checkpointer:
         saved = self._manager.save(
             step,
             args=ocp.args.Composite(
-                networks=ocp.args.StandardSave(_networks(state)),
+                networks=ocp.args.StandardSave(state.networks._asdict()),
                 optimizer=ocp.args.StandardSave(_optimizer(state)),
                 data=ocp.args.JsonSave(dict(position)),
                 description=ocp.args.JsonSave(self._description),
@@ -138,10 +136,10 @@ class Checkpointer:
           ValueError: if there is none, it cannot be read, or it is of other networks or
             another optimizer than the template; with what to do.
         """
-        step = _chosen_step(self._manager, self._folder, step)
-        wanted = {"networks": _networks(template), "optimizer": _optimizer(template)}
+        step = chosen_step(self._manager, self._folder, step)
+        wanted = {"networks": template.networks._asdict(), "optimizer": _optimizer(template)}
         self._refuse_other_structure(step, wanted)
-        read = _read(
+        read = read_items(
             self._manager,
             self._folder,
             step,
@@ -154,7 +152,7 @@ class Checkpointer:
         )
 
     def _refuse_other_structure(self, step: int, wanted: Mapping[str, Any]) -> None:
-        saved = _saved_structure(self._manager, self._folder, step)
+        saved = saved_structure(self._manager, self._folder, step, wanted)
         lines = [
             line
             for item, tree in wanted.items()
@@ -162,9 +160,9 @@ class Checkpointer:
         ]
         if not lines:
             return
-        description = _read(self._manager, self._folder, step, description=ocp.args.JsonRestore())[
-            "description"
-        ]
+        description = read_items(
+            self._manager, self._folder, step, description=ocp.args.JsonRestore()
+        )["description"]
         config = differences(
             values_by_name(description["config"]), values_by_name(self._description["config"])
         )
@@ -194,7 +192,8 @@ def restore_for_prediction(folder: str | Path, *, step: int | None = None) -> Pr
     """Reads networks, config and whitening, without optimizer, data or template.
 
     Args:
-      folder: as given to `Checkpointer`.
+      folder: as given to `Checkpointer`, or to
+        `twodasl_jax.training.best_checkpoint.BestCheckpoint`.
       step: None for the newest.
 
     Raises:
@@ -203,13 +202,13 @@ def restore_for_prediction(folder: str | Path, *, step: int | None = None) -> Pr
     folder = Path(folder).absolute()
     if not folder.is_dir():
         raise ValueError(f"no checkpoint: {folder} is no folder; train first, or check the path")
-    with _manager(folder, max_to_keep=None, create=False) as manager:
-        step = _chosen_step(manager, folder, step)
+    with open_manager(folder, max_to_keep=None, create=False) as manager:
+        step = chosen_step(manager, folder, step)
         networks = jax.tree.map(
             lambda leaf: np.empty(leaf.shape, leaf.dtype),
-            _saved_structure(manager, folder, step)["networks"],
+            saved_structure(manager, folder, step, ("networks",))["networks"],
         )
-        read = _read(
+        read = read_items(
             manager,
             folder,
             step,
@@ -225,72 +224,8 @@ def restore_for_prediction(folder: str | Path, *, step: int | None = None) -> Pr
     )
 
 
-def _networks(state: TrainState) -> dict[str, Any]:
-    return {"params": state.params, "batch_stats": state.batch_stats}
-
-
 def _optimizer(state: TrainState) -> dict[str, Any]:
     return {"step": state.step, "opt_state": state.opt_state}
-
-
-def _manager(folder: Path, *, max_to_keep: int | None, create: bool) -> ocp.CheckpointManager:
-    quiet = logging.getLogger("absl")
-    if _no_orbax_chatter not in quiet.filters:
-        quiet.addFilter(_no_orbax_chatter)
-    return ocp.CheckpointManager(
-        folder,
-        options=ocp.CheckpointManagerOptions(
-            max_to_keep=max_to_keep, create=create, read_only=not create
-        ),
-        item_handlers={name: handler() for name, handler in _ITEMS.items()},
-    )
-
-
-def _no_orbax_chatter(record: logging.LogRecord) -> bool:
-    """Orbax reports dozens of lines per save at INFO, and warns that read-only is read-only."""
-    expected = record.levelno < logging.WARNING or "read_only=True" in str(record.msg)
-    expected = expected or "read only=" in str(record.msg)
-    return not expected or "orbax" not in record.pathname
-
-
-def _chosen_step(manager: ocp.CheckpointManager, folder: Path, step: int | None) -> int:
-    steps = sorted(manager.all_steps())
-    if not steps:
-        raise ValueError(f"no complete checkpoint in {folder}; train first, or check the path")
-    if step is not None and step not in steps:
-        raise ValueError(f"no checkpoint of step {step} in {folder}; there are {steps}")
-    return steps[-1] if step is None else step
-
-
-def _read(manager: ocp.CheckpointManager, folder: Path, step: int, **items: Any) -> Any:
-    try:
-        return manager.restore(step, args=ocp.args.Composite(**items))
-    except Exception as error:  # Orbax raises errors of many kinds for damaged files.
-        raise _damaged(manager, folder, step, str(error)) from error
-
-
-def _saved_structure(manager: ocp.CheckpointManager, folder: Path, step: int) -> Any:
-    try:
-        metadata = manager.item_metadata(step)
-        trees = {item: metadata[item].tree for item in ("networks", "optimizer")}
-    except Exception as error:  # as in _read
-        raise _damaged(manager, folder, step, str(error)) from error
-    if not jax.tree.leaves(trees["networks"]):
-        raise _damaged(manager, folder, step, "the list of its arrays is missing")
-    return trees
-
-
-def _damaged(manager: ocp.CheckpointManager, folder: Path, step: int, reason: str) -> ValueError:
-    earlier = [other for other in sorted(manager.all_steps()) if other < step]
-    advice = (
-        f"the one before it is of step {earlier[-1]}: to go on from there, delete "
-        f"{folder / str(step)}"
-        if earlier
-        else f"there is no earlier one: delete {folder / str(step)} and start again"
-    )
-    return ValueError(
-        f"the checkpoint of step {step} in {folder} is damaged ({reason[:300]}); {advice}"
-    )
 
 
 def _abstract(tree: Any) -> Any:

@@ -3,7 +3,6 @@
 It knows no loss and no network: a step gives named numbers, and so does an evaluator.
 """
 
-import dataclasses
 import signal
 import threading
 import time
@@ -15,9 +14,10 @@ import jax
 import numpy as np
 from rich.console import Console
 
+from twodasl_jax.training.best_checkpoint import BestCheckpoint
 from twodasl_jax.training.checkpoint import Checkpointer
 from twodasl_jax.training.progress import ProgressDisplay
-from twodasl_jax.training.state import TrainState, non_finite_parts
+from twodasl_jax.training.state import Networks, TrainState, non_finite_parts
 from twodasl_jax.training.writers import MetricWriter
 
 Metrics = Mapping[str, Any]
@@ -35,17 +35,9 @@ class Batches(Protocol):
         ...
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Evaluator:
-    """Something measured now and then.
-
-    Attributes:
-      every: in steps; also run at the last step.
-      evaluate: gives ``(name, value)`` pairs. The state is valid during the call only.
-    """
-
-    every: int
-    evaluate: Callable[[TrainState], Iterable[tuple[str, float]]]
+Evaluator = Callable[[Networks], Iterable[tuple[str, float]]]
+"""Measures networks and gives named numbers. They are valid during the call only, and an
+evaluator must not touch the batches: they belong to the steps."""
 
 
 class TrainingInterrupted(SystemExit):
@@ -66,9 +58,11 @@ def train(
     batch_size: int,
     log_every: int,
     checkpoint_every: int,
-    checkpointer: Checkpointer | None = None,
-    writer: MetricWriter | None = None,
+    evaluate_every: int = 0,
     evaluators: Sequence[Evaluator] = (),
+    checkpointer: Checkpointer | None = None,
+    best: BestCheckpoint | None = None,
+    writer: MetricWriter | None = None,
     console: Console | None = None,
     description: str = "train",
 ) -> TrainState:
@@ -80,8 +74,9 @@ def train(
          the networks, so its position was noted before: that one is saved, not the current.
       3. At a log point the metrics, kept on the device since the last one, are fetched at
          once, checked, and their means written.
-      4. Evaluators; then the checkpoint, last, so that whatever it vouches for is written.
-         (A kill in between writes rows that the resumed run drops and writes again.)
+      4. Evaluators, and the best checkpoint by what they measured; then the checkpoint to
+         continue from, last, so that whatever it vouches for is written. (A kill in between
+         writes rows that the resumed run drops and writes again.)
 
     Args:
       state: placed on the devices; donated to the first step.
@@ -92,9 +87,11 @@ def train(
       batch_size: images per step, for the throughput.
       log_every: in steps.
       checkpoint_every: in steps, a multiple of ``log_every``; the last step is saved too.
-      checkpointer: None saves nothing.
-      writer: None writes nothing (the processes other than the first).
+      evaluate_every: in steps, a multiple of ``log_every``, and at the last step; 0 is never.
       evaluators: called in this order.
+      checkpointer: None saves nothing.
+      best: is offered the networks after every evaluation; None keeps no best.
+      writer: None writes nothing (the processes other than the first).
       console: where progress is shown; None shows nothing.
       description: leads the progress bar.
 
@@ -104,50 +101,96 @@ def train(
     Raises:
       NonFiniteError: names the terms or arrays and the steps; nothing non-finite is saved.
       TrainingInterrupted: after SIGTERM or Ctrl-C, when the checkpoint is complete.
-      ValueError: if ``checkpoint_every`` is no multiple of ``log_every``.
+      ValueError: where steps to checkpoint or evaluate at are no multiple of ``log_every``.
     """
-    if checkpoint_every % log_every:
-        raise ValueError(
-            f"checkpoint_every ({checkpoint_every}) must be a multiple of log_every "
-            f"({log_every}): a resumed run then logs the same steps as an uninterrupted one"
-        )
+    _require_multiples(log_every, checkpoint_every=checkpoint_every, evaluate_every=evaluate_every)
     step = int(state.step)
-    pending: list[Metrics] = []
     with (
         _stop_requests() as stop,
         ProgressDisplay(console, description, step, num_steps) as display,
     ):
-        batch, position = _next_batch(batches, place_batch) if step < num_steps else (None, None)
-        timer = _Timer(batch_size)
-        while step < num_steps:
+        log = _Log(writer, display, batch_size)
+        following = _next_batch(batches, place_batch) if step < num_steps else None
+        while following is not None:
+            batch, position = following
             state, metrics = step_fn(state, batch)
             step += 1
-            pending.append(metrics)
-            consumed = position
-            if step < num_steps:
-                batch, position = _next_batch(batches, place_batch)
-            # One step in flight: the host never piles up batches faster than they are used.
-            jax.block_until_ready(pending[-2:-1])
-            display.advance(step)
+            following = _next_batch(batches, place_batch) if step < num_steps else None
+            log.add(step, metrics)
             last = step == num_steps or stop.is_set()
-            if last or step % log_every == 0:
-                scalars = _finite_means(pending, step)
-                scalars["images_per_second"] = timer.images_per_second(len(pending))
-                pending = []
-                _publish(writer, step, scalars)
-                display.show(step, scalars)
-            for evaluator in evaluators:
-                if step == num_steps or step % evaluator.every == 0:
-                    _publish(writer, step, dict(evaluator.evaluate(state)))
-            if checkpointer is not None and (last or step % checkpoint_every == 0):
-                _save_if_finite(checkpointer, state, consumed, step)
+            logs = last or step % log_every == 0
+            evaluates = evaluate_every and (step == num_steps or step % evaluate_every == 0)
+            saves = checkpointer is not None and (last or step % checkpoint_every == 0)
+            if logs:
+                log.write_means(step)
+            if evaluates or saves:
+                _require_finite(state, step)
+            if evaluates:
+                scores = log.write_scores(step, state.networks, evaluators)
+                if best is not None:
+                    best.offer(step, state.networks, scores)
+            if checkpointer is not None and saves:
+                checkpointer.save(state, position)
             if stop.is_set() and step < num_steps:
                 _leave(checkpointer, step)
-            if last or step % log_every == 0:
-                timer.restart()
+            if logs:
+                log.restart_timer()
     if checkpointer is not None:
         checkpointer.wait()
     return state
+
+
+def _require_multiples(log_every: int, **others: int) -> None:
+    for name, every in others.items():
+        if every % log_every:
+            raise ValueError(
+                f"{name} ({every}) must be a multiple of log_every ({log_every}): a resumed run "
+                "then logs the same steps as an uninterrupted one, and the throughput is that of "
+                "steps alone"
+            )
+
+
+class _Log:
+    """Where the numbers of a run go: the metrics of its steps, and what evaluators measure."""
+
+    def __init__(
+        self, writer: MetricWriter | None, display: ProgressDisplay, batch_size: int
+    ) -> None:
+        self._writer, self._display, self._batch_size = writer, display, batch_size
+        self._pending: list[Metrics] = []
+        self.restart_timer()
+
+    def restart_timer(self) -> None:
+        """The throughput is that of the steps alone: evaluations and saves are outside."""
+        self._start = time.perf_counter()
+
+    def add(self, step: int, metrics: Metrics) -> None:
+        """Keeps one step's metrics, on the device."""
+        self._pending.append(metrics)
+        # One step in flight: the host never piles up batches faster than they are used.
+        jax.block_until_ready(self._pending[-2:-1])
+        self._display.advance(step)
+
+    def write_means(self, step: int) -> None:
+        """Fetches, checks, averages and writes the metrics since the last log point."""
+        scalars = _finite_means(self._pending, step)
+        images = len(self._pending) * self._batch_size
+        scalars["images_per_second"] = images / (time.perf_counter() - self._start)
+        self._pending = []
+        self._write(step, scalars)
+
+    def write_scores(
+        self, step: int, networks: Networks, evaluators: Sequence[Evaluator]
+    ) -> dict[str, float]:
+        """Runs the evaluators; writes and returns what they measured."""
+        scores = {name: value for evaluate in evaluators for name, value in evaluate(networks)}
+        self._write(step, scores)
+        return scores
+
+    def _write(self, step: int, scalars: Mapping[str, float]) -> None:
+        if self._writer is not None and scalars:
+            self._writer.write(step, scalars)
+        self._display.show(step, scalars)
 
 
 def _next_batch(batches: Batches, place_batch: Callable[[Any], Any]) -> tuple[Any, Any]:
@@ -178,9 +221,7 @@ def _finite_means(pending: Sequence[Metrics], last_step: int) -> dict[str, float
     return {name: float(values.mean()) for name, values in columns.items()}
 
 
-def _save_if_finite(
-    checkpointer: Checkpointer, state: TrainState, position: Any, step: int
-) -> None:
+def _require_finite(state: TrainState, step: int) -> None:
     # A step whose loss is still finite can have a gradient that is not.
     bad = non_finite_parts(state)
     if bad:
@@ -189,7 +230,6 @@ def _save_if_finite(
             "every loss was finite: a gradient is not. The last good checkpoint is kept. Look at "
             "the terms that reach these networks, or set clip_norm."
         )
-    checkpointer.save(state, position)
 
 
 def _leave(checkpointer: Checkpointer | None, step: int) -> None:
@@ -197,11 +237,6 @@ def _leave(checkpointer: Checkpointer | None, step: int) -> None:
         raise TrainingInterrupted(f"stopped at step {step}; nothing saved (no checkpointer)")
     checkpointer.wait()
     raise TrainingInterrupted(f"stopped at step {step} and saved; the same command continues")
-
-
-def _publish(writer: MetricWriter | None, step: int, scalars: Mapping[str, float]) -> None:
-    if writer is not None and scalars:
-        writer.write(step, scalars)
 
 
 @contextmanager
@@ -224,17 +259,3 @@ def _stop_requests() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-class _Timer:
-    """Throughput of the steps alone: evaluations and saves are outside."""
-
-    def __init__(self, batch_size: int) -> None:
-        self._batch_size = batch_size
-        self.restart()
-
-    def restart(self) -> None:
-        self._start = time.perf_counter()
-
-    def images_per_second(self, steps: int) -> float:
-        return steps * self._batch_size / (time.perf_counter() - self._start)

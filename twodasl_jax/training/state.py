@@ -1,12 +1,24 @@
 """What one training run carries from step to step, and what a checkpoint holds."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
+
+
+class Networks(NamedTuple):
+    """What scoring, prediction and a following stage need of a state.
+
+    Attributes:
+      params: ``{network name: parameters}``.
+      batch_stats: ``{network name: BatchNorm statistics}``.
+    """
+
+    params: Any
+    batch_stats: Any
 
 
 class TrainState(struct.PyTreeNode):
@@ -26,6 +38,11 @@ class TrainState(struct.PyTreeNode):
     params: Any
     batch_stats: Any
     opt_state: Any
+
+    @property
+    def networks(self) -> Networks:
+        """The state without its optimizer; the same arrays, valid as long as the state is."""
+        return Networks(self.params, self.batch_stats)
 
 
 def create_state(
