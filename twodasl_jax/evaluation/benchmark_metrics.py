@@ -158,7 +158,7 @@ def predicted34(benchmark: Benchmark, predictions: Predictions) -> np.ndarray:
             f"{face_model.num_vertices:,}"
         )
     points = select_points(face_model.linear, jnp.asarray(table))
-    return score_coefficients(points, coefficients, roi_box)[..., :2]
+    return _numpy_vertices(points, coefficients, roi_box)[..., :2]
 
 
 def landmarks21_2d(benchmark: Benchmark, predictions: Predictions) -> Errors:
@@ -243,16 +243,17 @@ def mesh_batches(
         # The last batch is padded: one compiled function.
         rows = np.arange(start, start + MESHES_PER_BATCH) % count
         kept = min(MESHES_PER_BATCH, count - start)
-        meshes = (
-            _image_vertices(
-                face_model.linear,
-                jnp.asarray(given[rows], jnp.float32),
-                jnp.asarray(box[rows], jnp.float32),
-            )
-            for given, box in ((coefficients, roi_box), (true, benchmark.roi_box))
-        )
-        predicted_mesh, true_mesh = (np.asarray(mesh)[:kept] for mesh in meshes)
+        linear = face_model.linear
+        predicted_mesh = _numpy_vertices(linear, coefficients[rows], roi_box[rows])[:kept]
+        true_mesh = _numpy_vertices(linear, true[rows], benchmark.roi_box[rows])[:kept]
         yield rows[:kept], predicted_mesh, true_mesh
+
+
+def _numpy_vertices(
+    linear: LinearModel, coefficients: np.ndarray, roi_box: np.ndarray
+) -> np.ndarray:
+    arrays = (jnp.asarray(array, jnp.float32) for array in (coefficients, roi_box))
+    return np.asarray(_image_vertices(linear, *arrays))
 
 
 @jax.jit

@@ -14,6 +14,7 @@ from rich.progress import track
 
 from twodasl_jax.crop_frame import crop_to_image, image_to_crop
 from twodasl_jax.data.face_crop import crop_image, roi_box_from_landmarks
+from twodasl_jax.evaluation.arrays_file import read_arrays
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_68
 from twodasl_jax.predict.landmark_detectors import Detector
 
@@ -127,16 +128,11 @@ def read_detections(
       FileNotFoundError, ValueError: where the file is absent or not of this kind.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no file of detected landmarks at {path}")
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {key: file[key] for key in file.files}
+    wanted = "expected file_name and one of detected_landmarks_px, detected_landmarks_crop_px"
+    arrays = read_arrays(path, expected=wanted)
     keys = [k for k in ("detected_landmarks_px", "detected_landmarks_crop_px") if k in arrays]
     if "file_name" not in arrays or len(keys) != 1:
-        raise ValueError(
-            f"{path} has {', '.join(arrays)}; expected file_name and one of detected_landmarks_px, "
-            "detected_landmarks_crop_px"
-        )
+        raise ValueError(f"{path} has {', '.join(arrays)}; {wanted}")
     names = [str(name) for name in arrays["file_name"]]
     points = np.asarray(arrays[keys[0]], np.float64)
     if points.shape != (len(names), 68, 2) or len(set(names)) != len(names):

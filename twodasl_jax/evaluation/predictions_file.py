@@ -7,6 +7,7 @@ import numpy as np
 
 from twodasl_jax.coefficients import NUM_COEFFICIENTS
 from twodasl_jax.evaluation.aflw2000 import score_coefficients
+from twodasl_jax.evaluation.arrays_file import read_arrays
 from twodasl_jax.evaluation.benchmark import Benchmark, Predictions
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.face_model.model import FaceModel
@@ -92,13 +93,7 @@ def text_of(path: Path, arrays: Mapping[str, np.ndarray], key: str) -> str:
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        raise FileNotFoundError(f"no predictions file {path}")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except (ValueError, OSError, EOFError, AttributeError) as error:
-        raise ValueError(f"{path} is no readable .npz file ({error}); {EXPECTED}") from error
+    arrays = read_arrays(path, expected=EXPECTED)
     is_one_kind = ("landmarks" in arrays) != ("coefficients" in arrays)
     complete = "coefficients" not in arrays or "roi_box" in arrays
     if "file_name" not in arrays or not is_one_kind or not complete:

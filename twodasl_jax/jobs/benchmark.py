@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from twodasl_jax.evaluation import benchmark_report
+from twodasl_jax.evaluation.arrays_file import read_arrays
 from twodasl_jax.evaluation.benchmark import Benchmark, CannotMeasureError, Predictions
 from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS, BenchmarkKind
 from twodasl_jax.evaluation.benchmark_metrics import Errors, require_annotated_model
@@ -132,14 +133,10 @@ def read_landmark_vertices(path: str | Path) -> np.ndarray:
     Raises:
       FileNotFoundError, ValueError: where there is none, or it is no ``(34,)`` of indices.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"no table of landmark vertices at {path}")
-    with Path(path).open("rb") as file:
-        table = np.load(file, allow_pickle=False)
+    expected = "expected a .npy of (34,) vertex indices from 0 on"
+    table = read_arrays(Path(path), expected=expected).get("array", np.zeros(0))
     if table.shape != (34,) or table.dtype.kind not in "iu" or (table < 0).any():
-        raise ValueError(
-            f"{path} is {table.shape} {table.dtype}; expected (34,) vertex indices from 0 on"
-        )
+        raise ValueError(f"{path} is {table.shape} {table.dtype}; {expected}")
     return table
 
 
