@@ -3,8 +3,10 @@
   Train (and evaluate, and predict) on rendered faces, no downloads, about 10 minutes:
     python run.py --config=configs/quickstart.py --workdir=runs/quickstart
 
-  Evaluate a trained run again:
-    python run.py --mode=evaluate --config=configs/quickstart.py --workdir=runs/quickstart
+  Evaluate a trained run again: --mode=evaluate --workdir=runs/quickstart
+  Score a trained run, or any system's predictions, on a benchmark:
+    python run.py --mode=evaluate --config=configs/evaluation.py --config.benchmark=aflw2000_3d \
+        --config.data_dir=FOLDER_THAT_HOLDS_AFLW2000 --checkpoint=runs/quickstart --workdir=OUT
 
   Reconstruct the face of a photograph with a trained run (--box frames the face):
     python run.py --mode=predict --workdir=runs/quickstart --image=me.jpg --box=168,65,276,195
@@ -39,6 +41,8 @@ _CONFIG = config_flags.DEFINE_config_file(
 _MODE = flags.DEFINE_enum("mode", "train", sorted(MODES), "What to do.")
 _OPTIONS = (
     flags.DEFINE_string("workdir", None, "Folder of the run: checkpoints, tables, pictures."),
+    flags.DEFINE_string("checkpoint", None, "evaluate: a trained run to score on a benchmark."),
+    flags.DEFINE_string("predictions", None, "evaluate: or predictions, .npz, of any system."),
     flags.DEFINE_string("image", None, "Photograph to reconstruct: --mode=predict, or train."),
     flags.DEFINE_list("box", None, "The face in it, x1,y1,x2,y2 in pixels; else it is looked for."),
     flags.DEFINE_string("dataset", None, "prepare: w300_lp, umdfaces, aflw2000_3d or aflw_lfpa."),
@@ -47,7 +51,7 @@ _OPTIONS = (
     flags.DEFINE_string("images", None, "annotate: folder of photographs, or a crops folder."),
     flags.DEFINE_string("landmarks", None, "annotate: their 2D landmarks, .npz (docs/data.md)."),
     flags.DEFINE_string("detector", None, "annotate: or a landmark detector, dlib or fan."),
-    flags.DEFINE_string("face_model", None, "annotate: what to fit, else the open face model."),
+    flags.DEFINE_string("face_model", None, "annotate, evaluate: its file; else the open one."),
     flags.DEFINE_string("output", None, "annotate, compare: folder to write."),
     flags.DEFINE_multi_string("results", None, "compare: results.json of a system; repeat it."),
     flags.DEFINE_bool("published", False, "compare: show papers' numbers too, marked as such."),

@@ -29,6 +29,17 @@ LANDMARKS_18_FROM_68 = np.array(
 LANDMARKS_18_FROM_21 = np.array([i for i in range(21) if i not in (12, 16, 20)])
 """``(18,)`` rows of AFLW-21 that are the 18: all but left ear, right ear and chin."""
 
+LANDMARKS_21_FROM_68: tuple[tuple[int, ...], ...] = (
+    *((i,) for i in (17, 19, 21, 22, 24, 26)),  # brows
+    *((36,), tuple(range(36, 42)), (39,)),  # image-left eye: corners, and six lid points
+    *((42,), tuple(range(42, 48)), (45,)),
+    *((2,), (31,), (30,), (35,), (14,)),  # ears from the contour, nose between them
+    *((48,), tuple(range(60, 68)), (54,)),  # mouth: corners, and eight inner points
+    (8,),
+)
+"""Each of AFLW's 21 points is the mean of these iBUG-68 points (0-based): for scoring only, where
+the lids' mean is nearer to the labelled eye centre than the two points of the 18."""
+
 LANDMARK_IMPORTANCE_18 = np.array(
     [1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 2, 1, 1, 4, 1, 2, 4, 2], np.float32
 )

@@ -50,3 +50,18 @@ def test_curves_are_drawn(tmp_path):
 def test_nothing_logged_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="no metric was logged"):
         write_loss_curves(tmp_path / "loss.png", {"stage1": {}}, title="t")
+
+
+def test_other_point_sets_are_drawn_as_dots(tmp_path):
+    generator = np.random.default_rng(1)
+    faces = np.full((3, 120, 120, 3), 128, np.uint8)
+    points = generator.uniform(20, 100, (3, 21, 2))
+    true = points + 8
+    true[:, 12] = np.nan
+    nme = np.linspace(0.01, 0.06, 3)
+    write_contact_sheet(tmp_path / "a.png", faces, points, true=true, nme=nme, title="t")
+    drawn = picture(tmp_path / "a.png").astype(int)
+    reddish = (drawn[..., 0] - drawn[..., 1] > 80).sum()
+    greenish = (drawn[..., 1] - drawn[..., 0] > 80).sum()
+    assert reddish > 300
+    assert greenish > 300

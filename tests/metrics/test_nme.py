@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from twodasl_jax.metrics.nme import nme_summary, normalised_mean_error
+from twodasl_jax.metrics.nme import (
+    align_depth,
+    box_size,
+    nme_summary,
+    normalised_mean_error,
+    visible_mean_error,
+)
 
 
 @pytest.fixture
@@ -114,3 +120,44 @@ def test_an_empty_bin_is_nan_and_so_is_the_mean_of_bins():
 def test_unequal_lengths_are_refused():
     with pytest.raises(ValueError, match=r"expected \(b,\) twice"):
         nme_summary(np.zeros(3), np.zeros(4))
+
+
+def test_only_visible_points_count():
+    random = np.random.default_rng(5)
+    predicted, target = random.uniform(0, 100, (2, 4, 21, 2))
+    size = np.array([10.0, 20.0, 30.0, 40.0])
+    target[1, 3:9] = np.nan
+    target[2, 0, 1] = np.nan  # half a point is none
+    expected = []
+    for x, g, s in zip(predicted, target, size, strict=True):
+        distances = [np.hypot(*(a - b)) for a, b in zip(x, g, strict=True) if not np.isnan(b).any()]
+        expected.append(sum(distances) / len(distances) / s)
+    # Float64 rounding.
+    np.testing.assert_allclose(visible_mean_error(predicted, target, size), expected, rtol=1e-12)
+
+
+def test_a_face_without_a_visible_point_is_refused():
+    points = np.zeros((2, 21, 2))
+    hidden = np.stack([points[0], np.full((21, 2), np.nan)])
+    with pytest.raises(ValueError, match="face 1 has 0 visible points"):
+        visible_mean_error(points, hidden, np.ones(2))
+    with pytest.raises(ValueError, match="face 0 has 21 visible points and size 0"):
+        visible_mean_error(points, points, np.array([0.0, 1.0]))
+    with pytest.raises(ValueError, match=r"expected \(b, n, d\) twice"):
+        visible_mean_error(points, points[:, :5], np.ones(2))
+
+
+def test_depth_is_aligned_by_its_minimum_or_its_mean():
+    points = np.random.default_rng(6).normal(size=(3, 10, 3))
+    by_minimum, by_mean = (align_depth(points, by=by) for by in ("minimum", "mean"))
+    # Float64 rounding.
+    np.testing.assert_allclose(by_minimum[..., 2].min(axis=1), 0.0, atol=1e-12)
+    np.testing.assert_allclose(by_mean[..., 2].mean(axis=1), 0.0, atol=1e-12)
+    np.testing.assert_array_equal(by_mean[..., :2], points[..., :2])
+    moved = points + np.array([0.0, 0.0, 7.0])
+    np.testing.assert_allclose(align_depth(moved, by="mean"), by_mean, atol=1e-12)
+
+
+def test_the_box_is_that_of_x_and_y():
+    points = np.array([[[1.0, 2.0, 900.0], [5.0, 11.0, -900.0], [3.0, 3.0, 0.0]]])
+    np.testing.assert_array_equal(box_size(points), [6.0])

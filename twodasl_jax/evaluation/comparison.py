@@ -31,8 +31,7 @@ PUBLISHED = {
 }
 """AFLW2000-3D, 68 points in x and y, original labels, crops from the ground truth's landmarks:
 the three yaw bins and their mean, as published. Nothing here was measured by this package, and no
-source gives more than the mean of the last three. 3DDFA is missing: its two papers print different
-means."""
+source gives more than the mean of the last three."""
 
 
 @dataclasses.dataclass(frozen=True)

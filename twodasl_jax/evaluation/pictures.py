@@ -34,7 +34,12 @@ _CONTOURS_68 = (
 
 
 def write_error_curve(
-    path: str | Path, curves: Mapping[str, np.ndarray], *, title: str, limit: float = 0.10
+    path: str | Path,
+    curves: Mapping[str, np.ndarray],
+    *,
+    title: str,
+    limit: float = 0.10,
+    box: str = "the true 68-point box",
 ) -> None:
     """Draws cumulative error curves (share of faces under an NME) side by side.
 
@@ -43,6 +48,7 @@ def write_error_curve(
       curves: name -> ``(n,)`` NME per face, fractions.
       title: name benchmark and label set here.
       limit: right end of the axis, a fraction.
+      box: whose sqrt(w·h) the errors are divided by.
     """
     figure = Figure(figsize=(7, 4.8), layout="constrained")
     axes = figure.add_subplot()
@@ -57,7 +63,7 @@ def write_error_curve(
     axes.set(
         xlim=(0, 100 * limit),
         ylim=(0, 101),
-        xlabel="NME, % of sqrt(w·h) of the true 68-point box",
+        xlabel=f"NME, % of sqrt(w·h) of {box}",
         ylabel="faces with a smaller error, %",
     )
     axes.set_title(title, color=_INK)
@@ -98,8 +104,8 @@ def write_contact_sheet(
     Args:
       path: a PNG; its folder is made.
       image: ``(n, 120, 120, 3)`` uint8 RGB crops.
-      predicted: ``(n, 68, 2)`` crop pixels.
-      true: ``(n, 68, 2)`` crop pixels, or None where there are none.
+      predicted: ``(n, m, 2)`` crop pixels; 68 points are joined by the lines of a face.
+      true: ``(n, m, 2)`` crop pixels, NaN where a point is not visible, or None.
       nme: ``(n,)`` fractions; sorts the faces and stands above each.
       title: name benchmark, label set and moment here.
       count: faces per row.
@@ -132,6 +138,9 @@ def _show_face(
     if true is not None:
         sets.insert(0, (true, TRUE_COLOUR, "true"))
     for points, colour, name in sets:
+        if len(points) != 68:
+            axes.plot(points[:, 0], points[:, 1], ".", color=colour, markersize=5, label=name)
+            continue
         for index, (contour, closes) in enumerate(_CONTOURS_68):
             line = points[[*contour, contour[0]] if closes else list(contour)]
             label = name if index == 0 else "_contour"

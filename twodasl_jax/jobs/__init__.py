@@ -30,7 +30,7 @@ class Mode:
 
 MODES: dict[str, Mode] = {
     "train": Mode(train, ("workdir",), ("image", "box")),
-    "evaluate": Mode(evaluate, ("workdir",)),
+    "evaluate": Mode(evaluate, ("workdir",), ("checkpoint", "predictions", "face_model")),
     "predict": Mode(predict, ("workdir",), ("image", "box")),
     "prepare": Mode(prepare, ("dataset", "manual_dir"), ("data_dir",)),
     "annotate": Mode(

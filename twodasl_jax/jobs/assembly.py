@@ -214,16 +214,28 @@ def make_predict(
     *,
     num_passes: int,
     batch_size: int,
+    on_batch: Callable[[int], None] = lambda _: None,
 ) -> Predict:
-    """One compiled function for any number of crops: the last batch is padded."""
+    """One compiled function for any number of crops: the last batch is padded.
+
+    Args:
+      method: networks.
+      networks: their parameters and batch statistics.
+      constants: face model and whitening.
+      num_passes: with 2, faces without landmarks are fed the map of their first pass.
+      batch_size: of the compiled function.
+      on_batch: told how many crops are done, after every batch.
+    """
     compiled = jax.jit(functools.partial(predict, method=method, num_passes=num_passes))
 
     def predict_all(image: np.ndarray, detected_landmarks: np.ndarray) -> np.ndarray:
         outputs = []
         for start in range(0, len(image), batch_size):
             rows = np.arange(start, start + batch_size) % len(image)
-            outputs.append(compiled(*networks, image[rows], detected_landmarks[rows], constants))
-        return np.concatenate(jax.device_get(outputs))[: len(image)]
+            batch = compiled(*networks, image[rows], detected_landmarks[rows], constants)
+            outputs.append(jax.device_get(batch))
+            on_batch(min(start + batch_size, len(image)))
+        return np.concatenate(outputs)[: len(image)]
 
     return predict_all
 

@@ -115,7 +115,7 @@ def read_configs(folder: Path) -> tuple[dict[str, Any], list[Finding]]:
     """The experiments in a folder by their file names, and the files that are none."""
     configs, broken = {}, []
     for path in sorted(folder.glob("*.py")):
-        if path.stem in ("__init__", "base"):
+        if path.stem in ("__init__", "base", "evaluation"):
             continue
         try:
             configs[str(path)] = runpy.run_path(str(path))["get_config"]()

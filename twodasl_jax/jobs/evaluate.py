@@ -16,6 +16,7 @@ from twodasl_jax.face_model.landmarks import landmarks18_from_68, landmarks_from
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.jobs import report
 from twodasl_jax.jobs.assembly import Predict, make_predict
+from twodasl_jax.jobs.benchmark import score_benchmark
 from twodasl_jax.jobs.rendered_data import ensure_rendered
 from twodasl_jax.jobs.trained import load_trained_run
 from twodasl_jax.jobs.workdir import Workdir
@@ -156,13 +157,34 @@ def evaluate_networks(
     workdir.add_result("evaluations", moment, entry)
 
 
-def evaluate(config: Any, *, workdir: str) -> None:
-    """Scores the newest networks of a trained run on the config's evaluation sets.
+def evaluate(
+    config: Any,
+    *,
+    workdir: str,
+    checkpoint: str | None = None,
+    predictions: str | None = None,
+    face_model: str | None = None,
+) -> None:
+    """Scores a benchmark where the config names one, else a trained run on its evaluation sets.
 
     Args:
-      config: its ``evaluation`` group is used, or that of the run where None.
-      workdir: a trained run.
+      config: with a ``benchmark``: see `score_benchmark`. Else its ``evaluation`` group is used,
+        or that of the run where None.
+      workdir: of a benchmark, the folder to write; else a trained run.
+      checkpoint: of a benchmark: a trained run.
+      predictions: of a benchmark: a predictions file.
+      face_model: of a benchmark: the one of the coefficients in `predictions`.
     """
+    given = {"checkpoint": checkpoint, "predictions": predictions, "face_model": face_model}
+    if config is not None and "benchmark" in config:
+        score_benchmark(config, workdir=workdir, **given)
+        return
+    named = [flag for flag, value in given.items() if value is not None]
+    if named:
+        raise ValueError(
+            f"--{named[0]} is for a benchmark: --config=configs/evaluation.py "
+            "--config.benchmark=aflw2000_3d --config.data_dir=FOLDER"
+        )
     console = Console()
     run = Workdir(workdir)
     trained = load_trained_run(run)
@@ -171,6 +193,6 @@ def evaluate(config: Any, *, workdir: str) -> None:
     sets = make_evaluation_sets(trained.config, run.folder, trained.face_model, console)
     if not sets:
         raise ValueError("the config names no evaluation.sets; there is nothing to score")
-    evaluate_networks(run, trained.config.evaluation, trained.stage, trained[3:], sets, console)
+    evaluate_networks(run, trained.config.evaluation, trained.stage, trained[3:6], sets, console)
     report.write_pictures(run, [stage.name for stage in trained.config.stages], sets)
     report.print_table(run, console)

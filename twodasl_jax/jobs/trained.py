@@ -19,6 +19,7 @@ class TrainedRun(NamedTuple):
       method: networks as modules.
       networks: parameters and batch statistics.
       constants: face model and whitening for the method.
+      step: of the checkpoint.
     """
 
     config: Any
@@ -27,6 +28,7 @@ class TrainedRun(NamedTuple):
     method: TwoDASL
     networks: tuple[Any, Any]
     constants: Constants
+    step: int
 
 
 def load_trained_run(workdir: Workdir, wanted: Any = None) -> TrainedRun:
@@ -56,4 +58,5 @@ def load_trained_run(workdir: Workdir, wanted: Any = None) -> TrainedRun:
         make_method(config, stage),
         (checkpoint.params, checkpoint.batch_stats),
         make_constants(config, face_model, checkpoint.whitening),
+        checkpoint.step,
     )

@@ -5,6 +5,8 @@ field "the mean" is the mean of the three yaw bins' means, the mean over images,
 without the 20 worst: the summary names each. Host functions, in float64.
 """
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +19,8 @@ FAILURE_NME = 0.10
 """A face above this NME (a fraction) counts as failed."""
 
 NUM_WORST_LEFT_OUT = 20
+
+DepthAlignment = Literal["minimum", "mean"]
 
 
 def normalised_mean_error(
@@ -44,15 +48,83 @@ def normalised_mean_error(
             f"predicted {predicted.shape}, target {target.shape}, box_landmarks {box.shape}; "
             "expected (b, n, d) twice and (b, 68, 2)"
         )
-    sides = box.max(axis=1) - box.min(axis=1)
-    normaliser = np.sqrt(sides.prod(axis=-1))
-    empty = np.flatnonzero(~(normaliser > 0))
+    return np.linalg.norm(predicted - target, axis=-1).mean(axis=-1) / box_size(box)
+
+
+def box_size(points: npt.ArrayLike) -> np.ndarray:
+    """``sqrt(w·h)`` of the box around points: what errors are divided by.
+
+    Args:
+      points: ``(b, n, 2)`` image pixels (further columns are not looked at), all known.
+
+    Returns:
+      ``(b,)`` pixels.
+
+    Raises:
+      ValueError: where a box is empty.
+    """
+    points = np.asarray(points, np.float64)[..., :2]
+    sides = points.max(axis=1) - points.min(axis=1)
+    size = np.sqrt(sides.prod(axis=-1))
+    empty = np.flatnonzero(~(size > 0))
     if len(empty):
         raise ValueError(
             f"the ground-truth box of face {empty[0]} is {sides[empty[0]]} px; expected landmarks "
             "that span an area"
         )
-    return np.linalg.norm(predicted - target, axis=-1).mean(axis=-1) / normaliser
+    return size
+
+
+def visible_mean_error(
+    predicted: npt.ArrayLike, target: npt.ArrayLike, size: npt.ArrayLike
+) -> np.ndarray:
+    """``mean_i ‖x_i - g_i‖ / size`` over the points that are labelled, a fraction (not %).
+
+    Args:
+      predicted: ``(b, n, d)`` image pixels.
+      target: ``(b, n, d)`` ground truth; NaN where a point is not visible.
+      size: ``(b,)`` pixels, positive.
+
+    Returns:
+      ``(b,)``.
+
+    Raises:
+      ValueError: where shapes do not fit, a face has no visible point or a size is not positive.
+    """
+    predicted, target = np.asarray(predicted, np.float64), np.asarray(target, np.float64)
+    size = np.asarray(size, np.float64)
+    if predicted.shape != target.shape or predicted.ndim != 3 or size.shape != (len(target),):
+        raise ValueError(
+            f"predicted {predicted.shape}, target {target.shape}, size {size.shape}; expected "
+            "(b, n, d) twice and (b,)"
+        )
+    visible: np.ndarray = np.asarray(np.isfinite(target).all(axis=-1))
+    num_visible = visible.sum(axis=1)
+    wrong = np.flatnonzero((num_visible == 0) | ~(size > 0))
+    if len(wrong):
+        raise ValueError(
+            f"face {wrong[0]} has {num_visible[wrong[0]]} visible points and size "
+            f"{size[wrong[0]]}; expected at least one and a positive size"
+        )
+    distance = np.linalg.norm(predicted - np.where(visible[..., None], target, 0.0), axis=-1)
+    return (distance * visible).sum(axis=1) / num_visible / size
+
+
+def align_depth(points: npt.ArrayLike, *, by: DepthAlignment) -> np.ndarray:
+    """Moves points in depth: a camera without perspective cannot know their distance.
+
+    Args:
+      points: ``(b, n, 3)``.
+      by: ``minimum``: the least z becomes 0 (as 2DASL's authors did, one point decides);
+        ``mean``: the mean z does.
+
+    Returns:
+      ``(b, n, 3)`` float64.
+    """
+    points = np.array(points, np.float64)
+    reference = points[..., 2].min if by == "minimum" else points[..., 2].mean
+    points[..., 2] -= reference(axis=-1, keepdims=True)
+    return points
 
 
 def nme_summary(nme: npt.ArrayLike, yaw_degrees: npt.ArrayLike) -> dict[str, float]:

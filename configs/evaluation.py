@@ -1,0 +1,37 @@
+"""Scores a trained run, or any system's predictions, on a benchmark.
+
+Command:   python run.py --mode=evaluate --config=configs/evaluation.py --workdir=OUT
+             --config.benchmark=aflw2000_3d --config.data_dir=FOLDER
+             --checkpoint=RUN            a trained run's workdir, or instead of it
+             --predictions=FILE.npz      with --face_model=FILE where it holds coefficients
+Data:      aflw2000_3d, aflw_lfpa: FOLDER in the owners' layout, or prepared (--mode=prepare);
+           aflw: a crops folder (docs/data.md).
+Writes:    OUT/results.json, per_image.csv, predictions.npz, error_curve.png, faces.png.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """AFLW2000-3D by its published boxes, without given landmarks."""
+    config = ConfigDict()
+    # aflw2000_3d, aflw_lfpa or aflw.
+    config.benchmark = "aflw2000_3d"
+    config.data_dir = ""
+    # () is all that can be computed; a metric that is named here must be.
+    config.metrics = ()
+    # Where the network's crops are cut: landmarks (the benchmark's own boxes) or detector.
+    config.crop_source = "landmarks"
+    # What the landmark map is drawn from: none (two passes), detector or file.
+    config.landmark_map_source = "none"
+    # dlib or fan, for either source.
+    config.detector = "dlib"
+    # For file: '' takes the detections in the benchmark's own annotations.npz.
+    config.landmarks_file = ""
+    # AFLW-LFPA: .npy of the face model's 34 vertex indices.
+    config.landmark_vertices = ""
+    # AFLW2000-3D: vertices of the face model of its annotation; 0 is not looked at.
+    config.annotated_vertices = 53_215
+    config.num_passes = 2
+    config.batch_size = 40
+    return config

@@ -1,0 +1,91 @@
+"""Summaries, tables and files of a scored benchmark."""
+
+import csv
+import dataclasses
+
+import numpy as np
+import pytest
+
+from twodasl_jax.evaluation.benchmark import Predictions
+from twodasl_jax.evaluation.benchmark_report import (
+    print_summaries,
+    summarise,
+    write_per_face,
+    write_predictions,
+)
+from twodasl_jax.evaluation.predictions_file import read_predictions
+from twodasl_jax.metrics.nme import nme_summary
+
+NME = np.array([0.01, 0.02, 0.12, 0.03])
+YAW = np.array([0.0, 45.0, -80.0, 10.0])
+
+
+@pytest.fixture
+def errors():
+    partly = NME.copy()
+    partly[1] = np.nan
+    pose = np.array([[1.0, 2, 3], [4, 5, 6], [7, 8, 90], [0, 0, 0]])
+    near = pose.copy()
+    near[2] = np.nan
+    return {
+        "landmarks68_2d": {"original": NME, "reannotated": partly},
+        "head_pose": {"all_images": pose, "within_99_degrees": near},
+    }
+
+
+def test_summaries_are_over_the_labelled_faces(errors):
+    summaries = summarise(errors, YAW)
+    kept = [0, 2, 3]
+    np.testing.assert_equal(summaries["landmarks68_2d"]["original"], nme_summary(NME, YAW))
+    np.testing.assert_equal(
+        summaries["landmarks68_2d"]["reannotated"], nme_summary(NME[kept], YAW[kept])
+    )
+    assert summaries["head_pose"]["all_images"] == {
+        **{"yaw": 3.0, "pitch": 3.75, "roll": 24.75},
+        **{"mean": 10.5, "count": 4.0},
+    }
+    assert summaries["head_pose"]["within_99_degrees"]["roll"] == 3.0
+    nobody = {"head_pose": {"all_images": np.full((4, 3), np.nan)}}
+    assert np.isnan(summarise(nobody, YAW)["head_pose"]["all_images"]["mean"])
+
+
+def test_the_tables_fit_80_characters(errors, benchmark, console):
+    errors["reconstruction_icp"] = {"nearest_point": NME}
+    print_summaries(summarise(errors, YAW), benchmark, "the box", console)
+    told = console.file.getvalue()
+    assert "…" not in told
+    for part in ("4.50", "reconstruction_icp nearest_point", "24.75", "sqrt(w·h) of the box"):
+        assert part in told
+    assert "faces per bin: 2 / 1 / 1" in told
+
+
+def test_a_row_per_face(errors, benchmark, tmp_path):
+    write_per_face(tmp_path / "faces.csv", benchmark, errors)
+    with (tmp_path / "faces.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file_name"] for row in rows] == list(benchmark.file_names)
+    assert rows[2]["landmarks68_2d_original_percent"] == "12.00000"
+    assert rows[1]["landmarks68_2d_reannotated_percent"] == ""
+    assert [rows[2][f"{angle}_error_degrees"] for angle in ("yaw", "pitch", "roll")] == [
+        *("7.00000", "8.00000", "90.00000")
+    ]
+
+
+def test_a_benchmark_without_yaw_has_no_yaw_in_its_rows(errors, benchmark, tmp_path):
+    without = dataclasses.replace(benchmark, yaw_degrees=np.full(4, np.nan))
+    write_per_face(tmp_path / "faces.csv", without, errors)
+    with (tmp_path / "faces.csv").open(newline="") as file:
+        assert {row["yaw_degrees"] for row in csv.DictReader(file)} == {""}
+
+
+def test_what_was_scored_is_a_predictions_file(benchmark, predictions, open_face, tmp_path):
+    conventions = {"crop_source": "mine", "landmark_map_source": "none"}
+    path = tmp_path / "predictions.npz"
+    for kept in (
+        dataclasses.replace(predictions, conventions=conventions),
+        Predictions(predictions.landmarks_px, None, None, None, conventions),
+    ):
+        write_predictions(path, benchmark, kept)
+        read = read_predictions(path, benchmark, open_face)
+        np.testing.assert_array_equal(read.landmarks_px, predictions.landmarks_px)
+        assert read.conventions == conventions

@@ -1,0 +1,136 @@
+"""Predictions files: joined by name, and refused with a sentence."""
+
+import numpy as np
+import pytest
+
+from twodasl_jax.evaluation.predictions_file import NOT_STATED, read_predictions
+
+
+@pytest.fixture
+def arrays(benchmark):
+    return {
+        "file_name": np.array(benchmark.file_names),
+        "coefficients": benchmark.truth["coefficients"],
+        "roi_box": benchmark.roi_box,
+    }
+
+
+@pytest.fixture
+def landmarks(benchmark):
+    return {
+        "file_name": np.array(benchmark.file_names),
+        "landmarks": benchmark.truth["original"],
+    }
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(**arrays):
+        np.savez(tmp_path / "predictions.npz", **arrays)
+        return tmp_path / "predictions.npz"
+
+    return write
+
+
+def test_rows_are_joined_by_name(benchmark, open_face, arrays, landmarks, written):
+    order = [2, 0, 3, 1]
+    straight = read_predictions(written(**arrays), benchmark, open_face)
+    shuffled = {key: array[order] for key, array in arrays.items()}
+    joined = read_predictions(
+        written(**shuffled, crop_source="detector: mine"), benchmark, open_face
+    )
+    np.testing.assert_array_equal(joined.coefficients, straight.coefficients)
+    np.testing.assert_array_equal(joined.landmarks_px, straight.landmarks_px)
+    assert joined.conventions == {
+        "crop_source": "detector: mine",
+        "landmark_map_source": NOT_STATED,
+    }
+    points = {key: array[order] for key, array in landmarks.items()}
+    read = read_predictions(written(**points), benchmark, None)
+    np.testing.assert_array_equal(read.landmarks_px, benchmark.truth["original"])
+    assert read.coefficients is None
+
+
+def test_rows_of_faces_that_were_left_out_are_ignored(benchmark, landmarks, written):
+    fewer = benchmark.without(np.array([1]), "the detector found no face")
+    landmarks["landmarks"] = landmarks["landmarks"].copy()
+    landmarks["landmarks"][1] = np.nan
+    read = read_predictions(written(**landmarks), fewer, None)
+    np.testing.assert_array_equal(read.landmarks_px, fewer.truth["original"])
+
+
+def broken(array, row=1):
+    array = array.copy()
+    array[row].flat[3] = np.nan
+    return array
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a: {"file_name": a["file_name"][[0, 1, 2, 2]]}, r"image00004\.jpg twice"),
+        (lambda a: {"file_name": np.array(["x.jpg", *a["file_name"][1:]])}, r"1 faces .* x\.jpg"),
+        (lambda a: {k: v[:3] for k, v in a.items()}, r"no prediction for 1 of 4 .*00005"),
+        (lambda a: {"coefficients": broken(a["coefficients"])}, r"1 faces hold NaN .*00003"),
+        (lambda a: {"roi_box": broken(a["roi_box"])}, r"roi_box of 1 faces hold NaN"),
+        (lambda a: {"roi_box": a["roi_box"][:, [2, 3, 0, 1]]}, "expected sx < ex"),
+        (lambda a: {"coefficients": a["coefficients"][:, :61]}, r"\(4, 61\) float32 for 4 names"),
+        (lambda a: {"coefficients": a["coefficients"].astype(str)}, r"<U.* for 4 names"),
+        (lambda a: {"landmarks": np.zeros((4, 68, 2))}, "expected file_name"),
+        (lambda a: {"file_name": np.arange(4)}, r"file_name is \(4,\) int64; expected"),
+        (lambda a: {"crop_source": np.zeros(3)}, r"crop_source is \(3,\) float64; expected a text"),
+    ],
+)
+def test_bad_coefficients_are_refused(benchmark, open_face, arrays, written, change, message):
+    path = written(**(arrays | change(arrays)))
+    with pytest.raises(ValueError, match=message):
+        read_predictions(path, benchmark, open_face)
+
+
+@pytest.mark.parametrize("missing", ["file_name", "roi_box", "coefficients"])
+def test_incomplete_files_are_refused(benchmark, open_face, arrays, written, missing):
+    del arrays[missing]
+    with pytest.raises(ValueError, match=r"predictions\.npz has .*; expected file_name"):
+        read_predictions(written(**arrays), benchmark, open_face)
+
+
+@pytest.mark.parametrize("shape", [(4, 18, 2), (4, 68), (4, 68, 4), (3, 68, 2)])
+def test_landmarks_of_another_shape_are_refused(benchmark, landmarks, written, shape):
+    path = written(**(landmarks | {"landmarks": np.zeros(shape)}))
+    with pytest.raises(ValueError, match=r"for 4 names; expected"):
+        read_predictions(path, benchmark, None)
+
+
+def test_what_is_no_archive_is_told(benchmark, arrays, written, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no file .*absent"):
+        read_predictions(tmp_path / "absent.npz", benchmark, None)
+    whole = written(**arrays).read_bytes()
+    for content in (b"file_name, coefficients", b"", whole[: len(whole) // 2]):
+        (tmp_path / "broken.npz").write_bytes(content)
+        with pytest.raises(ValueError, match=r"broken\.npz cannot be read as arrays"):
+            read_predictions(tmp_path / "broken.npz", benchmark, None)
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    with pytest.raises(ValueError, match=r"array\.npy has array; expected file_name"):
+        read_predictions(tmp_path / "array.npy", benchmark, None)
+    with pytest.raises(ValueError, match="--face_model=FILE"):
+        read_predictions(written(**arrays), benchmark, None)
+
+
+def test_coefficients_that_project_to_nothing_are_refused(benchmark, open_face, arrays, written):
+    arrays["coefficients"] = np.full_like(arrays["coefficients"], 1e38)
+    with pytest.raises(ValueError, match="4 of 4 predictions give landmarks that are not finite"):
+        read_predictions(written(**arrays), benchmark, open_face)
+
+
+def test_without_names_what_is_gone(benchmark):
+    fewer = benchmark.without(np.array([0, 3]), "reason")
+    assert len(fewer) == 2
+    assert [face.file_name for face in fewer.left_out] == ["image00002.jpg", "image00005.jpg"]
+    np.testing.assert_array_equal(fewer.crops, benchmark.crops[[1, 2]])
+    np.testing.assert_array_equal(fewer.read_photo(1), benchmark.read_photo(2))
+    again = fewer.without(np.array([0]), "another")
+    assert again.file_names == ("image00004.jpg",)
+    assert len(again.left_out) == 3
+    np.testing.assert_array_equal(again.read_photo(0), benchmark.read_photo(2))
+    with pytest.raises(ValueError, match="all 4 faces of aflw2000_3d are left out: why"):
+        benchmark.without(np.arange(4), "why")

@@ -1,0 +1,267 @@
+"""The benchmarks' metrics: each a function of labels and predictions to one error per face.
+
+A metric has *variants* (label sets, alignments); each gives ``(n,)`` fractions, NaN for a face
+without that label. `twodasl_jax.evaluation.benchmark_kinds` says which benchmark has which.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from twodasl_jax.coefficients import split_coefficients
+from twodasl_jax.crop_frame import CROP_SIZE, crop_to_image, depth_to_image
+from twodasl_jax.evaluation.aflw2000 import score_coefficients
+from twodasl_jax.evaluation.benchmark import Benchmark, CannotMeasureError, Predictions
+from twodasl_jax.face_model.landmarks import landmark_model
+from twodasl_jax.face_model.linear import LinearModel, select_points, vertices_from_coefficients
+from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.geometry.camera import project_to_crop
+from twodasl_jax.landmark_tables import LANDMARKS_21_FROM_68
+from twodasl_jax.metrics.head_pose import head_pose_errors
+from twodasl_jax.metrics.nme import (
+    align_depth,
+    box_size,
+    normalised_mean_error,
+    visible_mean_error,
+)
+from twodasl_jax.metrics.reconstruction import reconstruction_error
+
+Errors = Mapping[str, np.ndarray]
+Metric = Callable[[Benchmark, Predictions], Errors]
+
+MESHES_PER_BATCH = 16
+
+LARGEST_MODEL_RESIDUAL = 0.02
+"""Of the annotated coefficients' landmarks from the labels, mean NME: 0.66 % with the Basel model
+that they were made with (truncated to 40 + 10), many times this with any other."""
+
+LARGEST_ANGLE = 99.0
+"""Degrees; the field leaves faces beyond it out of head pose figures (31 of AFLW2000-3D)."""
+
+
+def landmarks68_2d(benchmark: Benchmark, predictions: Predictions) -> Errors:
+    """68 landmarks in x and y, under every label set."""
+    predicted = predictions.landmarks_px[..., :2]
+    return {
+        name: _labelled(normalised_mean_error, predicted, benchmark.truth[name][..., :2])
+        for name in ("original", "reannotated")
+        if np.isfinite(benchmark.truth[name]).any()
+    }
+
+
+def _labelled(
+    measure: Callable[..., np.ndarray], predicted: np.ndarray, truth: np.ndarray
+) -> np.ndarray:
+    """The measure on the faces that have this label set, NaN on the others."""
+    known = np.isfinite(truth).all(axis=(1, 2))
+    errors = np.full(len(truth), np.nan)
+    errors[known] = measure(predicted[known], truth[known], truth[known])
+    return errors
+
+
+def landmarks68_3d(benchmark: Benchmark, predictions: Predictions) -> Errors:
+    """68 landmarks in x, y and z against the original labels, z aligned in both ways."""
+    predicted, truth = predictions.landmarks_px, benchmark.truth["original"]
+    if predicted.shape[-1] != 3:
+        raise CannotMeasureError("the predicted landmarks have no depth")
+    return _in_3d(predicted, truth, truth)
+
+
+def _in_3d(predicted: np.ndarray, truth: np.ndarray, box_landmarks: np.ndarray) -> Errors:
+    return {
+        f"z_{by}": normalised_mean_error(
+            align_depth(predicted, by=by), align_depth(truth, by=by), box_landmarks
+        )
+        for by in ("minimum", "mean")
+    }
+
+
+def dense_2d(benchmark: Benchmark, predictions: Predictions) -> Errors:
+    """All vertices in x and y, against the mesh of the annotated coefficients."""
+    box = benchmark.truth["original"]
+    errors = [
+        normalised_mean_error(predicted[..., :2], true[..., :2], box[rows])
+        for rows, predicted, true in mesh_batches(benchmark, predictions)
+    ]
+    return {"annotated": np.concatenate(errors)}
+
+
+def dense_3d(benchmark: Benchmark, predictions: Predictions) -> Errors:
+    """All vertices in x, y and z, z aligned in both ways."""
+    box = benchmark.truth["original"]
+    errors = [
+        _in_3d(predicted, true, box[rows])
+        for rows, predicted, true in mesh_batches(benchmark, predictions)
+    ]
+    return {name: np.concatenate([batch[name] for batch in errors]) for name in errors[0]}
+
+
+def reconstruction_icp(benchmark: Benchmark, predictions: Predictions) -> Errors:
+    """Distances after rigid ICP, by both definitions; see `metrics.reconstruction`."""
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        errors = [
+            error
+            for _, predicted, true in mesh_batches(benchmark, predictions)
+            for error in threads.map(reconstruction_error, predicted, true)
+        ]
+    return {
+        "same_vertex": np.array([error.same_vertex for error in errors]),
+        "nearest_point": np.array([error.nearest_point for error in errors]),
+    }
+
+
+def head_pose(benchmark: Benchmark, predictions: Predictions) -> Errors:
+    """Absolute errors of yaw, pitch and roll, ``(n, 3)`` degrees; NaN for faces beyond 99°."""
+    if predictions.coefficients is None or predictions.roi_box is None:
+        raise CannotMeasureError("the predictions hold landmarks only, no camera")
+    camera = split_coefficients(jnp.asarray(predictions.coefficients, jnp.float32)).camera
+    pose = benchmark.truth["pose_para"]
+    errors = head_pose_errors(_camera_in_image(np.asarray(camera), predictions.roi_box), pose)
+    near = np.abs(np.degrees(pose[:, :3])).max(axis=1) <= LARGEST_ANGLE
+    return {
+        "all_images": errors,
+        "within_99_degrees": np.where(near[:, None], errors, np.nan),
+    }
+
+
+def _camera_in_image(camera: np.ndarray, roi_box: np.ndarray) -> np.ndarray:
+    """A crop's camera in image pixels: a box clipped to an oblong had bent its rotation."""
+    sides = roi_box[:, 2:] - roi_box[:, :2]
+    scales = np.concatenate([sides, sides.mean(axis=1, keepdims=True)], axis=1) / CROP_SIZE
+    return camera * scales[:, :, None]
+
+
+def landmarks34_2d(benchmark: Benchmark, predictions: Predictions) -> Errors:
+    """AFLW-LFPA's 34 points, the visible ones."""
+    truth, box = benchmark.truth["landmarks34_px"], benchmark.truth["face_box"]
+    predicted = predicted34(benchmark, predictions)
+    return {"visible": visible_mean_error(predicted, truth, box_size(box.reshape(-1, 2, 2)))}
+
+
+def predicted34(benchmark: Benchmark, predictions: Predictions) -> np.ndarray:
+    """``(n, 34, 2)`` image pixels: the face model's vertices named by the index table."""
+    table = benchmark.landmark_vertices
+    if table is None:
+        raise CannotMeasureError(
+            "no public table maps AFLW-LFPA's 34 points to vertices; give yours as "
+            "--config.landmark_vertices=FILE.npy, (34,) indices"
+        )
+    face_model, coefficients, roi_box = require_mesh(predictions)
+    if table.max() >= face_model.num_vertices:
+        raise ValueError(
+            f"landmark_vertices names vertex {table.max()}; '{face_model.name}' has "
+            f"{face_model.num_vertices:,}"
+        )
+    points = select_points(face_model.linear, jnp.asarray(table))
+    return _numpy_vertices(points, coefficients, roi_box)[..., :2]
+
+
+def landmarks21_2d(benchmark: Benchmark, predictions: Predictions) -> Errors:
+    """AFLW's 21 points, the visible ones, by averages of the 68."""
+    truth, size = benchmark.truth["landmarks21_px"], benchmark.truth["size"]
+    return {"visible": visible_mean_error(predicted21(benchmark, predictions), truth, size)}
+
+
+def predicted21(benchmark: Benchmark, predictions: Predictions) -> np.ndarray:
+    """``(n, 21, 2)`` image pixels."""
+    del benchmark
+    points = predictions.landmarks_px[..., :2]
+    return np.stack([points[:, list(of)].mean(axis=1) for of in LANDMARKS_21_FROM_68], axis=1)
+
+
+def predicted68(benchmark: Benchmark, predictions: Predictions) -> np.ndarray:
+    """``(n, 68, 2)`` image pixels."""
+    del benchmark
+    return predictions.landmarks_px[..., :2]
+
+
+def model_residual(benchmark: Benchmark, face_model: FaceModel) -> float:
+    """Mean NME, a fraction, of the annotated coefficients' landmarks from the original labels."""
+    points = score_coefficients(
+        landmark_model(face_model), benchmark.truth["coefficients"], benchmark.roi_box
+    )
+    truth = benchmark.truth["original"][..., :2]
+    return float(normalised_mean_error(points[..., :2], truth, truth).mean())
+
+
+def require_annotated_model(benchmark: Benchmark, face_model: FaceModel) -> None:
+    """Refuses a face model that the annotated coefficients do not belong to.
+
+    Args:
+      benchmark: AFLW2000-3D.
+      face_model: to be checked.
+
+    Raises:
+      CannotMeasureError: naming vertex count or residual.
+    """
+    num_vertices = benchmark.annotated_vertices
+    if num_vertices and face_model.num_vertices != num_vertices:
+        raise CannotMeasureError(
+            f"the face model '{face_model.name}' has {face_model.num_vertices:,} vertices; "
+            f"expected the {num_vertices:,} of the model that the benchmark is annotated with "
+            "(docs/face_models.md)"
+        )
+    residual = model_residual(benchmark, face_model)
+    if not residual <= LARGEST_MODEL_RESIDUAL:
+        raise CannotMeasureError(
+            f"with the face model '{face_model.name}' the annotated coefficients' landmarks lie "
+            f"{100 * residual:.3g} % from the labels; expected about 0.7 %, as with the Basel "
+            "model that they were made with: is it another one?"
+        )
+
+
+def require_mesh(predictions: Predictions) -> tuple[FaceModel, np.ndarray, np.ndarray]:
+    """Face model, coefficients and boxes.
+
+    Raises:
+      CannotMeasureError: where the predictions hold landmarks only.
+    """
+    face_model, coefficients = predictions.face_model, predictions.coefficients
+    if face_model is None or coefficients is None or predictions.roi_box is None:
+        raise CannotMeasureError("the predictions hold landmarks only, no coefficients")
+    return face_model, coefficients, predictions.roi_box
+
+
+def mesh_batches(
+    benchmark: Benchmark, predictions: Predictions
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Rows, predicted and true vertices ``(b, vertices, 3)`` in image pixels, batch by batch.
+
+    Raises:
+      CannotMeasureError: without coefficients, or where theirs is not the annotated face model.
+    """
+    face_model, coefficients, roi_box = require_mesh(predictions)
+    require_annotated_model(benchmark, face_model)
+    true = benchmark.truth["coefficients"]
+    count = len(benchmark)
+    for start in range(0, count, MESHES_PER_BATCH):
+        # The last batch is padded: one compiled function.
+        rows = np.arange(start, start + MESHES_PER_BATCH) % count
+        kept = min(MESHES_PER_BATCH, count - start)
+        linear = face_model.linear
+        predicted_mesh = _numpy_vertices(linear, coefficients[rows], roi_box[rows])[:kept]
+        true_mesh = _numpy_vertices(linear, true[rows], benchmark.roi_box[rows])[:kept]
+        yield rows[:kept], predicted_mesh, true_mesh
+
+
+def _numpy_vertices(
+    linear: LinearModel, coefficients: np.ndarray, roi_box: np.ndarray
+) -> np.ndarray:
+    arrays = (jnp.asarray(array, jnp.float32) for array in (coefficients, roi_box))
+    return np.asarray(_image_vertices(linear, *arrays))
+
+
+@jax.jit
+def _image_vertices(
+    linear: LinearModel, coefficients: Float[Array, "b 62"], roi_box: Float[Array, "b 4"]
+) -> Float[Array, "b n 3"]:
+    parts = split_coefficients(coefficients)
+    points = vertices_from_coefficients(linear, parts.shape, parts.expression)
+    crop = jnp.swapaxes(project_to_crop(parts.camera, points), -1, -2)
+    depth = depth_to_image(crop[..., 2], roi_box)
+    return jnp.concatenate([crop_to_image(crop[..., :2], roi_box), depth[..., None]], axis=-1)

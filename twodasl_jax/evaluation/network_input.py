@@ -1,0 +1,152 @@
+"""What the network is shown of a benchmark: crops and detected landmarks, never the labels.
+
+Nothing here takes a `Benchmark`, whose labels would be within reach: only photographs, boxes and
+what a detector found.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from twodasl_jax.crop_frame import crop_to_image, image_to_crop
+from twodasl_jax.data.face_crop import crop_image, roi_box_from_landmarks
+from twodasl_jax.evaluation.arrays_file import read_arrays
+from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_68
+from twodasl_jax.predict.landmark_detectors import Detector
+
+CROP_SOURCES = ("landmarks", "detector")
+LANDMARK_MAP_SOURCES = ("none", "detector", "file")
+
+ReadPhoto = Callable[[int], np.ndarray]
+"""Index of a face to its ``(h, w, 3)`` uint8 RGB photograph."""
+
+
+class NetworkInput(NamedTuple):
+    """Arrays of ``n`` faces.
+
+    Attributes:
+      crops: ``(n, 120, 120, 3)`` uint8 RGB.
+      detected_landmarks: ``(n, 18, 2)`` crop pixels, NaN where nothing is known: an empty map.
+      roi_box: ``(n, 4)`` where the crops were cut, image pixels.
+    """
+
+    crops: np.ndarray
+    detected_landmarks: np.ndarray
+    roi_box: np.ndarray
+
+
+def require_choice(name: str, came: str, choices: tuple[str, ...]) -> None:
+    """Refuses an unknown setting.
+
+    Raises:
+      ValueError: listing the choices.
+    """
+    if came not in choices:
+        raise ValueError(f"{name} is '{came}'; choose one of {', '.join(choices)}")
+
+
+def detect_landmarks(
+    read_photo: ReadPhoto, count: int, detect: Detector, console: Console
+) -> np.ndarray:
+    """Runs a landmark detector on every photograph.
+
+    Returns:
+      ``(count, 68, 2)`` image pixels; NaN where no face was found.
+
+    Raises:
+      ValueError: where a detector gives something else than 68 points.
+    """
+    found = np.full((count, 68, 2), np.nan)
+    for index in track(range(count), "detecting landmarks", console=console):
+        points = detect(read_photo(index))
+        if points is None:
+            continue
+        if np.shape(points) != (68, 2) or not np.isfinite(points).all():
+            raise ValueError(
+                f"the detector gave {np.shape(points)}; expected (68, 2) finite numbers"
+            )
+        found[index] = points
+    return found
+
+
+def cut_detected(
+    read_photo: ReadPhoto, detected_px: np.ndarray, console: Console
+) -> tuple[np.ndarray, np.ndarray]:
+    """Crops around detected landmarks, as training crops are cut: padded, not clipped.
+
+    Args:
+      read_photo: gives the photographs.
+      detected_px: ``(n, 68, 2)`` image pixels, all known.
+      console: where progress is shown.
+
+    Returns:
+      ``(n, 120, 120, 3)`` crops and ``(n, 4)`` their boxes.
+    """
+    boxes = np.stack([roi_box_from_landmarks(points) for points in detected_px])
+    crops = [
+        crop_image(read_photo(index), box)
+        for index, box in enumerate(track(boxes, "cutting crops", console=console))
+    ]
+    return np.stack(crops), boxes.astype(np.float64)
+
+
+def map_landmarks(detected_px: np.ndarray | None, roi_box: np.ndarray) -> np.ndarray:
+    """The 18 landmarks of the map, in crop pixels.
+
+    Args:
+      detected_px: ``(n, 68, 2)`` a detector's, image pixels, NaN where unknown; None: no map.
+      roi_box: ``(n, 4)`` of the crops.
+
+    Returns:
+      ``(n, 18, 2)`` float32.
+    """
+    if detected_px is None:
+        return np.full((len(roi_box), 18, 2), np.nan, np.float32)
+    crop = image_to_crop(np.asarray(detected_px, np.float64), np.asarray(roi_box, np.float64))
+    return crop[:, LANDMARKS_18_FROM_68].mean(axis=2).astype(np.float32)
+
+
+def read_detections(
+    path: str | Path, file_names: tuple[str, ...], roi_box: np.ndarray
+) -> np.ndarray:
+    """A file of detected landmarks, joined by file name.
+
+    Args:
+      path: ``.npz`` with ``file_name (m,)`` and ``detected_landmarks_px (m, 68, 2)`` image pixels
+        or ``detected_landmarks_crop_px (m, 68, 2)`` pixels of the benchmark's crops.
+      file_names: of the benchmark.
+      roi_box: ``(n, 4)`` the benchmark's.
+
+    Returns:
+      ``(n, 68, 2)`` image pixels, NaN for faces that the file does not have.
+
+    Raises:
+      FileNotFoundError, ValueError: where the file is absent or not of this kind.
+    """
+    path = Path(path)
+    wanted = "expected file_name and one of detected_landmarks_px, detected_landmarks_crop_px"
+    arrays = read_arrays(path, expected=wanted)
+    keys = [k for k in ("detected_landmarks_px", "detected_landmarks_crop_px") if k in arrays]
+    if "file_name" not in arrays or len(keys) != 1:
+        raise ValueError(f"{path} has {', '.join(arrays)}; {wanted}")
+    names = [str(name) for name in arrays["file_name"]]
+    points = np.asarray(arrays[keys[0]], np.float64)
+    if points.shape != (len(names), 68, 2) or len(set(names)) != len(names):
+        raise ValueError(
+            f"{path}: {keys[0]} is {points.shape} for {len(set(names))} names in {len(names)} "
+            "rows; expected (m, 68, 2), each name once"
+        )
+    found = np.full((len(file_names), 68, 2), np.nan)
+    row_of = {name: row for row, name in enumerate(names)}
+    known = [(here, row_of[name]) for here, name in enumerate(file_names) if name in row_of]
+    if not known:
+        raise ValueError(f"{path} has none of the benchmark's {len(file_names)} faces")
+    here, there = (np.array(rows) for rows in zip(*known, strict=True))
+    found[here] = points[there]
+    if keys[0] == "detected_landmarks_crop_px":
+        found = crop_to_image(found, np.asarray(roi_box, np.float64))
+    return found
