@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from configs import base
 from twodasl_jax.jobs.train import train
 
-CONFIGS = ["quickstart", "stage1", "stage2", "aflw"]
+CONFIGS = [("quickstart",), ("stage1",), ("stage2",), ("aflw", "fits"), ("aflw", "renders")]
 ABLATIONS = ["base", "base_nomask", "cyc", "cyc_nomask", "sc", "sc_nomask", "cyc_sc"]
 
 
@@ -42,11 +42,11 @@ def load(name: str, *variant: str) -> ConfigDict:
     return importlib.import_module(f"configs.{name}").get_config(*variant)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", CONFIGS, ids="-".join)
 def test_shrunk_config_trains_scores_and_predicts(name, tmp_path):
-    train(shrunk(load(name)), workdir=str(tmp_path), image=None, box=None)
+    train(shrunk(load(*name)), workdir=str(tmp_path), image=None, box=None)
     results = json.loads((tmp_path / "results.json").read_text())
-    stages = [stage.name for stage in load(name).stages]
+    stages = [stage.name for stage in load(*name).stages]
     assert list(results["evaluations"]) == ["before", *stages]
     for moment in results["evaluations"].values():
         assert moment["held_out"]["metrics"]["true"]["mean_of_images"] > 0
