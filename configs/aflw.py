@@ -14,12 +14,12 @@ Hardware:  2 CPU cores, shared with much other work: renders 51 minutes of steps
            62 minutes for the first stage.
 Measured:  the 40 AFLW2000-3D images of the sample, 68 points, NME in %, mean of the three yaw bins
            (original / re-annotated labels), benchmark boxes:
-                      landmark map       before           supervised     stage1         stage2
-             renders  none, two passes   24.13 / 24.08    3.34 / 3.03    3.34 / 3.11    3.28 / 2.86
-                      detector's (FAN)   24.13 / 24.08    3.08 / 2.43    3.09 / 2.43    3.19 / 2.38
-             fits     none, two passes   23.69 / 23.63    3.89 / 3.82    not run        not run
-                      detector's (FAN)   23.64 / 23.58    3.68 / 3.29    not run        not run
-           The published 2DASL coefficients score 2.81 / 2.48 on them. One run each, one seed. On the
+                     landmark map       before           supervised     stage1         stage2
+            renders  none, two passes   24.13 / 24.08    3.34 / 3.03    3.34 / 3.11    3.28 / 2.86
+                     detector's (FAN)   24.13 / 24.08    3.08 / 2.43    3.09 / 2.43    3.19 / 2.38
+            fits     none, two passes   23.69 / 23.63    3.89 / 3.82    not run        not run
+                     detector's (FAN)   23.64 / 23.58    3.68 / 3.29    not run        not run
+           The published 2DASL coefficients score 2.81 / 2.48 there. One run each, one seed. On the
            34 faces within 30 degrees the variants are equal (2.42 fits, 2.50 renders); on the six
            beyond, renders did better. Measured before faces were held out to validate with.
 """
