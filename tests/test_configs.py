@@ -7,7 +7,11 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import base
+from twodasl_jax.evaluation.benchmark_faces import BASEL_VERTICES
+from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS
+from twodasl_jax.evaluation.network_input import CROP_SOURCES, LANDMARK_MAP_SOURCES
 from twodasl_jax.jobs.train import train
+from twodasl_jax.predict.landmark_detectors import LANDMARK_DETECTORS
 
 CONFIGS = [("quickstart",), ("stage1",), ("stage2",), ("aflw", "fits"), ("aflw", "renders")]
 ABLATIONS = ["base", "base_nomask", "cyc", "cyc_nomask", "sc", "sc_nomask", "cyc_sc"]
@@ -89,3 +93,12 @@ def test_a_workdir_keeps_its_settings(tmp_path):
     config.seed = 5
     with pytest.raises(ValueError, match="seed: 0 there, 5 asked"):
         train(config, workdir=str(tmp_path), image=None, box=None)
+
+
+def test_the_evaluation_config_names_a_benchmark_and_every_setting_has_its_default():
+    config = load("evaluation")
+    assert config.benchmark in BENCHMARKS
+    assert config.crop_source in CROP_SOURCES
+    assert config.landmark_map_source in LANDMARK_MAP_SOURCES
+    assert config.detector in LANDMARK_DETECTORS
+    assert config.annotated_vertices == BASEL_VERTICES

@@ -106,6 +106,7 @@ def test_aflw_from_a_crops_folder(crops, console):
     # Float64 rounding.
     np.testing.assert_allclose(benchmark.truth["size"], [size, CROP_FACE_SIDE])
     assert pytest.approx(120 / 2**0.5) == CROP_FACE_SIDE
+    np.testing.assert_array_equal(benchmark.truth["landmarks68_px"], points68[:2])
     np.testing.assert_array_equal(benchmark.yaw_degrees, [10.0, -50.0])
     np.testing.assert_array_equal(benchmark.roi_box, [[0, 0, 120, 120]] * 2)
     np.testing.assert_array_equal(benchmark.read_photo(1), benchmark.crops[1])

@@ -7,8 +7,10 @@ import pytest
 
 from twodasl_jax.evaluation import benchmark_metrics as measure
 from twodasl_jax.evaluation.benchmark import Benchmark, CannotMeasureError, Predictions
+from twodasl_jax.evaluation.benchmark_faces import open_aflw2000_3d
 from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS
 from twodasl_jax.evaluation.predictions_file import predictions_from_coefficients
+from twodasl_jax.face_model.import_bfm import face_model_from_file
 
 METRICS = BENCHMARKS["aflw2000_3d"].metrics
 
@@ -262,3 +264,23 @@ def test_34_points_are_vertices_of_the_table(predictions, open_face):
     beyond = dataclasses.replace(benchmark, landmark_vertices=table + open_face.num_vertices)
     with pytest.raises(ValueError, match="landmark_vertices names vertex"):
         measure.landmarks34_2d(beyond, predictions)
+
+
+@pytest.mark.shared_data
+def test_the_annotated_coefficients_reach_the_floor_on_real_faces(shared_data, console):
+    real = open_aflw2000_3d(shared_data / "aflw2000_3d_sample", console)
+    bfm = face_model_from_file(shared_data / "bfm" / "bfm2009_53215.npz")
+    measure.require_annotated_model(real, bfm)
+    truth = predictions_from_coefficients(bfm, real.truth["coefficients"], real.roi_box, {})
+    flat = 100 * measure.landmarks68_2d(real, truth)["original"]
+    # Provenance: method.md section 2, the floor of 40 + 10 coefficients; three decimals given.
+    assert flat.mean() == pytest.approx(0.663, abs=0.001)
+    assert flat.max() == pytest.approx(1.598, abs=0.001)
+    for errors in measure.landmarks68_3d(real, truth).values():
+        # The same truncation seen with depth; a wrong sign or scale of z would give some 20 %.
+        assert 100 * errors.mean() < 1.0
+    assert measure.dense_3d(real, truth)["z_mean"].max() == 0.0
+    angles = measure.head_pose(real, truth)["within_99_degrees"]
+    # Degrees; float32 Euler angles of exact rotations.
+    assert np.nanmax(angles) < 1e-3
+    assert np.isfinite(angles).all(axis=1).sum() == 39

@@ -124,6 +124,10 @@ def open_aflw(data_dir: Path, console: Console) -> Benchmark:
         truth={
             "landmarks21_px": annotations["landmarks21_crop_px"].astype(np.float64),
             "size": _aflw_sizes(annotations, count),
+            # Not scored; known, so that they cannot come back as detections.
+            "landmarks68_px": np.asarray(
+                annotations.get("landmarks68_crop_px", np.full((count, 68, 2), np.nan)), np.float64
+            ),
         },
         published_detections=None,
         # A crop's own pixels are the image: its labels count them.
