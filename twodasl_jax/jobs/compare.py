@@ -22,6 +22,7 @@ from twodasl_jax.evaluation.comparison import (
     unshared_columns,
     why_no_published_rows,
 )
+from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS
 from twodasl_jax.evaluation.pictures import write_error_curve
 
 NME_COLUMNS = {
@@ -178,4 +179,5 @@ def _write(
                 folder / f"error_curve_{label}.png",
                 {system.name: errors_per_image(system, metric, label) for system in systems},
                 title=f"{systems[0].benchmark}, {metric}, {label}",
+                box=BENCHMARKS[systems[0].benchmark].box,
             )
