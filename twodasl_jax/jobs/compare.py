@@ -11,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS
 from twodasl_jax.evaluation.comparison import (
     NUM_AFLW2000_3D,
     PUBLISHED,
@@ -22,7 +23,6 @@ from twodasl_jax.evaluation.comparison import (
     unshared_columns,
     why_no_published_rows,
 )
-from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS
 from twodasl_jax.evaluation.pictures import write_error_curve
 
 NME_COLUMNS = {
