@@ -9,6 +9,7 @@ Makes a folder of that layout, a few distinct 450x450 photographs under as many 
 import argparse
 import os
 import resource
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -16,6 +17,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import scipy.io
+
+# The builders are part of the checkout, not of the installed package.
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from twodasl_jax.data.original import w300_lp
 from twodasl_jax.jobs.prepare import prepare
