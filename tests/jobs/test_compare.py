@@ -84,13 +84,14 @@ def test_the_curve_is_that_of_the_images(tmp_path, monkeypatch):
     monkeypatch.setattr(
         sys.modules["twodasl_jax.jobs.compare"],  # the package's own `compare` is the function
         "write_error_curve",
-        lambda path, curves, *, title: drawn.update({path.name: (curves, title)}),
+        lambda path, curves, *, title, box: drawn.update({path.name: (curves, title, box)}),
     )
     compare(
         [write_result(tmp_path / "a"), write_result(tmp_path / "b", nme=5.0)], output=str(tmp_path)
     )
-    curves, title = drawn["error_curve_original.png"]
+    curves, title, box = drawn["error_curve_original.png"]
     assert title == "aflw2000_3d, landmarks68_2d, original"
+    assert box == "the true 68-point box"
     np.testing.assert_allclose(curves["a"], [0.02, 0.03, 0.04], rtol=1e-12)
     np.testing.assert_allclose(curves["b"], [0.05, 0.06, 0.07], rtol=1e-12)
 
