@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
@@ -41,6 +42,22 @@ RATIOS = [
 ]
 
 
+def random_batch() -> Any:
+    """32 annotated and 32 in-the-wild images of noise, with random labels."""
+    import numpy as np
+
+    from twodasl_jax.array_types import AnnotatedBatch, Batch, InTheWildBatch
+
+    generator = np.random.default_rng(0)
+    image = generator.integers(0, 256, (32, 120, 120, 3)).astype(np.uint8)
+    points = generator.uniform(20, 100, (32, 68, 2)).astype(np.float32)
+    weights = np.ones((32, 68), np.float32)
+    return Batch(
+        AnnotatedBatch(image, generator.normal(size=(32, 62)).astype("f4"), points[:, :18]),
+        InTheWildBatch(image, points, weights, points[:, :18], weights[:, :18], points[:, :18]),
+    )
+
+
 def jax_step(case: str) -> Callable[[], None]:
     """One compiled training step of a case on fixed random data."""
     import functools
@@ -48,7 +65,6 @@ def jax_step(case: str) -> Callable[[], None]:
     import jax
     import numpy as np
 
-    from twodasl_jax.array_types import AnnotatedBatch, Batch, InTheWildBatch
     from twodasl_jax.coefficients import Whitening
     from twodasl_jax.face_model.landmarks import landmark_model
     from twodasl_jax.face_model.model import load_face_model
@@ -84,14 +100,7 @@ def jax_step(case: str) -> Callable[[], None]:
     landmarks = landmark_model(load_face_model())
     whitening = Whitening(np.zeros(62, "f4"), np.ones(62, "f4"))
     constants = Constants(landmarks, np.asarray(vertex_gram(landmarks), "f4"), whitening)
-    generator = np.random.default_rng(0)
-    image = generator.integers(0, 256, (32, 120, 120, 3)).astype(np.uint8)
-    points = generator.uniform(20, 100, (32, 68, 2)).astype(np.float32)
-    weights = np.ones((32, 68), np.float32)
-    batch = Batch(
-        AnnotatedBatch(image, generator.normal(size=(32, 62)).astype("f4"), points[:, :18]),
-        InTheWildBatch(image, points, weights, points[:, :18], weights[:, :18], points[:, :18]),
-    )
+    batch = random_batch()
     step = jax.jit(
         functools.partial(twodasl.train_step, method=method, optimizer=optimizer), donate_argnums=0
     )

@@ -52,6 +52,22 @@ def paper_optimizers(*, decay_steps: int) -> dict:
     }
 
 
+def _training() -> ConfigDict:
+    return ConfigDict(
+        {
+            "log_every": 50,
+            "checkpoint_every": 1000,
+            "max_to_keep": 2,
+            # Validation, in steps; 0 is never.
+            "evaluate_every": 0,
+            # By what the best checkpoint of a stage is chosen: never by a benchmark.
+            "best": {"metric": "validation/mean_of_images", "mode": "min"},
+            # What the next stage starts from and what is scored: newest or best.
+            "checkpoint": "newest",
+        }
+    )
+
+
 def get_config() -> ConfigDict:
     """All settings with their defaults."""
     config = ConfigDict()
@@ -96,19 +112,7 @@ def get_config() -> ConfigDict:
         }
     )
     config.stages = ()
-    config.training = ConfigDict(
-        {
-            "log_every": 50,
-            "checkpoint_every": 1000,
-            "max_to_keep": 2,
-            # Validation, in steps; 0 is never.
-            "evaluate_every": 0,
-            # By what the best checkpoint of a stage is chosen: never by a benchmark.
-            "best": {"metric": "validation/mean_of_images", "mode": "min"},
-            # What the next stage starts from and what is scored: newest or best.
-            "checkpoint": "newest",
-        }
-    )
+    config.training = _training()
     config.evaluation = ConfigDict(
         {
             # Scored before training and after every stage.

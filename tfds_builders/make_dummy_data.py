@@ -120,6 +120,7 @@ class Faces:
 
 
 def save_mat(path: Path, fields: dict[str, np.ndarray]) -> None:
+    """Writes a MATLAB file; the same fields give the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scipy.io.savemat(path, fields, do_compression=True)
     with path.open("r+b") as file:
@@ -128,6 +129,7 @@ def save_mat(path: Path, fields: dict[str, np.ndarray]) -> None:
 
 
 def write_w300_lp(faces: Faces, folder: Path) -> None:
+    """One face in each of the eight folders, ``landmarks/`` for the four that have it."""
     for group in w300_lp.FOLDERS:
         root = folder / w300_lp.ROOT
         name = f"{group.removesuffix(w300_lp.FLIP)}_0001_0"
@@ -140,6 +142,7 @@ def write_w300_lp(faces: Faces, folder: Path) -> None:
 
 
 def write_aflw2000_3d(faces: Faces, folder: Path) -> None:
+    """Faces with 68 points in 3D and AFLW's 21, of which the ears are not visible."""
     for number in range(NUM_AFLW2000):
         path = folder / "AFLW2000" / f"image{number + 2:05d}.jpg"
         index = faces.take(path)
@@ -151,6 +154,7 @@ def write_aflw2000_3d(faces: Faces, folder: Path) -> None:
 
 
 def write_umdfaces(faces: Faces, folder: Path) -> None:
+    """Faces of three batches, each with its CSV file."""
     header = ["SUBJECT_ID", "FILE", "FRAME", "TRACK", *umdfaces.NUMBER_COLUMNS]
     for batch in umdfaces.BATCHES:
         root = folder / f"umdfaces_{batch}"
@@ -172,6 +176,7 @@ def write_umdfaces(faces: Faces, folder: Path) -> None:
 
 
 def write_aflw_lfpa(faces: Faces, folder: Path) -> None:
+    """Faces with 34 points, one more of them hidden from face to face."""
     chosen = np.linspace(0, 67, aflw_lfpa.NUM_POINTS).astype(int)
     boxes, rows = [], []
     for number in range(1, NUM_LFPA + 1):
@@ -186,6 +191,7 @@ def write_aflw_lfpa(faces: Faces, folder: Path) -> None:
 
 
 def main() -> None:
+    """Replaces the dummy data of all four builders."""
     writers = {
         "w300_lp": write_w300_lp,
         "aflw2000_3d": write_aflw2000_3d,

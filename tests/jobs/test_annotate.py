@@ -124,6 +124,22 @@ def test_a_crops_folder_keeps_its_pictures(annotated, tmp_path):
         CropSource(annotated, without={first.record_name(i) for i in range(len(first))})
 
 
+def test_faces_of_one_photograph_get_names_of_their_own(photographs, tmp_path, capsys):
+    with np.load(photographs / "labels.npz") as file:
+        names, labels = file["file_name"], file["landmarks68_px"]
+    few = np.full((1, 68, 2), np.nan)
+    np.savez(
+        tmp_path / "twice.npz",
+        file_name=names[[1, 1, 2]],
+        landmarks68_px=np.concatenate([labels[[1, 1]], few]),
+    )
+    output, twice = tmp_path / "fits", str(tmp_path / "twice.npz")
+    annotate(None, images=str(photographs), output=str(output), **settings(landmarks=twice))
+    source = CropSource(output)
+    assert [source.record_name(i) for i in range(2)] == ["sub_face 1.jpg", "sub_face 1_2.jpg"]
+    assert "1 faces are left out" in capsys.readouterr().out
+
+
 def test_labels_in_aflw_order(faces, photographs, tmp_path):
     points = np.full((COUNT, 21, 2), np.nan)
     with np.load(photographs / "labels.npz") as file:

@@ -9,5 +9,7 @@ pytest.importorskip("tensorflow", reason="left out: needs TensorFlow, of the ext
 
 
 class BuilderTest(tfds.testing.DatasetBuilderTestCase):
+    """Builds the dummy data, and compares splits, features and counts."""
+
     DATASET_CLASS = Builder
     SPLITS = {"batch1": 2, "batch2": 2, "batch3": 2}  # noqa: RUF012

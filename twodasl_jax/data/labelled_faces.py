@@ -19,6 +19,8 @@ import numpy as np
 from twodasl_jax.crop_frame import CROP_SIZE, image_to_crop
 from twodasl_jax.data.crop_files import decode_crop, read_crop_annotations, read_encoded
 from twodasl_jax.data.face_crop import crop_image, roi_box_from_landmarks
+from twodasl_jax.data.original.files import encode_crop
+from twodasl_jax.data.sources import OCCLUDED_WEIGHT
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21
 
 FEWEST_POINTS = 8
@@ -26,11 +28,6 @@ FEWEST_POINTS = 8
 
 FARTHEST_OUTSIDE_PX = 40.0
 """A label farther outside the (provisional) crop than this is not of this face."""
-
-OCCLUDED_WEIGHT = 0.5
-"""Of a point that the labels call hidden behind a hand or hair: its position was guessed."""
-
-_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +45,7 @@ class LabelledFaces:
       landmarks21: ``(n, 21, 2)`` crop pixels, NaN where unknown, or None.
       read_encoded: face number and final box -> the 120x120 crop as an encoded picture, and its
         file ending; raises ValueError for an unreadable one.
+      num_left_out: faces that have too few known points, and are none of the n.
     """
 
     names: np.ndarray
@@ -58,6 +56,7 @@ class LabelledFaces:
     visibility: np.ndarray | None
     landmarks21: np.ndarray | None
     read_encoded: Callable[[int, np.ndarray | None], tuple[bytes, str]]
+    num_left_out: int
 
 
 def read_labelled_faces(images: str | Path, landmarks: str | Path | None) -> LabelledFaces:
@@ -113,6 +112,7 @@ def _faces_from_crops(folder: Path) -> LabelledFaces:
         visibility=None if visibility is None else visibility[kept],
         landmarks21=landmarks21[kept],
         read_encoded=read,
+        num_left_out=len(weights) - len(kept),
     )
 
 
@@ -152,7 +152,7 @@ def faces_from_photographs(folder: Path, names: np.ndarray, points: np.ndarray) 
       FileNotFoundError: where photographs are absent; the first is named.
       ValueError: where no face has enough points.
     """
-    landmark_set = 68 if points.shape[1] == 68 else 18
+    num_given, landmark_set = len(points), 68 if points.shape[1] == 68 else 18
     if landmark_set == 18:
         points = points[:, LANDMARKS_18_FROM_21]
     kept = _enough(np.asarray(np.isfinite(points).all(axis=-1)), folder)
@@ -172,7 +172,7 @@ def faces_from_photographs(folder: Path, names: np.ndarray, points: np.ndarray) 
         if photo is None:
             raise ValueError(f"{name} is no readable image")
         crop = crop_image(photo, boxes[index] if box is None else box)
-        return cv2.imencode(".jpg", crop[..., ::-1], _JPEG)[1].tobytes(), ".jpg"
+        return encode_crop(crop, "jpeg").getvalue(), ".jpg"
 
     return LabelledFaces(
         names=names,
@@ -183,6 +183,7 @@ def faces_from_photographs(folder: Path, names: np.ndarray, points: np.ndarray) 
         visibility=None,
         landmarks21=None,
         read_encoded=read,
+        num_left_out=num_given - len(kept),
     )
 
 

@@ -61,13 +61,7 @@ def make_pipeline(
     halves = []
     sizes = (annotated_batch_size, in_the_wild_batch_size)
     for number, (sources, size) in enumerate(zip((annotated, in_the_wild), sizes, strict=True)):
-        if not sources:
-            raise ValueError(f"data.{_HALVES[number]} names no source; expected at least one")
-        if size < 1 or size % shard_count:
-            raise ValueError(
-                f"{_HALVES[number]}_batch_size is {size}; expected a multiple of the "
-                f"{shard_count} processes"
-            )
+        _check_half(_HALVES[number], sources, size, shard_count)
         mixed = _mixture(_HALVES[number], sources, seed=2 * seed + number)
         # Before sharding: grain seeds by position, and two processes at the same position of
         # their shards must not distort their faces alike.
@@ -84,6 +78,17 @@ def make_pipeline(
     options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=2 * num_threads)
     named = paired.map(lambda pair: dict(zip(_HALVES, pair, strict=True)))
     return iter(named.to_iter_dataset(options))
+
+
+def _check_half(
+    half: str, sources: Sequence[tuple[Any, float]], size: int, shard_count: int
+) -> None:
+    if not sources:
+        raise ValueError(f"data.{half} names no source; expected at least one")
+    if size < 1 or size % shard_count:
+        raise ValueError(
+            f"{half}_batch_size is {size}; expected a multiple of the {shard_count} processes"
+        )
 
 
 def _mixture(half: str, sources: Sequence[tuple[Any, float]], *, seed: int) -> grain.MapDataset:

@@ -16,6 +16,7 @@ from twodasl_jax.data.augment import warp_coefficients
 from twodasl_jax.data.face_crop import roi_box_from_landmarks
 from twodasl_jax.data.fitted_source import SETTINGS_FILE
 from twodasl_jax.data.labelled_faces import (
+    FEWEST_POINTS,
     LabelledFaces,
     faces_from_photographs,
     read_labelled_faces,
@@ -74,6 +75,10 @@ def annotate(
         faces = faces_from_photographs(Path(images), names, points)
     else:
         faces = read_labelled_faces(images, landmarks)
+    if faces.num_left_out:
+        console.print(
+            f"{faces.num_left_out} faces are left out: under {FEWEST_POINTS} labelled points"
+        )
     began = time.perf_counter()
     fits = fit_faces(model, faces, marching=contour == "marching", console=console)
     seconds = time.perf_counter() - began

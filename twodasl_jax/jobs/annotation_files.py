@@ -2,9 +2,11 @@
 
 import csv
 import io
+import itertools
 import json
 import shutil
 import tarfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,16 +66,19 @@ def write_annotation(
     unfinished = folder.with_name(folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    endings: dict[int, str] = {}
+    names: dict[int, str] = {}
+    taken: set[str] = set()
     with tarfile.open(unfinished / "crops.tar", "w") as archive:
         for row in track(np.flatnonzero(accepted), "writing crops", console=console):
             try:
                 box = None if fits.roi_box is None else fits.roi_box[row]
-                encoded, endings[int(row)] = faces.read_encoded(int(row), box)
+                encoded, ending = faces.read_encoded(int(row), box)
             except ValueError as error:
                 accepted[row], reasons[int(row)] = False, str(error)
                 continue
-            member = tarfile.TarInfo(_crop_name(faces, row, endings[int(row)]))
+            names[int(row)] = _crop_name(str(faces.names[row]), ending, taken)
+            taken.add(names[int(row)])
+            member = tarfile.TarInfo(names[int(row)])
             member.size = len(encoded)
             archive.addfile(member, io.BytesIO(encoded))
     if not accepted.any():
@@ -84,8 +89,10 @@ def write_annotation(
             "images? (--max_residual allows more)"
         )
     rows = np.flatnonzero(accepted)
-    names = np.array([_crop_name(faces, row, endings[int(row)]) for row in rows])
-    arrays: dict[str, Any] = {"file_name": names, **_arrays(faces, fits, rows)}
+    arrays: dict[str, Any] = {
+        "file_name": np.array([names[int(row)] for row in rows]),
+        **_arrays(faces, fits, rows),
+    }
     np.savez_compressed(unfinished / "annotations.npz", **arrays)
     with (unfinished / "rejected.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -100,10 +107,16 @@ def write_annotation(
     return accepted
 
 
-def _crop_name(faces: LabelledFaces, row: Any, ending: str) -> str:
-    name = Path(str(faces.names[row]))
-    # Of a/b/c.png the archive's a_b_c.jpg: names in it are flat, as in every crops folder.
-    return "_".join(name.with_suffix("").parts) + ending
+def _crop_name(name: str, ending: str, taken: Collection[str]) -> str:
+    """Of a/b/c.png the archive's a_b_c.jpg, numbered where a face has that name already.
+
+    Names in the archive are flat, as in every crops folder; a photograph may hold several faces.
+    """
+    stem = "_".join(Path(name).with_suffix("").parts)
+    candidates = itertools.chain([""], (f"_{number}" for number in itertools.count(2)))
+    return next(
+        f"{stem}{tail}{ending}" for tail in candidates if f"{stem}{tail}{ending}" not in taken
+    )
 
 
 def _arrays(faces: LabelledFaces, fits: Fits, rows: np.ndarray) -> dict[str, np.ndarray]:
