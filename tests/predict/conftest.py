@@ -1,5 +1,7 @@
 """A small made-up face: a dome with a nose, enough for geometry without any real model."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -61,10 +63,28 @@ def roi_box() -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
+def reconstruct(dome_face: FaceModel) -> Callable[[np.ndarray, np.ndarray], Reconstruction]:
+    """The dome with given coefficients, as found at a crop's box."""
+
+    def made(coefficients: np.ndarray, roi_box: np.ndarray) -> Reconstruction:
+        return reconstruction_from_coefficients(
+            dome_face,
+            coefficients,
+            roi_box,
+            crop=np.full((120, 120, 3), 128, np.uint8),
+            box=roi_box,
+        )
+
+    return made
+
+
+@pytest.fixture(scope="session")
 def frontal(
-    dome_face: FaceModel, frontal_coefficients: np.ndarray, roi_box: np.ndarray
+    reconstruct: Callable[[np.ndarray, np.ndarray], Reconstruction],
+    frontal_coefficients: np.ndarray,
+    roi_box: np.ndarray,
 ) -> Reconstruction:
-    return reconstruction_from_coefficients(dome_face, frontal_coefficients, roi_box)
+    return reconstruct(frontal_coefficients, roi_box)
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from twodasl_jax.predict.export import (
     mesh_vertices,
     visible_vertices,
 )
-from twodasl_jax.predict.reconstruct import reconstruction_from_coefficients
 
 
 def turned_by(yaw_degrees, coefficients):
@@ -87,10 +86,10 @@ def test_the_material_is_matt_and_two_sided(tmp_path, dome_face, frontal):
     assert b'"doubleSided":true' in data
 
 
-def test_a_posed_mesh_is_turned_as_in_the_photograph(dome_face, frontal_coefficients, roi_box):
-    found = reconstruction_from_coefficients(
-        dome_face, turned_by(30.0, frontal_coefficients), roi_box
-    )
+def test_a_posed_mesh_is_turned_as_in_the_photograph(
+    dome_face, frontal_coefficients, roi_box, reconstruct
+):
+    found = reconstruct(turned_by(30.0, frontal_coefficients), roi_box)
     posed = mesh_vertices(found, dome_face, posed=True).T
     expected = found.vertices * np.array([[1.0], [-1.0], [1.0]])
     expected -= expected.mean(axis=1, keepdims=True)
@@ -110,10 +109,10 @@ def test_a_frontal_dome_is_seen_whole(dome_face, frontal):
     assert visible_vertices(frontal, dome_face).mean() > 0.95
 
 
-def test_the_far_side_of_a_turned_dome_is_hidden(dome_face, frontal_coefficients, roi_box):
-    found = reconstruction_from_coefficients(
-        dome_face, turned_by(80.0, frontal_coefficients), roi_box
-    )
+def test_the_far_side_of_a_turned_dome_is_hidden(
+    dome_face, frontal_coefficients, roi_box, reconstruct
+):
+    found = reconstruct(turned_by(80.0, frontal_coefficients), roi_box)
     seen = visible_vertices(found, dome_face)
     x = np.asarray(dome_face.linear.mean)[0]
     near = found.vertices[2] > np.median(found.vertices[2])
@@ -133,11 +132,9 @@ def test_colours_are_sampled_under_the_vertices(dome_face, frontal, photo):
 
 
 def test_hidden_vertices_take_their_mirror_images_colour(
-    dome_face, frontal_coefficients, roi_box, photo
+    dome_face, frontal_coefficients, roi_box, photo, reconstruct
 ):
-    found = reconstruction_from_coefficients(
-        dome_face, turned_by(80.0, frontal_coefficients), roi_box
-    )
+    found = reconstruct(turned_by(80.0, frontal_coefficients), roi_box)
     seen, mirror = visible_vertices(found, dome_face), np.asarray(dome_face.mirror_vertices)
     colours = colours_from_photo(photo, found, dome_face)
     mirrored = ~seen & seen[mirror]
@@ -145,10 +142,10 @@ def test_hidden_vertices_take_their_mirror_images_colour(
     chex.assert_trees_all_equal(colours[mirrored], colours[mirror[mirrored]])
 
 
-def test_a_face_outside_the_photograph_is_refused(dome_face, frontal_coefficients, photo):
-    away = reconstruction_from_coefficients(
-        dome_face, frontal_coefficients, np.array([5000.0, 0, 5120, 120])
-    )
+def test_a_face_outside_the_photograph_is_refused(
+    dome_face, frontal_coefficients, photo, reconstruct
+):
+    away = reconstruct(frontal_coefficients, np.array([5000.0, 0, 5120, 120]))
     with pytest.raises(ValueError, match="no vertex of the face lies in the 200 x 160 picture"):
         colours_from_photo(photo, away, dome_face)
 

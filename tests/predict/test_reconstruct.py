@@ -8,7 +8,6 @@ from PIL import Image
 from twodasl_jax.predict.reconstruct import (
     load_image,
     predict_photo,
-    reconstruction_from_coefficients,
     whole_image_box,
 )
 
@@ -26,10 +25,10 @@ def test_y_of_the_image_runs_down(frontal, dome_face):
     assert frontal.vertices[1, top] == frontal.vertices[1].min()
 
 
-def test_a_larger_box_scales_points_and_depth_alike(dome_face, frontal_coefficients, frontal):
-    doubled = reconstruction_from_coefficients(
-        dome_face, frontal_coefficients, np.array([40.0, 20.0, 280.0, 260.0])
-    )
+def test_a_larger_box_scales_points_and_depth_alike(
+    dome_face, frontal_coefficients, frontal, reconstruct
+):
+    doubled = reconstruct(frontal_coefficients, np.array([40.0, 20.0, 280.0, 260.0]))
     # float32 of coordinates up to 300 px: 1e-4 is a few units in the last place.
     chex.assert_trees_all_close(
         np.ptp(doubled.vertices, axis=1), 2 * np.ptp(frontal.vertices, axis=1), atol=1e-4
@@ -37,11 +36,11 @@ def test_a_larger_box_scales_points_and_depth_alike(dome_face, frontal_coefficie
 
 
 @pytest.mark.parametrize("yaw", [-40.0, 0.0, 25.0])
-def test_head_pose_is_in_degrees(dome_face, frontal_coefficients, roi_box, yaw):
+def test_head_pose_is_in_degrees(dome_face, frontal_coefficients, roi_box, yaw, reconstruct):
     turned = frontal_coefficients.copy()
     cosine, sine = np.cos(np.radians(yaw)), np.sin(np.radians(yaw))
     turned[[0, 2, 8, 10]] = cosine, -sine, sine, cosine
-    pose = reconstruction_from_coefficients(dome_face, turned, roi_box).head_pose
+    pose = reconstruct(turned, roi_box).head_pose
     # float32 trigonometry and an SVD: 1e-3 degrees is far above their error.
     chex.assert_trees_all_close(
         np.array([pose.pitch, pose.yaw, pose.roll]), np.array([0.0, yaw, 0.0]), atol=1e-3
@@ -57,9 +56,9 @@ def test_head_pose_is_in_degrees(dome_face, frontal_coefficients, roi_box, yaw):
         (np.zeros(62), [0, 0, np.inf, 9], "expected four finite"),
     ],
 )
-def test_bad_input_is_refused(dome_face, coefficients, box, message):
+def test_bad_input_is_refused(dome_face, coefficients, box, message, reconstruct):
     with pytest.raises(ValueError, match=message):
-        reconstruction_from_coefficients(dome_face, coefficients, np.array(box, float))
+        reconstruct(coefficients, np.array(box, float))
 
 
 def test_the_whole_image_box_is_a_centred_square():
@@ -94,13 +93,13 @@ def test_without_refinement_the_first_crop_is_kept(dome_face, photo, frontal_coe
     chex.assert_trees_all_equal(found.roi_box, whole_image_box(*photo.shape[:2]))
 
 
-def test_refinement_crops_around_the_predicted_landmarks(dome_face, photo, frontal_coefficients):
+def test_refinement_crops_around_the_predicted_landmarks(
+    dome_face, photo, frontal_coefficients, reconstruct
+):
     found = predict_photo(
         photo, None, FixedFace(frontal_coefficients), dome_face, num_refinements=1
     )
-    first = reconstruction_from_coefficients(
-        dome_face, frontal_coefficients, whole_image_box(*photo.shape[:2])
-    )
+    first = reconstruct(frontal_coefficients, whole_image_box(*photo.shape[:2]))
     centre = 0.5 * (found.roi_box[:2] + found.roi_box[2:])
     middle = 0.5 * (first.landmarks_px.min(0) + first.landmarks_px.max(0))
     # The box is rounded to whole pixels: each end moves by at most one.

@@ -50,6 +50,10 @@ class Reconstruction:
     Attributes:
       coefficients: ``(62,)`` raw, of the crop cut at `roi_box`.
       roi_box: ``(4,)`` ``(sx, sy, ex, ey)``: where the crop was cut.
+      crop: ``(120, 120, 3)`` uint8 RGB: what the network saw.
+      box: ``(4,)`` ``(x1, y1, x2, y2)`` where the face was first looked for: a detector's box, a
+        given one, or the whole image's square.
+      score: the detector's confidence in the box, 0 to 1; None where no detector gave it.
       landmarks: ``(68, 3)`` iBUG-68, image frame.
       vertices: ``(3, n)`` planar, image frame; ``face_model.triangles`` joins them.
       head_pose: degrees.
@@ -58,6 +62,9 @@ class Reconstruction:
 
     coefficients: np.ndarray
     roi_box: np.ndarray
+    crop: np.ndarray
+    box: np.ndarray
+    score: float | None
     landmarks: np.ndarray
     vertices: np.ndarray
     head_pose: HeadPose
@@ -126,7 +133,13 @@ def whole_image_box(height: int, width: int) -> np.ndarray:
 
 
 def reconstruction_from_coefficients(
-    face_model: FaceModel, coefficients: np.ndarray, roi_box: np.ndarray
+    face_model: FaceModel,
+    coefficients: np.ndarray,
+    roi_box: np.ndarray,
+    *,
+    crop: np.ndarray,
+    box: np.ndarray,
+    score: float | None = None,
 ) -> Reconstruction:
     """Decodes, projects and carries one face back to the photograph.
 
@@ -134,6 +147,9 @@ def reconstruction_from_coefficients(
       face_model: the model the coefficients belong to.
       coefficients: ``(62,)`` raw (not whitened).
       roi_box: ``(4,)`` the crop they were predicted on, image pixels.
+      crop: ``(120, 120, 3)`` uint8 RGB, its pixels.
+      box: ``(4,)`` where the face was first looked for, image pixels.
+      score: the detector's confidence in that box.
 
     Raises:
       ValueError: on a wrong shape, on values that are not finite, on an empty box.
@@ -158,6 +174,9 @@ def reconstruction_from_coefficients(
     return Reconstruction(
         coefficients=coefficients,
         roi_box=roi_box,
+        crop=crop,
+        box=np.asarray(box, np.float32),
+        score=score,
         landmarks=vertices[:, np.asarray(face_model.landmark_vertices)].T,
         vertices=vertices,
         head_pose=HeadPose(*(float(np.degrees(angle)) for angle in angles)),
@@ -199,7 +218,7 @@ def predict_photo(
     if num_refinements < 0:
         raise ValueError(f"num_refinements is {num_refinements}; expected 0 or more")
     if box is None:
-        roi_box = whole_image_box(*image.shape[:2])
+        roi_box = start = whole_image_box(*image.shape[:2])
         logging.warning(
             "no face box was given: starting from the whole %d x %d image and re-cropping %d "
             "times; give the face's box for a reliable result",
@@ -208,19 +227,23 @@ def predict_photo(
             num_refinements,
         )
     else:
-        detection = np.asarray(box, np.float32)
-        _check_box(detection)
-        roi_box = np.asarray(roi_box_from_detection(detection), np.float32)
-    reconstruction = _predict_at(image, roi_box, predict_crops, face_model)
+        start = np.asarray(box, np.float32)
+        _check_box(start)
+        roi_box = np.asarray(roi_box_from_detection(start), np.float32)
+    reconstruction = _predict_at(image, roi_box, start, predict_crops, face_model)
     for _ in range(num_refinements):
         roi_box = np.asarray(roi_box_from_landmarks(reconstruction.landmarks_px), np.float32)
         _check_still_a_face(roi_box, image.shape)
-        reconstruction = _predict_at(image, roi_box, predict_crops, face_model)
+        reconstruction = _predict_at(image, roi_box, start, predict_crops, face_model)
     return reconstruction
 
 
 def _predict_at(
-    image: np.ndarray, roi_box: np.ndarray, predict_crops: PredictCrops, face_model: FaceModel
+    image: np.ndarray,
+    roi_box: np.ndarray,
+    box: np.ndarray,
+    predict_crops: PredictCrops,
+    face_model: FaceModel,
 ) -> Reconstruction:
     crop = crop_image(image, roi_box)
     coefficients = np.asarray(predict_crops(crop[None]))
@@ -229,7 +252,9 @@ def _predict_at(
             f"predict_crops gave {coefficients.shape} for one crop; expected "
             f"(1, {NUM_COEFFICIENTS})"
         )
-    return reconstruction_from_coefficients(face_model, coefficients[0], roi_box)
+    return reconstruction_from_coefficients(
+        face_model, coefficients[0], roi_box, crop=crop, box=box
+    )
 
 
 def _check_box(box: np.ndarray) -> None:
