@@ -32,35 +32,15 @@ import sys
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from twodasl_jax.jobs import MODES, run_mode
+from twodasl_jax.jobs import options
+from twodasl_jax.jobs.modes import MODES, run_mode
 from twodasl_jax.training.host_memory import keep_freed_memory
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "An experiment, configs/<name>.py; without it, the one saved in --workdir."
 )
 _MODE = flags.DEFINE_enum("mode", "train", sorted(MODES), "What to do.")
-_OPTIONS = (
-    flags.DEFINE_string("workdir", None, "Folder of the run: checkpoints, tables, pictures."),
-    flags.DEFINE_string("checkpoint", None, "evaluate: a trained run to score on a benchmark."),
-    flags.DEFINE_string("predictions", None, "evaluate: or predictions, .npz, of any system."),
-    flags.DEFINE_string("image", None, "Photograph to reconstruct: --mode=predict, or train."),
-    flags.DEFINE_list("box", None, "The face in it, x1,y1,x2,y2 in pixels; else it is looked for."),
-    flags.DEFINE_string("dataset", None, "prepare: w300_lp, umdfaces, aflw2000_3d or aflw_lfpa."),
-    flags.DEFINE_string("manual_dir", None, "prepare: folder of the data set's original files."),
-    flags.DEFINE_string("data_dir", None, "prepare: where to, else ~/tensorflow_datasets."),
-    flags.DEFINE_string("images", None, "annotate: folder of photographs, or a crops folder."),
-    flags.DEFINE_string("landmarks", None, "annotate: their 2D landmarks, .npz (docs/data.md)."),
-    flags.DEFINE_string("detector", None, "annotate: or a landmark detector, dlib or fan."),
-    flags.DEFINE_string("face_model", None, "annotate, evaluate: its file; else the open one."),
-    flags.DEFINE_string("output", None, "annotate, compare: folder to write."),
-    flags.DEFINE_multi_string("results", None, "compare: results.json of a system; repeat it."),
-    flags.DEFINE_bool("published", False, "compare: show papers' numbers too, marked as such."),
-    flags.DEFINE_enum(
-        "contour", "marching", ["marching", "fixed"],
-        "annotate: jaw labels lie on the silhouette, or are projections of 3D points.",
-    ),
-    flags.DEFINE_float("max_residual", 4.0, "annotate: leave out faces that fit worse, in %."),
-)  # fmt: skip
+flags.adopt_module_key_flags(options)  # so that --help shows them
 
 
 def main(argv: list[str]) -> None:
@@ -70,8 +50,7 @@ def main(argv: list[str]) -> None:
     logging.set_verbosity(logging.WARNING)
     keep_freed_memory()  # before JAX starts its threads
     try:
-        options = {option.name: option.value for option in _OPTIONS}
-        run_mode(_MODE.value, _CONFIG.value, options)
+        run_mode(_MODE.value, _CONFIG.value, options.given())
     except (ValueError, OSError, ArithmeticError) as error:
         sys.exit(f"{_MODE.value}: {error}")
 

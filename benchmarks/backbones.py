@@ -9,15 +9,14 @@ batch statistics; "cpu" is processor time of the training call, over all threads
 """
 
 import argparse
-import importlib.metadata
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from machine import describe_machine
 
 from twodasl_jax.models.coefficient_regressor import BACKBONES, make_regressor
 from twodasl_jax.models.convolution import IMPLEMENTATIONS
@@ -43,21 +42,6 @@ def parse_arguments() -> argparse.Namespace:
         help="leave malloc as it is (default: keep freed memory, as training does)",
     )
     return parser.parse_args()
-
-
-def describe_machine() -> str:
-    """Hardware and versions, for the head of the table."""
-    processor = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as file:
-            names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
-        processor = names[0] if names else processor
-    devices = ", ".join(sorted({device.device_kind for device in jax.devices()}))
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("jax", "jaxlib", "flax")]
-    return (
-        f"{processor}, {os.cpu_count()} cores; devices: {devices}; "
-        f"Python {platform.python_version()}, {', '.join(versions)}"
-    )
 
 
 def make_calls(
@@ -145,7 +129,7 @@ def main() -> None:
         if peer is not None:
             calls[backbone, "torch"] = peer
     seconds = measure(calls, arguments.rounds)
-    print(describe_machine())
+    print(describe_machine(("jax", "jaxlib", "flax")))
     print(
         f"batch {arguments.batch_size}, medians of {arguments.rounds} rounds, ms per image, "
         f"malloc {'plain' if arguments.plain_malloc else 'keeps freed memory'}"

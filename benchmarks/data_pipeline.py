@@ -11,9 +11,6 @@ consumption: then the step does not wait, though in training both share the proc
 """
 
 import argparse
-import importlib.metadata
-import os
-import platform
 import statistics
 import tempfile
 import time
@@ -22,6 +19,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from machine import describe_machine
 from train_step import answer, start_worker
 
 from twodasl_jax.data.augment import AugmentOptions
@@ -32,21 +30,6 @@ from twodasl_jax.data.sources import CropSource, RenderedSource, write_rendered
 
 BATCH_SIZE = 32
 """Of each half; what `train_step`'s cases are made for."""
-
-
-def describe_machine() -> str:
-    """Hardware, versions and how busy the machine is."""
-    processor = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-        processor = names[0] if names else processor
-    packages = ("numpy", "opencv-python-headless", "grain", "jax")
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
-    return (
-        f"{processor}, {os.cpu_count()} cores, load before the start {os.getloadavg()[0]:.1f}; "
-        f"Python {platform.python_version()}, {versions}"
-    )
 
 
 def write_crops(folder: Path, pictures: np.ndarray, generator: np.random.Generator) -> None:
@@ -117,7 +100,7 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=1000, help="drawn for the benchmark")
     parser.add_argument("--crops", default="", help="a folder of crops to read instead")
     given = parser.parse_args()
-    print(describe_machine())
+    print(describe_machine(("numpy", "opencv-python-headless", "grain", "jax")))
     with tempfile.TemporaryDirectory() as name:
         rendered, crops = make_sources(Path(name), given.crops, given.faces)
         worker = start_worker("tiny", "", str(Path(name) / "compiled"))

@@ -77,3 +77,14 @@ def small_face_model():
         },
         "small",
     )
+
+
+@pytest.fixture(scope="session")
+def small_frontal_coefficients(small_face_model) -> np.ndarray:
+    """The small model's mean face, frontal, as large in the crop as training crops frame faces."""
+    points = np.asarray(small_face_model.linear.mean)[:, small_face_model.landmark_vertices]
+    scale = 120 / np.sqrt(2) / np.ptp(points[:2], axis=1).max()
+    coefficients = np.zeros(62, np.float32)
+    coefficients[[0, 5, 10]] = scale
+    coefficients[[3, 7]] = (60, 61) - scale * (points[:2].max(1) + points[:2].min(1)) / 2
+    return coefficients

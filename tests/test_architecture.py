@@ -33,7 +33,8 @@ MAY_IMPORT = {
     "predict": MATHS | {"data", "models", "training"},
     "jobs": MATHS
     | {"data", "losses", "metrics", "models", "training", "methods", "evaluation", "predict"}
-    | {"fitting"},
+    | {"fitting", "face_reconstructor"},
+    "face_reconstructor": MATHS | {"predict", "jobs", "methods"},
 }
 JAX_FAMILY = {"jax", "jaxlib", "flax", "optax", "orbax", "chex"}
 DEVICE_NAMES = {

@@ -15,9 +15,10 @@ from rich.console import Console
 
 from twodasl_jax.evaluation.benchmark_faces import open_aflw2000_3d
 from twodasl_jax.face_model.model import OPEN_FACE_FILE, load_face_model
-from twodasl_jax.jobs import MODES, benchmark, benchmark_predictions, run_mode
+from twodasl_jax.jobs import benchmark, benchmark_predictions
 from twodasl_jax.jobs.assembly import make_constants, make_method, whitening_for
 from twodasl_jax.jobs.benchmark import RESULT_FILES, read_landmark_vertices, score_benchmark
+from twodasl_jax.jobs.modes import MODES, run_mode
 from twodasl_jax.jobs.rendered_data import sample_model_faces
 from twodasl_jax.jobs.trained import TrainedRun
 from twodasl_jax.methods.twodasl import init_networks
@@ -187,7 +188,7 @@ def spoil_labels(folder):
 def detections(photo):
     """A made-up detector: what it finds depends on the photograph alone."""
     random = np.random.default_rng(int(photo.sum()) % 2**32)
-    return random.uniform(40, 140, (68, 2))
+    return random.uniform(40, 140, (1, 68, 2))
 
 
 @pytest.mark.parametrize("crop_source", ["landmarks", "detector"])

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from twodasl_jax.jobs import run_mode
+from twodasl_jax.jobs.modes import run_mode
 
 CONVENTIONS = {
     "crop_source": "landmarks: benchmark boxes",

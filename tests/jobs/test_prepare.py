@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from twodasl_jax.data.tfds_source import TfdsSource
-from twodasl_jax.jobs import MODES, run_mode
+from twodasl_jax.jobs.modes import MODES, run_mode
 from twodasl_jax.jobs.prepare import (
     PUBLISHED_COUNTS,
     alone_in,

@@ -61,6 +61,29 @@ def roi_box_from_detection(box: np.ndarray) -> np.ndarray:
     return np.concatenate([start, start + side]).astype(np.float32)
 
 
+def detection_from_roi_box(roi_box: np.ndarray) -> np.ndarray:
+    """The square detection that `roi_box_from_detection` turns into a (square) crop's box.
+
+    Exact but for the rounding of the side to whole pixels there.
+
+    Args:
+      roi_box: ``(4,)`` ``(sx, sy, ex, ey)``.
+
+    Returns:
+      ``(4,)`` float32 ``(x1, y1, x2, y2)``.
+    """
+    start, end = np.asarray(roi_box[:2], np.float64), np.asarray(roi_box[2:], np.float64)
+    side = float((end - start).mean()) / 1.58
+    centre = (start + end) / 2 - np.array([0.0, 0.14 * side])
+    return np.concatenate([centre - side / 2, centre + side / 2]).astype(np.float32)
+
+
+def can_be_cut(roi_box: np.ndarray, *, height: int, width: int) -> bool:
+    """Whether a box is small enough, beside an image, for `crop_image`."""
+    area = float(np.prod(np.asarray(roi_box[2:], np.float64) - roi_box[:2]))
+    return area <= max(LARGEST_AREA_RATIO * width * height, SMALLEST_AREA_BOUND)
+
+
 def crop_image(image: np.ndarray, roi_box: np.ndarray) -> np.ndarray:
     """Cuts a box out of a photograph, black outside it, and resizes to 120x120 bilinearly.
 
@@ -86,7 +109,7 @@ def crop_image(image: np.ndarray, roi_box: np.ndarray) -> np.ndarray:
     height, width = image.shape[:2]
     if ex <= sx or ey <= sy:
         raise ValueError(f"the box {sx, sy, ex, ey} is empty; expected sx < ex and sy < ey")
-    if (ex - sx) * (ey - sy) > max(LARGEST_AREA_RATIO * width * height, SMALLEST_AREA_BOUND):
+    if not can_be_cut(np.array([sx, sy, ex, ey]), height=height, width=width):
         raise ValueError(
             f"the box {sx, sy, ex, ey} has over {LARGEST_AREA_RATIO} times the area of the "
             f"{width} x {height} image; expected a box around a face in it"

@@ -62,14 +62,13 @@ def detect_landmarks(
     """
     found = np.full((count, 68, 2), np.nan)
     for index in track(range(count), "detecting landmarks", console=console):
-        points = detect(read_photo(index))
-        if points is None:
-            continue
-        if np.shape(points) != (68, 2) or not np.isfinite(points).all():
+        faces = detect(read_photo(index))
+        if np.shape(faces)[1:] != (68, 2) or not np.isfinite(faces).all():
             raise ValueError(
-                f"the detector gave {np.shape(points)}; expected (68, 2) finite numbers"
+                f"the detector gave {np.shape(faces)}; expected (faces, 68, 2) finite numbers"
             )
-        found[index] = points
+        if len(faces):
+            found[index] = faces[0]  # the largest
     return found
 
 

@@ -28,7 +28,6 @@ from twodasl_jax.fitting.fit_model import make_fit_model
 from twodasl_jax.fitting.landmark_fit import FitOptions, fit_landmarks
 from twodasl_jax.geometry.camera import head_pose
 from twodasl_jax.jobs.annotation_files import YAW_BINS, Fits, write_annotation
-from twodasl_jax.jobs.train import COMPILATION_CACHE
 from twodasl_jax.predict.landmark_detectors import detect_in_folder
 from twodasl_jax.training import parallel
 
@@ -68,7 +67,7 @@ def annotate(
         raise ValueError("both --landmarks and --detector were given; choose one")
     if not max_residual > 0:
         raise ValueError(f"--max_residual is {max_residual}; expected a positive percentage")
-    parallel.enable_compilation_cache(COMPILATION_CACHE)
+    parallel.enable_compilation_cache()
     model = face_model_from_file(face_model or OPEN_FACE_FILE)
     if detector:
         names, points = detect_in_folder(detector, Path(images), console)

@@ -1,20 +1,21 @@
-"""Reconstructs the face of a photograph with a trained run."""
+"""Reconstructs the faces of photographs with a trained run."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 from rich.console import Console
+from rich.progress import track
 
-from twodasl_jax.evaluation.report import write_results
-from twodasl_jax.jobs.assembly import make_predict
-from twodasl_jax.jobs.trained import load_trained_run
+from twodasl_jax.face_reconstructor import FaceReconstructor
 from twodasl_jax.jobs.workdir import Workdir
-from twodasl_jax.predict.drawing import reconstruction_strip
-from twodasl_jax.predict.export import colours_from_photo, export_mesh, mesh_vertices
-from twodasl_jax.predict.reconstruct import Reconstruction, load_image, predict_photo
+from twodasl_jax.predict.face_detectors import FACE_DETECTORS
+from twodasl_jax.predict.outputs import known_outputs, write_outputs
+from twodasl_jax.predict.photo import find_photos, load_image
+from twodasl_jax.predict.reconstruct import Reconstruction
+from twodasl_jax.training.parallel import enable_compilation_cache
 
 ASTRONAUT = "astronaut"
 """Name of the photograph that comes with scikit-image (Eileen Collins, NASA, public domain)."""
@@ -22,17 +23,70 @@ ASTRONAUT = "astronaut"
 ASTRONAUT_BOX = np.array([168.0, 65.0, 276.0, 195.0])
 """Her face in it, as a detector would frame it."""
 
+DEFAULT_OUTPUTS = ("strip", "mesh", "json")
 
-def predict(config: Any, *, workdir: str, image: str | None, box: Sequence[str] | None) -> None:
-    """Reconstructs one face; writes into ``WORKDIR/prediction``.
+
+class Photo(NamedTuple):
+    """A photograph to be reconstructed.
+
+    Attributes:
+      path: of its file; None is scikit-image's astronaut.
+      name: of its results, relative to the folder that they go to, without an ending.
+    """
+
+    path: Path | None
+    name: str
+
+
+def predict(
+    config: Any,
+    *,
+    workdir: str,
+    image: str | None,
+    box: Sequence[str] | None,
+    outputs: Sequence[str] | None,
+    mesh_formats: Sequence[str],
+    output: str | None,
+    detector: str | None,
+    num_passes: int,
+) -> None:
+    """Reconstructs every face of one or many photographs.
+
+    A photograph that cannot be read or shows no face does not stop the others.
 
     Args:
       config: its ``training.checkpoint`` is used (newest or best), or the run's where None.
       workdir: a trained run.
-      image: path of the photograph; None is scikit-image's astronaut.
-      box: ``x1, y1, x2, y2`` of the face, image pixels; None starts from the whole image.
+      image: a photograph, a folder of them or a glob pattern; None is scikit-image's astronaut.
+      box: ``x1, y1, x2, y2`` of the face in a single photograph; None asks the detector.
+      outputs: what to write, names of `predict.outputs.OUTPUTS`; None is `DEFAULT_OUTPUTS`.
+      mesh_formats: of the meshes, one or more of glb, obj and ply.
+      output: folder to write to; None is ``WORKDIR/prediction``.
+      detector: what finds faces or their landmarks; None is MTCNN.
+      num_passes: of the network, 1 or 2.
+
+    Raises:
+      FileNotFoundError, ValueError: for wrong arguments; at the end, naming the photographs that
+        gave no result.
     """
-    reconstruct_photo(Workdir(workdir), image=image, box=box, console=Console(), config=config)
+    names = known_outputs(outputs or DEFAULT_OUTPUTS)
+    corners = parse_box(box)
+    photos = list_photos(image)
+    if corners is not None and len(photos) > 1:
+        raise ValueError(f"--box frames a face in one photograph, and {image} are {len(photos)}")
+    enable_compilation_cache()
+    reconstructor = FaceReconstructor.from_checkpoint(
+        workdir, detector=detector or "mtcnn", num_passes=num_passes, config=config
+    )
+    folder = Path(output) if output else Workdir(workdir).folder / "prediction"
+    reconstruct_photos(
+        reconstructor,
+        photos,
+        corners,
+        functools.partial(write_outputs, names, mesh_formats=mesh_formats),
+        folder=folder,
+        console=Console(),
+    )
 
 
 def parse_box(box: Sequence[str] | None) -> np.ndarray | None:
@@ -55,73 +109,142 @@ def parse_box(box: Sequence[str] | None) -> np.ndarray | None:
     return corners
 
 
+def list_photos(image: str | None) -> list[Photo]:
+    """The photographs of ``--image``, each with a name of its own for its results.
+
+    Raises:
+      FileNotFoundError: where there is none.
+    """
+    if image is None:
+        return [Photo(None, ASTRONAUT)]
+    paths = find_photos(image)
+    folder = Path(image).expanduser()
+    files = [path.relative_to(folder) if folder.is_dir() else Path(path.name) for path in paths]
+    stems = [file.with_suffix("") for file in files]
+    photos, taken = [], set()
+    for path, stem in zip(paths, stems, strict=True):
+        name = stem.as_posix()
+        if stems.count(stem) > 1:  # a.jpg beside a.png
+            name = f"{name}_{path.suffix[1:].lower()}"
+        number = 1
+        while name in taken:  # of a pattern that reaches over folders
+            number += 1
+            name = f"{stem.as_posix()}_{number}"
+        taken.add(name)
+        photos.append(Photo(path, name))
+    return photos
+
+
+def check_photo(image: str | None, box: Sequence[str] | None) -> None:
+    """Looks now for what `reconstruct_photo` will need after a long training.
+
+    Raises:
+      FileNotFoundError, ValueError: as it would.
+    """
+    if image is None:
+        return
+    load_image(image)
+    if parse_box(box) is None:
+        FACE_DETECTORS["mtcnn"]()
+
+
 def reconstruct_photo(
-    workdir: Workdir,
-    *,
-    image: str | None,
-    box: Sequence[str] | None,
-    console: Console,
-    config: Any = None,
-) -> Reconstruction:
-    """Reconstructs with the networks of a run: picture strip, mesh and JSON.
+    workdir: Workdir, *, image: str | None, box: Sequence[str] | None, console: Console
+) -> None:
+    """Reconstructs one photograph with the networks of a run: picture strip, mesh and JSON.
 
     Args:
-      workdir: a trained run.
-      image: as for `predict`.
+      workdir: a trained run; results go to its folder ``prediction``.
+      image: as for `predict`, one photograph.
       box: as for `predict`.
       console: where the pose is printed.
-      config: as for `predict`.
     """
-    corners = parse_box(box)
-    if image is None:
+    reconstruct_photos(
+        FaceReconstructor.from_checkpoint(workdir.folder),
+        list_photos(image)[:1],
+        parse_box(box),
+        functools.partial(write_outputs, DEFAULT_OUTPUTS),
+        folder=workdir.folder / "prediction",
+        console=console,
+    )
+
+
+def reconstruct_photos(
+    reconstructor: FaceReconstructor,
+    photos: Sequence[Photo],
+    box: np.ndarray | None,
+    write: Callable[..., list[Path]],
+    *,
+    folder: Path,
+    console: Console,
+) -> None:
+    """Reconstructs photographs one after another and tells what became of each.
+
+    Args:
+      reconstructor: the trained network.
+      photos: to go through.
+      box: of the face, where there is a single photograph.
+      write: `write_outputs` with the names of the outputs.
+      folder: where the results go.
+      console: where progress and poses are shown.
+
+    Raises:
+      ValueError: after the last one, naming those without a result.
+    """
+    failures = []
+    listed = photos if len(photos) == 1 else track(photos, "photographs", console=console)
+    for photo in listed:
+        try:
+            image, faces = _reconstruct(reconstructor, photo, box)
+            target = folder / photo.name
+            written = write(image, faces, reconstructor.face_model, target.parent, target.name)
+        except (ValueError, OSError) as error:
+            if len(photos) == 1:
+                raise
+            console.print(f"{photo.path}: {error}", style="red", markup=False, highlight=False)
+            failures.append(photo)
+        else:
+            _tell(photo, faces, written, console)
+    if len(photos) > 1:
+        console.print(f"{len(photos) - len(failures)} of {len(photos)} photographs are in {folder}")
+    if failures:
+        raise ValueError(
+            f"{len(failures)} of {len(photos)} photographs gave no result (reasons above): "
+            f"{', '.join(str(photo.path) for photo in failures[:5])}"
+            f"{', ...' if len(failures) > 5 else ''}"
+        )
+
+
+def _reconstruct(
+    reconstructor: FaceReconstructor, photo: Photo, box: np.ndarray | None
+) -> tuple[np.ndarray, list[Reconstruction]]:
+    if photo.path is None:
         from skimage.data import astronaut
 
-        photo, name = astronaut(), ASTRONAUT
-        corners = ASTRONAUT_BOX if corners is None else corners
+        image = astronaut()
+        box = ASTRONAUT_BOX if box is None else box
     else:
-        photo, name = load_image(image), Path(image).stem
-    trained = load_trained_run(workdir, config)
-    face_model = trained.face_model
-    predict_crops = make_predict(
-        trained.method, trained.networks, trained.constants, num_passes=2, batch_size=1
-    )
-    nothing = np.full((1, 18, 2), np.nan, np.float32)
-    face = predict_photo(
-        photo,
-        corners,
-        lambda crops: predict_crops(crops, nothing),
-        face_model,
-        # Training crops frame the landmarks; a detector's box is near that, a whole image is not.
-        num_refinements=3 if corners is None else 1,
-    )
-    folder = workdir.folder / "prediction"
-    folder.mkdir(parents=True, exist_ok=True)
-    strip = reconstruction_strip(photo, face, face_model)
-    Image.fromarray(strip).save(folder / f"{name}.png")
-    export_mesh(
-        folder / f"{name}.glb",
-        mesh_vertices(face, face_model),
-        np.asarray(face_model.triangles),
-        colours_from_photo(photo, face, face_model),
-    )
-    write_results(folder / f"{name}.json", _as_json(face))
-    pose = face.head_pose
-    console.print(
-        f"{name}: yaw {pose.yaw:.1f}°, pitch {pose.pitch:.1f}°, roll {pose.roll:.1f}°; "
-        f"picture, mesh and numbers in {folder}/{name}.png, .glb, .json"
-    )
-    return face
+        image = load_image(photo.path)
+    faces = reconstructor(image, boxes=None if box is None else [box])
+    if not faces:
+        raise ValueError(
+            f"no face was found in {photo.path}; frame it with --box=x1,y1,x2,y2, or take a "
+            "portrait whole with --detector=whole_image"
+        )
+    return image, faces
 
 
-def _as_json(face: Reconstruction) -> dict[str, object]:
-    """Numbers of one face; lengths in image pixels, angles in degrees."""
-    return {
-        "roi_box": np.asarray(face.roi_box).tolist(),
-        "coefficients": np.asarray(face.coefficients).tolist(),
-        "landmarks": np.asarray(face.landmarks).tolist(),
-        "head_pose_degrees": {
-            "pitch": float(face.head_pose.pitch),
-            "yaw": float(face.head_pose.yaw),
-            "roll": float(face.head_pose.roll),
-        },
-    }
+def _tell(
+    photo: Photo, faces: Sequence[Reconstruction], written: Sequence[Path], console: Console
+) -> None:
+    for number, face in enumerate(faces):
+        pose = face.head_pose
+        which = f" face {number}" if len(faces) > 1 else ""
+        console.print(
+            f"{photo.name}{which}: yaw {pose.yaw:.1f}°, pitch {pose.pitch:.1f}°, roll "
+            f"{pose.roll:.1f}°",
+            markup=False,
+            highlight=False,
+        )
+    names = ", ".join(path.name for path in written)
+    console.print(f"  {written[0].parent}: {names}", markup=False, highlight=False)

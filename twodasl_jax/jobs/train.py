@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import functools
 import time
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -31,7 +30,7 @@ from twodasl_jax.jobs.assembly import (
 )
 from twodasl_jax.jobs.evaluate import evaluate_networks, make_evaluation_sets
 from twodasl_jax.jobs.inputs import require_inputs
-from twodasl_jax.jobs.predict import reconstruct_photo
+from twodasl_jax.jobs.predict import check_photo, reconstruct_photo
 from twodasl_jax.jobs.validation import (
     ValidationFaces,
     hold_out_validation,
@@ -75,7 +74,8 @@ def train(config: Any, *, workdir: str, image: str | None, box: Any) -> None:
     Raises:
       ValueError, OSError: data or face model absent or broken; nothing is trained then.
     """
-    parallel.enable_compilation_cache(COMPILATION_CACHE)
+    check_photo(image, box)
+    parallel.enable_compilation_cache()
     run, networks = _prepare(config, Workdir(workdir), Console())
     for index, stage in enumerate(run.config.stages):
         if index == 0:
@@ -85,10 +85,6 @@ def train(config: Any, *, workdir: str, image: str | None, box: Any) -> None:
     report.write_pictures(run.workdir, [stage.name for stage in run.config.stages], run.sets)
     report.print_table(run.workdir, run.console)
     reconstruct_photo(run.workdir, image=image, box=box, console=run.console)
-
-
-COMPILATION_CACHE = Path.home() / ".cache" / "twodasl_jax" / "compiled"
-"""Compiled steps are shared by all runs of a user: a second run starts in seconds."""
 
 
 def _prepare(config: Any, workdir: Workdir, console: Console) -> tuple[Run, Networks | None]:

@@ -1,12 +1,11 @@
 """Detectors of the 68 landmarks in photographs: optional packages behind one interface.
 
-A detector takes an RGB photograph and gives the 68 points of its largest face, or None. Its
-package is imported when the detector is made, and a missing one is named with its command.
+A detector takes an RGB photograph and gives the 68 points of each of its faces. Its package is
+imported when the detector is made, and a missing one is named with its command.
 """
 
-import importlib
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-Detector = Callable[[np.ndarray], np.ndarray | None]
-"""``(h, w, 3)`` uint8 RGB to ``(68, 2)`` image pixels, or None where no face is found."""
+from twodasl_jax.predict.optional_package import require_package
+from twodasl_jax.predict.photo import find_photos
 
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+Detector = Callable[[np.ndarray], np.ndarray]
+"""``(h, w, 3)`` uint8 RGB to ``(faces, 68, 2)`` image pixels, the largest face first."""
 
 
 def make_dlib_detector() -> Detector:
@@ -27,42 +27,40 @@ def make_dlib_detector() -> Detector:
     Good on frontal faces, poor beyond 45 degrees of yaw (NME 3.6 / 7.3 / 14.5 % by yaw bin on
     AFLW2000-3D).
     """
-    dlib: Any = _require("dlib", extra="dlib")
-    _require("face_recognition_models", extra="dlib", load=False)
+    dlib: Any = require_package("dlib", extra="dlib")
+    require_package("face_recognition_models", extra="dlib", load=False)
     spec: Any = importlib.util.find_spec("face_recognition_models")
     # By path: importing the package needs pkg_resources, which setuptools no longer has.
     weights = Path(spec.submodule_search_locations[0]) / "models"
     find_faces = dlib.get_frontal_face_detector()
     predict = dlib.shape_predictor(str(weights / "shape_predictor_68_face_landmarks.dat"))
 
-    def detect(image: np.ndarray) -> np.ndarray | None:
+    def detect(image: np.ndarray) -> np.ndarray:
         # Enlarged once where nothing is found: the detector misses faces under 80 pixels.
         found = find_faces(image, 0) or find_faces(image, 1)
-        if not found:
-            return None
-        largest = max(found, key=lambda box: box.area())
-        shape = predict(image, largest)
-        # dlib's pixel c has its centre at c; ours spans c to c + 1.
-        return np.array([(point.x + 0.5, point.y + 0.5) for point in shape.parts()], np.float64)
+        faces = [[(point.x, point.y) for point in predict(image, box).parts()] for box in found]
+        return _largest_first(faces)
 
     return detect
 
 
 def make_fan_detector() -> Detector:
     """FAN of the package face-alignment, the detector of the paper; downloads weights once."""
-    face_alignment: Any = _require("face_alignment", extra="fan")
+    face_alignment: Any = require_package("face_alignment", extra="fan")
     network = face_alignment.FaceAlignment(
         face_alignment.LandmarksType.TWO_D, device="cpu", flip_input=False
     )
 
-    def detect(image: np.ndarray) -> np.ndarray | None:
-        found = network.get_landmarks_from_image(image)
-        if not found:
-            return None
-        largest = max(found, key=lambda points: np.prod(np.ptp(points, axis=0)))
-        return np.asarray(largest, np.float64) + 0.5
+    def detect(image: np.ndarray) -> np.ndarray:
+        return _largest_first(network.get_landmarks_from_image(image) or [])
 
     return detect
+
+
+def _largest_first(faces: Sequence[Any]) -> np.ndarray:
+    # Their pixel c has its centre at c; ours spans c to c + 1.
+    points = np.asarray(faces, np.float64).reshape(-1, 68, 2) + 0.5
+    return points[np.argsort(-np.ptp(points, axis=1).prod(axis=1), kind="stable")]
 
 
 LANDMARK_DETECTORS: dict[str, Callable[[], Detector]] = {
@@ -86,12 +84,6 @@ def make_landmark_detector(name: str) -> Detector:
     return LANDMARK_DETECTORS[name]()
 
 
-def _require(module: str, *, extra: str, load: bool = True) -> Any:
-    if importlib.util.find_spec(module) is None:
-        raise ValueError(f"the package of '{module}' is not installed: pip install -e '.[{extra}]'")
-    return importlib.import_module(module) if load else None
-
-
 def detect_in_folder(name: str, folder: Path, console: Console) -> tuple[np.ndarray, np.ndarray]:
     """Detects the largest face of each photograph of a folder.
 
@@ -108,18 +100,16 @@ def detect_in_folder(name: str, folder: Path, console: Console) -> tuple[np.ndar
       ValueError: for an unknown detector, or where no image has a face.
     """
     detect = make_landmark_detector(name)
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_ENDINGS)
-    if not paths:
-        raise FileNotFoundError(f"no image in {folder} ({', '.join(IMAGE_ENDINGS)})")
+    paths = find_photos(folder)
     names, points, without = [], [], []
     for path in track(paths, f"detecting landmarks ({name})", console=console):
         image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-        found = None if image is None else detect(np.ascontiguousarray(image))
-        if found is None:
+        faces = () if image is None else detect(np.ascontiguousarray(image))
+        if not len(faces):
             without.append(path.name)
             continue
         names.append(path.relative_to(folder).as_posix())
-        points.append(found)
+        points.append(faces[0])
     if without:
         console.print(f"no face found in {len(without)} of {len(paths)} images, first {without[0]}")
     if not names:

@@ -168,7 +168,11 @@ def describe_devices() -> str:
     return f"{len(devices)} {devices[0].platform} ({kinds})"
 
 
-def enable_compilation_cache(folder: str | Path) -> None:
+COMPILATION_CACHE = Path.home() / ".cache" / "twodasl_jax" / "compiled"
+"""Compiled steps are shared by all runs of a user: a second run starts in seconds."""
+
+
+def enable_compilation_cache(folder: str | Path = COMPILATION_CACHE) -> None:
     """Keeps compiled steps in ``folder``, so that a second run starts in seconds.
 
     Call it before anything is compiled. Safe to share between runs and versions: the key

@@ -1,0 +1,161 @@
+"""The predict mode: one or many photographs, bad ones among them, and what is said of each."""
+
+import json
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from twodasl_jax.jobs import predict as job
+from twodasl_jax.jobs.modes import MODES
+from twodasl_jax.jobs.predict import check_photo, list_photos, parse_box
+from twodasl_jax.predict import face_detectors
+from twodasl_jax.predict.face_detectors import FaceBox
+from twodasl_jax.predict.reconstruct import decode_crops
+from twodasl_jax.predict.recrop import reconstruct_detected
+
+
+class MadeUpReconstructor:
+    """Finds a face in every photograph that is not all black; the network always sees the same."""
+
+    def __init__(self, face_model, network):
+        self.face_model, self.network = face_model, network
+        self.boxes = []
+
+    def __call__(self, image, *, boxes=None):
+        self.boxes.append(boxes)
+        if not image.any():
+            return []
+        height, width = image.shape[:2]
+        box = np.array([0.2 * width, 0.2 * height, 0.8 * width, 0.8 * height])
+        found = [FaceBox(box, 0.9)] if boxes is None else [FaceBox(box) for box in boxes]
+        return reconstruct_detected(image, found, self.network, self.face_model, num_refinements=0)
+
+
+@pytest.fixture
+def reconstructor(small_face_model, small_frontal_coefficients, monkeypatch):
+    def network(crops, landmarks):
+        repeated = np.broadcast_to(small_frontal_coefficients, (len(crops), 62))
+        return jax.device_get(decode_crops(small_face_model, jnp.asarray(repeated)))
+
+    made = MadeUpReconstructor(small_face_model, network)
+    monkeypatch.setattr(job.FaceReconstructor, "from_checkpoint", lambda *args, **kwargs: made)
+    monkeypatch.setattr(job, "enable_compilation_cache", lambda: None)
+    return made
+
+
+def run(tmp_path, **options):
+    """The job with run.py's defaults."""
+    defaults = dict.fromkeys((*MODES["predict"].required, *MODES["predict"].optional))
+    defaults |= {"workdir": str(tmp_path / "run"), "mesh_formats": ["glb"], "num_passes": 2}
+    MODES["predict"].job(None, **defaults | options)
+
+
+def save(path, level=90):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (60, 40), (level, level, level)).save(path)
+    return path
+
+
+def test_the_astronaut_is_the_default(reconstructor, tmp_path, capsys):
+    run(tmp_path, outputs=["json", "mesh"], mesh_formats=["ply", "obj"])
+    folder = tmp_path / "run" / "prediction"
+    assert {path.name for path in folder.iterdir()} == {
+        "astronaut.ply", "astronaut.obj", "astronaut.json"
+    }  # fmt: skip
+    (boxes,) = reconstructor.boxes
+    np.testing.assert_array_equal(boxes, [job.ASTRONAUT_BOX])
+    assert "astronaut: yaw 0.0°" in capsys.readouterr().out
+
+
+def test_by_default_strip_mesh_and_json_are_written(reconstructor, tmp_path):
+    run(tmp_path, image=str(save(tmp_path / "mein Bild ☺.png")))
+    folder = tmp_path / "run" / "prediction"
+    assert {path.name for path in folder.iterdir()} == {
+        "mein Bild ☺_strip.jpg", "mein Bild ☺.glb", "mein Bild ☺.json"
+    }  # fmt: skip
+
+
+def test_a_folder_goes_on_past_bad_files_and_fails_at_the_end(reconstructor, tmp_path, capsys):
+    photos = tmp_path / "photos"
+    save(photos / "a.png")
+    save(photos / "deep" / "a.png")
+    save(photos / "black.png", level=0)
+    (photos / "broken.jpg").write_bytes(save(photos / "z.jpg").read_bytes()[:100])
+    (photos / "text.png").write_text("no picture")
+    with pytest.raises(ValueError, match=r"3 of 6 photographs gave no result .*black\.png"):
+        run(tmp_path, image=str(photos), outputs=["json"], output=str(tmp_path / "out"))
+    written = {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.json")}
+    assert written == {"a.json", "deep/a.json", "z.json"}
+    told = "".join(capsys.readouterr().out.split())
+    for reason in ("nofacewasfoundin", "cannotbereadtoitsend", "noimagethatPillowcanread"):
+        assert reason in told
+    assert "3of6photographsarein" in told
+
+
+def test_a_single_bad_photograph_is_one_error(reconstructor, tmp_path):
+    black = save(tmp_path / "black.png", level=0)
+    with pytest.raises(ValueError, match=r"no face was found in .*; frame it with --box"):
+        run(tmp_path, image=str(black))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_box_is_for_one_photograph(reconstructor, tmp_path):
+    photos = [save(tmp_path / name) for name in ("a.png", "b.png")]
+    with pytest.raises(ValueError, match="--box frames a face in one photograph"):
+        run(tmp_path, image=str(tmp_path), box=["1", "2", "30", "40"])
+    run(tmp_path, image=str(photos[0]), box=["1", "2", "30", "40"], outputs=["json"])
+    (face,) = json.loads((tmp_path / "run" / "prediction" / "a.json").read_text())["faces"]
+    assert face["box"] == [1, 2, 30, 40]
+
+
+def test_unknown_outputs_are_told_before_anything_is_loaded(tmp_path):
+    with pytest.raises(ValueError, match="no output is called 'hologram'; choose one or more of"):
+        run(tmp_path, outputs=["hologram"])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="left out: root may write everywhere")
+def test_an_unwritable_folder_is_named(reconstructor, tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    with pytest.raises(OSError, match=r"cannot write into .*locked"):
+        run(tmp_path, output=str(tmp_path / "locked" / "out"))
+
+
+def test_a_file_in_the_folders_place_is_named(reconstructor, tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(OSError, match=r"cannot write into .*out"):
+        run(tmp_path, output=str(tmp_path / "out"))
+
+
+def test_photographs_of_one_name_keep_results_of_their_own(tmp_path):
+    for name in ("a.jpg", "a.png", "b.png", "deep/a.png"):
+        save(tmp_path / name)
+    assert [photo.name for photo in list_photos(str(tmp_path))] == [
+        "a_jpg", "a_png", "b", "deep/a"
+    ]  # fmt: skip
+    by_pattern = [photo.name for photo in list_photos(f"{tmp_path}/**/a.png")]
+    assert len(set(by_pattern)) == 2
+
+
+@pytest.mark.parametrize("box", [["1", "2", "3"], ["a", "1", "2", "3"], ["5", "0", "4", "9"]])
+def test_a_box_that_frames_nothing_is_refused(box):
+    with pytest.raises(ValueError, match="frames nothing"):
+        parse_box(box)
+
+
+def test_training_looks_for_its_photograph_first(tmp_path, monkeypatch):
+    check_photo(None, None)
+    with pytest.raises(FileNotFoundError, match="no image at"):
+        check_photo(str(tmp_path / "absent.jpg"), None)
+
+    def absent():
+        raise ValueError("not installed")
+
+    monkeypatch.setitem(face_detectors.FACE_DETECTORS, "mtcnn", absent)
+    photo = save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="not installed"):
+        check_photo(str(photo), None)
+    check_photo(str(photo), ["0", "0", "20", "20"])

@@ -1,0 +1,178 @@
+"""The Python API, with an untrained network whose whitening holds its faces near the middle."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from twodasl_jax import face_reconstructor
+from twodasl_jax.coefficients import Whitening
+from twodasl_jax.face_model.landmarks import landmark_model
+from twodasl_jax.face_reconstructor import BATCH_SIZES, FaceReconstructor
+from twodasl_jax.jobs.trained import TrainedRun
+from twodasl_jax.losses.vertex import vertex_gram
+from twodasl_jax.methods.twodasl import Constants, TwoDASL, init_networks
+from twodasl_jax.models.coefficient_regressor import make_regressor
+from twodasl_jax.models.critic import Critic
+from twodasl_jax.models.image_encoder import make_encoder
+from twodasl_jax.predict.face_detectors import FACE_DETECTORS, FaceBox
+from twodasl_jax.predict.landmark_detectors import LANDMARK_DETECTORS
+
+BOX = np.array([60.0, 40.0, 130.0, 120.0], np.float32)
+
+
+@pytest.fixture(scope="module")
+def trained(small_face_model, small_frontal_coefficients) -> TrainedRun:
+    mean = small_frontal_coefficients
+    landmarks = landmark_model(small_face_model)
+    whitening = Whitening(jnp.asarray(mean), jnp.asarray(np.abs(mean) * 0.01 + 1e-4))
+    method = TwoDASL(
+        make_regressor("resnet_tiny", convolution="native"),
+        make_encoder(convolution="native", width_divisor=8),
+        Critic(),
+        {"coefficient": 1.0},
+    )
+    return TrainedRun(
+        config=None,
+        stage="stage1",
+        face_model=small_face_model,
+        method=method,
+        networks=init_networks(method, jax.random.key(0)),
+        constants=Constants(landmarks, jnp.asarray(vertex_gram(landmarks), jnp.float32), whitening),
+        step=0,
+    )
+
+
+@pytest.fixture(scope="module")
+def photo() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (180, 200, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def reconstructor(trained) -> FaceReconstructor:
+    return FaceReconstructor(trained, detector="whole_image")
+
+
+def test_a_face_has_all_its_parts(reconstructor, photo, small_face_model):
+    (face,) = reconstructor(photo, boxes=[BOX])
+    chex.assert_shape(face.coefficients, (62,))
+    chex.assert_shape(face.landmarks, (68, 3))
+    chex.assert_shape(face.landmarks_px, (68, 2))
+    chex.assert_shape(face.vertices, (3, small_face_model.num_vertices))
+    chex.assert_shape(face.crop, (120, 120, 3))
+    chex.assert_trees_all_equal(face.box, BOX)
+    assert face.score is None
+    # The whitening allows a hundredth of the mean rotation: a few degrees.
+    for angle in (face.head_pose.pitch, face.head_pose.yaw, face.head_pose.roll):
+        assert abs(angle) < 15
+    landmarks = np.asarray(small_face_model.landmark_vertices)
+    chex.assert_trees_all_equal(face.landmarks, face.vertices[:, landmarks].T)
+    for part in (face.camera.scale, face.camera.rotation, face.camera.translation):
+        assert isinstance(part, np.ndarray | np.floating)
+
+
+def test_nothing_is_compiled_again_within_a_batch_size(trained, photo):
+    reconstructor = FaceReconstructor(trained, detector="whole_image")
+    other = np.random.default_rng(1).integers(0, 256, (400, 90, 3), np.uint8)
+    reconstructor(photo, boxes=[BOX])
+    compiled = reconstructor.compiled._cache_size()
+    assert compiled == 1
+    reconstructor(other, boxes=[BOX / 2])
+    reconstructor(photo)
+    reconstructor.reconstruct_at(other, [BOX])
+    assert reconstructor.compiled._cache_size() == 1
+    reconstructor(photo, boxes=[BOX, BOX + 5, BOX - 5])  # three are padded to four
+    reconstructor(photo, boxes=[BOX, BOX + 5, BOX - 5, BOX + 9])
+    assert reconstructor.compiled._cache_size() == 2
+
+
+def test_batches_give_what_single_crops_give(reconstructor, photo):
+    generator = np.random.default_rng(2)
+    crops = generator.integers(0, 256, (BATCH_SIZES[-1] + 3, 120, 120, 3), np.uint8)
+    landmarks = generator.uniform(20, 100, (len(crops), 18, 2))
+    landmarks[::2] = np.nan
+    faces = reconstructor.reconstruct_crops(crops, landmarks)
+    chex.assert_shape(faces.coefficients, (len(crops), 62))
+    for index in (0, 1, BATCH_SIZES[-1] - 1, len(crops) - 1):
+        alone = reconstructor.reconstruct_crops(crops[[index]], landmarks[[index]])
+        # Sums over a batch of another size are grouped otherwise: float32 rounding.
+        chex.assert_trees_all_close(
+            faces.coefficients[index], alone.coefficients[0], rtol=1e-3, atol=1e-4
+        )
+
+
+def test_the_second_pass_uses_the_first_ones_landmarks(trained, photo):
+    once = FaceReconstructor(trained, detector="whole_image", num_passes=1)
+    twice = FaceReconstructor(trained, detector="whole_image", num_passes=2)
+    crops = photo[None, :120, :120]
+    nothing = once.reconstruct_crops(crops).coefficients
+    own = twice.reconstruct_crops(crops).coefficients
+    assert not np.array_equal(nothing, own)
+    points = np.random.default_rng(3).uniform(20, 100, (1, 18, 2))
+    # Given landmarks are kept: both passes then see the same, and so does one.
+    chex.assert_trees_all_close(
+        once.reconstruct_crops(crops, points).coefficients,
+        twice.reconstruct_crops(crops, points).coefficients,
+        rtol=1e-4,
+        atol=1e-5,  # two programs: float32 rounding
+    )
+
+
+def test_detected_faces_come_largest_first(trained, photo, monkeypatch):
+    found = [FaceBox(BOX, 0.8), FaceBox(np.array([20.0, 20.0, 160.0, 160.0]), 0.9)]
+    monkeypatch.setitem(FACE_DETECTORS, "made_up", lambda: lambda image: found)
+    faces = FaceReconstructor(trained, detector="made_up")(photo)
+    assert [face.score for face in faces] == [0.9, 0.8]
+
+
+def test_no_face_is_an_empty_list(trained, photo, monkeypatch):
+    monkeypatch.setitem(FACE_DETECTORS, "blind", lambda: lambda image: [])
+    assert FaceReconstructor(trained, detector="blind")(photo) == []
+
+
+def test_a_landmark_detector_feeds_the_network(trained, photo, monkeypatch, reconstructor):
+    points = np.random.default_rng(4).uniform(40, 140, (2, 68, 2))
+    monkeypatch.setitem(LANDMARK_DETECTORS, "made_up", lambda: lambda image: points)
+    by_detector = FaceReconstructor(trained, detector="made_up")(photo)
+    by_hand = reconstructor(photo, landmarks=points)
+    assert len(by_detector) == len(by_hand) == 2
+    for detected, given in zip(by_detector, by_hand, strict=True):
+        chex.assert_trees_all_equal(detected.coefficients, given.coefficients)
+
+
+def test_the_detector_is_made_once_and_only_when_needed(trained, photo, monkeypatch):
+    made = []
+    monkeypatch.setitem(
+        FACE_DETECTORS, "counted", lambda: made.append(1) or (lambda image: [FaceBox(BOX, 1.0)])
+    )
+    reconstructor = FaceReconstructor(trained, detector="counted")
+    reconstructor(photo, boxes=[BOX])
+    assert made == []
+    reconstructor(photo)
+    reconstructor(photo)
+    assert made == [1]
+
+
+def test_wrong_settings_and_arguments_are_refused(trained, photo, reconstructor):
+    with pytest.raises(ValueError, match="no detector is called 'eyes'; choose one of"):
+        FaceReconstructor(trained, detector="eyes")
+    with pytest.raises(ValueError, match="num_passes is 3; expected 1 or 2"):
+        FaceReconstructor(trained, num_passes=3)
+    with pytest.raises(ValueError, match="both boxes and landmarks"):
+        reconstructor(photo, boxes=[BOX], landmarks=np.zeros((1, 68, 2)))
+    with pytest.raises(ValueError, match=r"expected \(n, 120, 120, 3\) uint8"):
+        reconstructor.reconstruct_crops(photo[None])
+    with pytest.raises(ValueError, match=r"landmarks are \(2, 18, 2\)"):
+        reconstructor.reconstruct_crops(photo[None, :120, :120], np.zeros((2, 18, 2)))
+
+
+def test_a_checkpoint_is_read_by_its_folder(trained, photo, monkeypatch, tmp_path):
+    monkeypatch.setattr(face_reconstructor, "load_trained_run", lambda workdir, config: trained)
+    reconstructor = FaceReconstructor.from_checkpoint(tmp_path, detector="whole_image")
+    assert len(reconstructor(photo)) == 1
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="run"):
+        FaceReconstructor.from_checkpoint(tmp_path)

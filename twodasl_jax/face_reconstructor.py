@@ -1,0 +1,208 @@
+"""The Python API: faces of photographs from a trained run.
+
+::
+
+    reconstructor = FaceReconstructor.from_checkpoint("runs/quickstart")
+    for face in reconstructor(image):  # uint8 RGB (height, width, 3)
+        print(face.head_pose.yaw, face.landmarks_px)
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.jobs.trained import TrainedRun, load_trained_run
+from twodasl_jax.jobs.workdir import Workdir
+from twodasl_jax.methods.twodasl import Constants, TwoDASL, predict
+from twodasl_jax.predict import recrop
+from twodasl_jax.predict.face_detectors import FACE_DETECTORS, FaceBox
+from twodasl_jax.predict.landmark_detectors import LANDMARK_DETECTORS
+from twodasl_jax.predict.reconstruct import CropFaces, Reconstruction, decode_crops
+
+BATCH_SIZES = (1, 2, 4, 8, 16, 32)
+"""One function is compiled for each of these that occurs; batches between are padded."""
+
+NUM_REFINEMENTS = 2
+"""How often a face that was found is cropped anew around its predicted landmarks. Measured on 40
+AFLW2000-3D photographs with MTCNN's boxes, mean NME: 5.00 without, 3.28, 3.04, 2.97, 3.00 %."""
+
+
+class FaceReconstructor:
+    """Finds and reconstructs the faces of photographs with a trained network.
+
+    Attributes:
+      face_model: the one whose coefficients are predicted.
+      compiled: the jitted network and decoder, one program per batch size.
+    """
+
+    def __init__(
+        self, trained: TrainedRun, *, detector: str = "mtcnn", num_passes: int = 2
+    ) -> None:
+        """Prepares the networks of a run.
+
+        Args:
+          trained: the run.
+          detector: what finds the faces (`FACE_DETECTORS`), or their landmarks
+            (`LANDMARK_DETECTORS`). It is made when it is first needed.
+          num_passes: with 2, a face without given landmarks is shown to the network a second
+            time with the map of its own first landmarks.
+
+        Raises:
+          ValueError: for another number of passes, or an unknown detector.
+        """
+        if num_passes not in (1, 2):
+            raise ValueError(f"num_passes is {num_passes}; expected 1 or 2")
+        choices = (*FACE_DETECTORS, *LANDMARK_DETECTORS)
+        if detector not in choices:
+            raise ValueError(f"no detector is called '{detector}'; choose one of {choices}")
+        self.face_model = trained.face_model
+        self._detector_name = detector
+        self._networks, self._constants = trained.networks, trained.constants
+        self.compiled = jax.jit(
+            functools.partial(_reconstruct_crops, method=trained.method, num_passes=num_passes)
+        )
+
+    @classmethod
+    def from_checkpoint(
+        cls, path: str | Path, *, detector: str = "mtcnn", num_passes: int = 2, config: Any = None
+    ) -> "FaceReconstructor":
+        """Reads the newest networks of a training run.
+
+        Args:
+          path: folder of the run (``--workdir`` of its training).
+          detector: as for the class.
+          num_passes: as for the class.
+          config: one whose ``training.checkpoint`` chooses between newest and best networks.
+
+        Raises:
+          FileNotFoundError, ValueError: where the folder holds no (complete) run.
+        """
+        trained = load_trained_run(Workdir(path), config)
+        return cls(trained, detector=detector, num_passes=num_passes)
+
+    def __call__(
+        self,
+        image: np.ndarray,
+        *,
+        boxes: Sequence[np.ndarray] | None = None,
+        landmarks: np.ndarray | None = None,
+    ) -> list[Reconstruction]:
+        """Reconstructs the faces of one photograph.
+
+        Args:
+          image: ``(height, width, 3)`` uint8 RGB.
+          boxes: ``(k, 4)`` ``(x1, y1, x2, y2)`` of the faces, image pixels, as a detector would
+            frame them; without these they are looked for.
+          landmarks: or their ``(k, 68, 2)`` 2D landmarks, image pixels; these give the crop and
+            are fed to the network.
+
+        Returns:
+          The faces: in the given order, or the largest first; empty where none is found.
+
+        Raises:
+          ValueError: for an image, box or landmark of the wrong kind, both of them, or a given
+            box around which no face is found.
+        """
+        recrop.check_image(image)
+        if boxes is not None and landmarks is not None:
+            raise ValueError("both boxes and landmarks were given; landmarks alone are enough")
+        if boxes is None and landmarks is None and self._detector_name in LANDMARK_DETECTORS:
+            landmarks = self._detect(image)
+        if landmarks is not None:
+            return recrop.reconstruct_from_landmarks(
+                image, landmarks, self._reconstruct_crops, self.face_model
+            )
+        found = self._detect(image) if boxes is None else [FaceBox(np.asarray(b)) for b in boxes]
+        faces = recrop.reconstruct_detected(
+            image,
+            found,
+            self._reconstruct_crops,
+            self.face_model,
+            num_refinements=NUM_REFINEMENTS,
+        )
+        return faces if boxes is not None else sorted(faces, key=_area, reverse=True)
+
+    def reconstruct_at(
+        self, image: np.ndarray, roi_boxes: Sequence[np.ndarray]
+    ) -> list[Reconstruction]:
+        """Reconstructs faces at crops cut exactly where told: no detection, no re-cropping.
+
+        Args:
+          image: ``(height, width, 3)`` uint8 RGB.
+          roi_boxes: ``(k, 4)`` ``(sx, sy, ex, ey)`` of the crops, image pixels.
+        """
+        return recrop.reconstruct_at(image, roi_boxes, self._reconstruct_crops, self.face_model)
+
+    def reconstruct_crops(
+        self, crops: np.ndarray, landmarks: np.ndarray | None = None
+    ) -> CropFaces:
+        """Reconstructs many crops in batches, in the crops' own frame.
+
+        Args:
+          crops: ``(n, 120, 120, 3)`` uint8 RGB.
+          landmarks: ``(n, 18, 2)`` crop pixels for the landmark map, NaN where unknown.
+
+        Returns:
+          numpy arrays of all n faces.
+
+        Raises:
+          ValueError: for arrays of another kind.
+        """
+        given = np.full((len(crops), 18, 2), np.nan) if landmarks is None else landmarks
+        wanted = (len(crops), 18, 2)
+        if np.shape(crops)[1:] != (120, 120, 3) or crops.dtype != np.uint8 or not len(crops):
+            raise ValueError(
+                f"the crops are {crops.shape} {crops.dtype}; expected (n, 120, 120, 3) uint8"
+            )
+        if np.shape(given) != wanted:
+            raise ValueError(f"the landmarks are {np.shape(given)}; expected {wanted}")
+        return self._reconstruct_crops(crops, np.asarray(given, np.float32))
+
+    @functools.cached_property
+    def _detect(self) -> Callable[[np.ndarray], Any]:
+        return {**FACE_DETECTORS, **LANDMARK_DETECTORS}[self._detector_name]()
+
+    def _reconstruct_crops(self, crops: np.ndarray, landmarks: np.ndarray) -> CropFaces:
+        parts = []
+        for start in range(0, len(crops), BATCH_SIZES[-1]):
+            stop = min(start + BATCH_SIZES[-1], len(crops))
+            size = next(size for size in BATCH_SIZES if size >= stop - start)
+            rows = start + np.arange(size) % (stop - start)
+            padded = self.compiled(
+                *self._networks, crops[rows], landmarks[rows], self._constants, self.face_model
+            )
+            part: CropFaces = jax.device_get(padded)
+            parts.append(jax.tree.map(lambda array, n=stop - start: array[:n], part))
+        return parts[0] if len(parts) == 1 else jax.tree.map(lambda *a: np.concatenate(a), *parts)
+
+
+def _reconstruct_crops(
+    params: Any,
+    batch_stats: Any,
+    crops: jax.Array,
+    landmarks: jax.Array,
+    constants: Constants,
+    face_model: FaceModel,
+    *,
+    method: TwoDASL,
+    num_passes: int,
+) -> CropFaces:
+    coefficients = predict(
+        params,
+        batch_stats,
+        crops,
+        landmarks,
+        constants,
+        method=method,
+        num_passes=num_passes,
+    )
+    return decode_crops(face_model, coefficients)
+
+
+def _area(face: Reconstruction) -> float:
+    return float(np.prod(face.roi_box[2:] - face.roi_box[:2]))

@@ -1,0 +1,54 @@
+"""The flags of run.py beside mode and config; modes.py says which mode takes which."""
+
+from typing import Any
+
+from absl import flags
+
+from twodasl_jax.jobs.predict import DEFAULT_OUTPUTS
+from twodasl_jax.predict.outputs import OUTPUTS
+
+OPTIONS = (
+    flags.DEFINE_string("workdir", None, "Folder of the run: checkpoints, tables, pictures."),
+    flags.DEFINE_string("checkpoint", None, "evaluate: a trained run to score on a benchmark."),
+    flags.DEFINE_string("predictions", None, "evaluate: or predictions, .npz, of any system."),
+    flags.DEFINE_string(
+        "image", None,
+        "predict: a photograph, a folder of them or a pattern like 'photos/*.jpg'; else the "
+        "astronaut of scikit-image. train: the photograph to reconstruct at the end.",
+    ),
+    flags.DEFINE_list("box", None, "The face in it, x1,y1,x2,y2 in pixels; else it is looked for."),
+    flags.DEFINE_list(
+        "outputs", None,
+        f"predict: what to write, of {', '.join(OUTPUTS)}; else {','.join(DEFAULT_OUTPUTS)}.",
+    ),
+    flags.DEFINE_list("mesh_formats", ["glb"], "predict: of the meshes: glb, obj, ply."),
+    flags.DEFINE_integer(
+        "num_passes", 2,
+        "predict: with 2, the network sees a face again with a map of its own first landmarks.",
+        lower_bound=1, upper_bound=2,
+    ),
+    flags.DEFINE_string("dataset", None, "prepare: w300_lp, umdfaces, aflw2000_3d or aflw_lfpa."),
+    flags.DEFINE_string("manual_dir", None, "prepare: folder of the data set's original files."),
+    flags.DEFINE_string("data_dir", None, "prepare: where to, else ~/tensorflow_datasets."),
+    flags.DEFINE_string("images", None, "annotate: folder of photographs, or a crops folder."),
+    flags.DEFINE_string("landmarks", None, "annotate: their 2D landmarks, .npz (docs/data.md)."),
+    flags.DEFINE_string(
+        "detector", None,
+        "predict: finds the faces: mtcnn (the default), whole_image; or their landmarks: dlib, "
+        "fan. annotate: dlib or fan.",
+    ),
+    flags.DEFINE_string("face_model", None, "annotate, evaluate: its file; else the open one."),
+    flags.DEFINE_string("output", None, "annotate, compare, predict: folder to write."),
+    flags.DEFINE_multi_string("results", None, "compare: results.json of a system; repeat it."),
+    flags.DEFINE_bool("published", False, "compare: show papers' numbers too, marked as such."),
+    flags.DEFINE_enum(
+        "contour", "marching", ["marching", "fixed"],
+        "annotate: jaw labels lie on the silhouette, or are projections of 3D points.",
+    ),
+    flags.DEFINE_float("max_residual", 4.0, "annotate: leave out faces that fit worse, in %."),
+)  # fmt: skip
+
+
+def given() -> dict[str, Any]:
+    """Every flag's value, None where it was not given and has no default."""
+    return {option.name: option.value for option in OPTIONS}
