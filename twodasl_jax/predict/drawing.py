@@ -1,4 +1,4 @@
-"""Pictures of a reconstruction: landmarks, mesh overlay, pose axes, strips, contact sheets.
+"""Pictures of a reconstruction: landmarks, pose axes, strips, contact sheets.
 
 Every function takes and gives ``(height, width, 3)`` uint8 RGB arrays and changes none in place.
 Image points follow the rasteriser: ``(x, y) = (column, row)`` is a pixel's centre.
@@ -7,18 +7,12 @@ Image points follow the rasteriser: ``(x, y) = (column, row)`` is a pixel's cent
 from collections.abc import Sequence
 
 import cv2
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from twodasl_jax.crop_frame import flip_y
 from twodasl_jax.face_model.model import FaceModel
-from twodasl_jax.geometry.mesh import vertex_normals
-from twodasl_jax.predict.export import rasterize_complete
+from twodasl_jax.predict.overlay import overlay_mesh
 from twodasl_jax.predict.reconstruct import Reconstruction
-from twodasl_jax.predict.strokes import Colour, draw_arrow, draw_dot, draw_line
-from twodasl_jax.rendering.rasterizer import Rasterization, interpolate
-from twodasl_jax.rendering.shading import shade_headlight
+from twodasl_jax.predict.strokes import Colour, draw_arrow, draw_dot, draw_line, rgb_copy
 
 LANDMARK_GROUPS: dict[str, tuple[range, bool, Colour]] = {
     "jaw": (range(0, 17), False, (120, 205, 255)),
@@ -33,9 +27,6 @@ LANDMARK_GROUPS: dict[str, tuple[range, bool, Colour]] = {
 }
 """iBUG-68 by facial part: indices, whether the line closes, and its colour."""
 
-CLAY: Colour = (214, 205, 196)
-"""The colour of a mesh that has none of its own."""
-
 _AXIS_COLOURS: tuple[Colour, Colour, Colour] = ((255, 92, 92), (112, 224, 112), (92, 148, 255))
 
 
@@ -49,7 +40,7 @@ def draw_landmarks(
       landmarks_px: ``(68, 2)`` or ``(68, 3)`` image pixels.
       thickness: of the lines, pixels; by default it follows the size of the image.
     """
-    drawn = _copy_of(image)
+    drawn = rgb_copy(image)
     points = np.asarray(landmarks_px, np.float64)
     if points.ndim != 2 or points.shape[0] != 68 or points.shape[1] < 2:
         raise ValueError(f"the landmarks are {points.shape}; expected (68, 2) or (68, 3)")
@@ -75,6 +66,7 @@ def draw_pose_axes(
     rotation: np.ndarray,
     *,
     length_px: float,
+    thickness: int | None = None,
 ) -> np.ndarray:
     """Draws the head's axes: x (red) to its left, y (green) up, z (blue) where the nose points.
 
@@ -83,56 +75,17 @@ def draw_pose_axes(
       origin_px: ``(2,)`` where the axes start, image pixels.
       rotation: ``(3, 3)`` from the model's frame to the view frame (y up).
       length_px: of an axis seen from the side.
+      thickness: of the arrows, pixels; by default it follows the size of the image.
     """
-    drawn = _copy_of(image)
+    drawn = rgb_copy(image)
     origin = np.asarray(origin_px, np.float64)[:2]
-    thickness = max(2, round(min(image.shape[:2]) / 120))
+    line = thickness or max(2, round(min(image.shape[:2]) / 120))
     axes = np.asarray(rotation, np.float64).T
     for index in np.argsort(axes[:, 2]):  # the axis nearest to the viewer is drawn last
         tip = origin + length_px * axes[index, :2] * (1.0, -1.0)
         for outline in (True, False):
-            draw_arrow(drawn, origin, tip, _AXIS_COLOURS[index], thickness, outline=outline)
+            draw_arrow(drawn, origin, tip, _AXIS_COLOURS[index], line, outline=outline)
     return drawn
-
-
-def overlay_mesh(
-    image: np.ndarray,
-    vertices: np.ndarray,
-    triangles: np.ndarray | jax.Array,
-    *,
-    colours: np.ndarray | None = None,
-    opacity: float = 0.85,
-) -> np.ndarray:
-    """Lays a shaded mesh over a photograph, lit from the viewer, with soft edges.
-
-    Args:
-      image: ``(height, width, 3)`` uint8 RGB.
-      vertices: ``(3, n)`` image frame: x right, y down, z towards the viewer, pixels.
-      triangles: ``(t, 3)`` counter-clockwise seen from outside (with y up).
-      colours: ``(n, 3)`` uint8 vertex colours; grey clay where None.
-      opacity: of the mesh, 0 to 1.
-    """
-    base = _copy_of(image)
-    if not 0.0 <= opacity <= 1.0:
-        raise ValueError(f"opacity is {opacity}; expected 0 to 1")
-    height, width = image.shape[:2]
-    if colours is None:
-        colours = np.broadcast_to(np.array(CLAY, np.uint8), (vertices.shape[1], 3))
-    # Twice the resolution, then averaged: that is the anti-aliasing. Pixel centres are integers.
-    fine = np.asarray(vertices, np.float32) * 2.0
-    fine[:2] += 0.5
-    raster = rasterize_complete(fine, triangles, height=2 * height, width=2 * width)
-    rendered, mask = _shade(
-        jnp.asarray(fine),
-        jnp.asarray(triangles),
-        jnp.asarray(colours.T / 255.0, jnp.float32),
-        raster,
-    )
-    size = (width, height)
-    covered = cv2.resize(np.asarray(rendered), size, interpolation=cv2.INTER_AREA)
-    coverage = cv2.resize(np.asarray(mask), size, interpolation=cv2.INTER_AREA)[..., None]
-    blended = base * (1.0 - opacity * coverage) + 255.0 * opacity * covered
-    return blended.clip(0, 255).round().astype(np.uint8)
 
 
 def face_panel(
@@ -225,24 +178,3 @@ def contact_sheet(tiles: Sequence[np.ndarray], *, columns: int, gap: int = 6) ->
         top, left = gap + row * (height + gap), gap + column * (width + gap)
         sheet[top : top + height, left : left + width] = tile
     return sheet
-
-
-@jax.jit
-def _shade(
-    vertices: jax.Array, triangles: jax.Array, albedo: jax.Array, raster: Rasterization
-) -> tuple[jax.Array, jax.Array]:
-    """Shaded colour ``(h, w, 3)`` in [0, 1], black on the background, and the mask ``(h, w)``."""
-    # Normals need a right-handed frame: y up.
-    y_up = vertices.at[1].set(flip_y(vertices[1]))
-    shaded = shade_headlight(vertex_normals(y_up, triangles), albedo)
-    mask = (raster.triangle_ids >= 0).astype(jnp.float32)
-    colour = interpolate(shaded, raster, vertices, triangles)
-    return jnp.moveaxis(colour, 0, -1), mask
-
-
-def _copy_of(image: np.ndarray) -> np.ndarray:
-    if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
-        raise ValueError(
-            f"the image is {image.shape} {image.dtype}; expected (height, width, 3) uint8 RGB"
-        )
-    return np.ascontiguousarray(image).copy()

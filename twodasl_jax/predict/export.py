@@ -1,10 +1,8 @@
 """Meshes on disk: the reconstructed face as ``.glb``, ``.obj`` or ``.ply``, with vertex colours."""
 
-import functools
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import trimesh
@@ -13,16 +11,13 @@ from scipy.ndimage import map_coordinates
 from scipy.spatial import KDTree
 
 from twodasl_jax.coefficients import split_coefficients
-from twodasl_jax.crop_frame import CROP_SIZE, image_to_crop
 from twodasl_jax.face_model.linear import vertices_from_coefficients
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.predict.reconstruct import Reconstruction
-from twodasl_jax.rendering.rasterizer import Rasterization, default_capacity, rasterize
+from twodasl_jax.predict.visibility import in_picture, visible_vertices
+from twodasl_jax.predict.whole_file import write_whole
 
 MESH_SUFFIXES = (".glb", ".obj", ".ply")
-
-_VISIBILITY_SCALE = 2
-"""The z-buffer that finds the seen vertices has this many pixels per crop pixel."""
 
 
 def mesh_vertices(
@@ -49,47 +44,6 @@ def mesh_vertices(
     return points.T.astype(np.float32)
 
 
-def rasterize_complete(
-    vertices: np.ndarray, triangles: np.ndarray | jax.Array, *, height: int, width: int
-) -> Rasterization:
-    """Rasterises one mesh on the host, with as large a candidate list as it needs.
-
-    Args:
-      vertices: ``(3, n)`` x right, y down, z towards the viewer, pixels of the picture.
-      triangles: ``(t, 3)``.
-      height: of the picture.
-      width: of the picture.
-    """
-    points, corners = jnp.asarray(vertices, jnp.float32), jnp.asarray(triangles)
-    capacity = default_capacity(height, width, corners.shape[0])
-    while True:
-        raster = _rasterize(points, corners, height=height, width=width, capacity=capacity)
-        missing = int(raster.overflow)
-        if missing == 0:
-            return raster
-        capacity += missing
-
-
-def visible_vertices(reconstruction: Reconstruction, face_model: FaceModel) -> np.ndarray:
-    """Which vertices the photograph shows: ``(n,)`` bool, by a z-buffer over the crop.
-
-    A vertex counts as seen when the surface at its pixel is at most 2 % of the crop nearer.
-    Vertices beyond the crop's frame count as unseen.
-    """
-    side = CROP_SIZE * _VISIBILITY_SCALE
-    planar = reconstruction.vertices
-    positions = image_to_crop(planar[:2].T, reconstruction.roi_box) * _VISIBILITY_SCALE
-    sides = reconstruction.roi_box[2:] - reconstruction.roi_box[:2]
-    depth = planar[2] * (side / sides.mean())
-    raster = rasterize_complete(
-        np.concatenate([positions.T, depth[None]]), face_model.triangles, height=side, width=side
-    )
-    column, row = positions.round().astype(int).T
-    inside = (column >= 0) & (column < side) & (row >= 0) & (row < side)
-    surface = np.asarray(raster.depth)[row.clip(0, side - 1), column.clip(0, side - 1)]
-    return inside & (depth >= surface - 0.02 * side)
-
-
 def colours_from_photo(
     image: np.ndarray, reconstruction: Reconstruction, face_model: FaceModel
 ) -> np.ndarray:
@@ -111,8 +65,8 @@ def colours_from_photo(
     """
     height, width = image.shape[:2]
     x, y = reconstruction.vertices[:2].astype(np.float32)
-    in_picture = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-    seen = visible_vertices(reconstruction, face_model) & in_picture
+    seen = visible_vertices(reconstruction, face_model)
+    seen &= in_picture(reconstruction.vertices, height=height, width=width)
     if not seen.any():
         raise ValueError(
             f"no vertex of the face lies in the {width} x {height} picture; is it the photograph "
@@ -151,13 +105,32 @@ def colours_from_albedo(face_model: FaceModel) -> np.ndarray:
 def export_mesh(
     path: str | Path, vertices: np.ndarray, triangles: np.ndarray, colours: np.ndarray
 ) -> None:
-    """Writes a coloured mesh in the format that the suffix names.
+    """Writes a coloured mesh in the format that the suffix names, whole or not at all.
+
+    Args:
+      path: ends in one of `MESH_SUFFIXES`; its folder is made.
+      vertices: and the rest as for `mesh_bytes`.
+      triangles: see there.
+      colours: see there.
+
+    Raises:
+      ValueError: as `mesh_bytes`.
+      OSError: where the file cannot be written.
+    """
+    path = Path(path)
+    write_whole(path, mesh_bytes(path.suffix, vertices, triangles, colours))
+
+
+def mesh_bytes(
+    suffix: str, vertices: np.ndarray, triangles: np.ndarray, colours: np.ndarray
+) -> bytes:
+    """A coloured mesh in the format that a suffix names.
 
     ``.glb`` follows glTF 2.0: metres, y up, the front towards +z, vertex colours in linear
     light, a matt two-sided material. ``.obj`` and ``.ply`` keep millimetres and sRGB.
 
     Args:
-      path: ends in one of `MESH_SUFFIXES`; its folder is made.
+      suffix: one of `MESH_SUFFIXES`.
       vertices: ``(n, 3)`` millimetres, x right, y up, z towards the viewer.
       triangles: ``(t, 3)`` counter-clockwise seen from outside.
       colours: ``(n, 3)`` uint8 sRGB.
@@ -165,11 +138,10 @@ def export_mesh(
     Raises:
       ValueError: on another suffix, or on shapes or types that do not fit together.
     """
-    path = Path(path)
-    suffix = path.suffix.lower()
+    suffix = suffix.lower()
     if suffix not in MESH_SUFFIXES:
         raise ValueError(
-            f"'{path.name}' ends in '{suffix}'; expected one of {', '.join(MESH_SUFFIXES)}"
+            f"no mesh format has the suffix '{suffix}'; expected one of {', '.join(MESH_SUFFIXES)}"
         )
     vertices, triangles = np.asarray(vertices), np.asarray(triangles)
     if vertices.ndim != 2 or vertices.shape[1] != 3 or not np.isfinite(vertices).all():
@@ -185,21 +157,13 @@ def export_mesh(
         vertex_colors=_linear_from_srgb(colours) if is_gltf else colours,
         process=False,  # merging vertices would break the order that landmark tables rely on
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
     if is_gltf:
         data: Any = trimesh.exchange.gltf.export_glb(
             mesh, include_normals=True, tree_postprocessor=_add_matt_material
         )
     else:
         data = mesh.export(file_type=suffix[1:])
-    path.write_bytes(data.encode() if isinstance(data, str) else data)
-
-
-@functools.partial(jax.jit, static_argnames=("height", "width", "capacity"))
-def _rasterize(
-    vertices: jax.Array, triangles: jax.Array, *, height: int, width: int, capacity: int
-) -> Rasterization:
-    return rasterize(vertices, triangles, height=height, width=width, capacity=capacity)
+    return data.encode() if isinstance(data, str) else data
 
 
 def _linear_from_srgb(colours: np.ndarray) -> np.ndarray:

@@ -9,6 +9,19 @@ _OUTLINE: Colour = (16, 20, 28)
 _SUBPIXEL_BITS = 4  # OpenCV draws at 1/16 px
 
 
+def rgb_copy(image: np.ndarray) -> np.ndarray:
+    """A copy to draw on.
+
+    Raises:
+      ValueError: where the image is not ``(height, width, 3)`` uint8.
+    """
+    if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
+        raise ValueError(
+            f"the image is {image.shape} {image.dtype}; expected (height, width, 3) uint8 RGB"
+        )
+    return np.ascontiguousarray(image).copy()
+
+
 def fixed_point(point: np.ndarray) -> tuple[int, int]:
     """OpenCV's fixed-point form of ``(x, y)`` pixels, clipped to what it can hold."""
     x, y = (point * 2**_SUBPIXEL_BITS).round().clip(-(2**24), 2**24).astype(int)

@@ -1,0 +1,282 @@
+"""What ``--mode=predict --outputs=…`` writes of a photograph: one table, one function.
+
+A writer takes a `PhotoFaces` and yields files as bytes; `write_outputs` names and writes them,
+each whole or not at all. A new output is a function and a line in `OUTPUTS`.
+"""
+
+import dataclasses
+import functools
+import io
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.predict.drawing import draw_landmarks
+from twodasl_jax.predict.export import (
+    MESH_SUFFIXES,
+    colours_from_photo,
+    mesh_bytes,
+    mesh_vertices,
+)
+from twodasl_jax.predict.maps import (
+    DepthScale,
+    code_colours,
+    depth_map,
+    depth_scale,
+    normal_map,
+    pncc_map,
+)
+from twodasl_jax.predict.overlay import draw_dense_alignment, overlay_mesh
+from twodasl_jax.predict.pose_picture import draw_head_pose
+from twodasl_jax.predict.prediction_json import prediction_json, prediction_record
+from twodasl_jax.predict.reconstruct import Reconstruction
+from twodasl_jax.predict.surface import FaceSurface, face_surface
+from twodasl_jax.predict.uv_texture import Origin, uv_texture
+from twodasl_jax.predict.whole_file import write_whole
+
+_JPEG_QUALITY = 92
+
+
+@dataclasses.dataclass(frozen=True)
+class PhotoFaces:
+    """A photograph with its faces, and how to write them: what every writer gets.
+
+    Attributes:
+      image: ``(height, width, 3)`` uint8 RGB.
+      faces: at least one.
+      face_model: they belong to.
+      mesh_formats: of the meshes, without the dot.
+      texture_size: texels along a side of the uv texture.
+      files: output -> names of its files that show all faces, as written so far.
+      face_files: for each face, the same of the files of its own.
+    """
+
+    image: np.ndarray
+    faces: Sequence[Reconstruction]
+    face_model: FaceModel
+    mesh_formats: Sequence[str]
+    texture_size: int
+    files: dict[str, list[str]]
+    face_files: tuple[dict[str, list[str]], ...]
+
+    @functools.cached_property
+    def surfaces(self) -> tuple[FaceSurface, ...]:
+        """What the photograph's pixels see of each face; rasterised once for all outputs."""
+        height, width = self.image.shape[:2]
+        triangles = self.face_model.triangles
+        return tuple(
+            face_surface(face.vertices, triangles, height=height, width=width)
+            for face in self.faces
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputFile:
+    """A file to write.
+
+    Attributes:
+      ending: of its name, behind the photograph's (and, among several faces, the face's number).
+      data: its bytes.
+      face: which face it shows; None where it shows all.
+    """
+
+    ending: str
+    data: bytes
+    face: int | None = None
+
+
+Writer = Callable[[PhotoFaces], Iterator[OutputFile]]
+
+
+def write_outputs(
+    names: Sequence[str],
+    image: np.ndarray,
+    faces: Sequence[Reconstruction],
+    face_model: FaceModel,
+    folder: str | Path,
+    stem: str,
+    *,
+    mesh_formats: Sequence[str] = ("glb",),
+    texture_size: int = 512,
+) -> list[Path]:
+    """Writes the wanted outputs of one photograph.
+
+    Args:
+      names: keys of `OUTPUTS`.
+      image: ``(height, width, 3)`` uint8 RGB, the photograph.
+      faces: in it, at least one.
+      face_model: they belong to.
+      folder: made where it is missing; files of the same name are replaced.
+      stem: of the files' names. Pictures and the JSON show all faces: ``stem_depth.png``. Meshes
+        and textures are one for each face: ``stem.glb``, or ``stem_0.glb``, ``stem_1.glb``, …
+        where there are several.
+      mesh_formats: one or more of glb, obj and ply.
+      texture_size: texels along a side of the uv texture.
+
+    Returns:
+      The files, in the order of writing; the JSON, which lists the others, comes last.
+
+    Raises:
+      ValueError: for an unknown output or mesh format, where there is no face, or where the
+        face model lacks what an output needs.
+      OSError: where the folder or a file cannot be written.
+    """
+    chosen = known_outputs(names)
+    unknown = [name for name in mesh_formats if f".{name}" not in MESH_SUFFIXES]
+    if unknown or not mesh_formats:
+        choices = ", ".join(suffix[1:] for suffix in MESH_SUFFIXES)
+        raise ValueError(f"mesh formats are {list(mesh_formats)}; choose one or more of {choices}")
+    if not faces:
+        raise ValueError(f"no face was found in {stem}: there is nothing to write of it")
+    folder = Path(folder)
+    _check_writable(folder)
+    photo = PhotoFaces(
+        image, faces, face_model, mesh_formats, texture_size, {}, tuple({} for _ in faces)
+    )
+    written = []
+    for name in chosen:
+        for file in OUTPUTS[name](photo):
+            number = f"_{file.face}" if file.face is not None and len(faces) > 1 else ""
+            path = folder / f"{stem}{number}{file.ending}"
+            write_whole(path, file.data)
+            listing = photo.files if file.face is None else photo.face_files[file.face]
+            listing.setdefault(name, []).append(path.name)
+            written.append(path)
+    return written
+
+
+def known_outputs(names: Sequence[str]) -> list[str]:
+    """The outputs that were named, each once, the JSON last.
+
+    Raises:
+      ValueError: where none was named, or for an unknown one; it lists the choices.
+    """
+    unknown = [name for name in names if name not in OUTPUTS]
+    if unknown or not names:
+        problem = f"no output is called '{unknown[0]}'" if unknown else "no output was named"
+        raise ValueError(f"{problem}; choose one or more of {', '.join(OUTPUTS)}")
+    return sorted(dict.fromkeys(names), key=lambda name: name == "json")
+
+
+def _check_writable(folder: Path) -> None:
+    # Found out before minutes of work, and by writing: permissions do not tell of a full disk's
+    # quota or a read-only mount.
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"cannot write into {folder}: {error.strerror or error}; choose another folder"
+        ) from error
+
+
+def _overlay(photo: PhotoFaces) -> Iterator[OutputFile]:
+    lit, dots = photo.image, photo.image
+    colours = code_colours(photo.face_model)
+    for face in reversed(photo.faces):
+        lit = overlay_mesh(lit, face.vertices, photo.face_model.triangles)
+        dots = draw_dense_alignment(dots, face, photo.face_model, colours)
+    yield OutputFile("_overlay.jpg", _jpeg(lit))
+    yield OutputFile("_dense.jpg", _jpeg(dots))
+
+
+def _landmarks(photo: PhotoFaces) -> Iterator[OutputFile]:
+    drawn = photo.image
+    for face in reversed(photo.faces):
+        size = float(np.ptp(face.landmarks_px, axis=0).max())
+        drawn = draw_landmarks(drawn, face.landmarks, thickness=max(1, round(size / 150)))
+    yield OutputFile("_landmarks.jpg", _jpeg(drawn))
+
+
+def _pose(photo: PhotoFaces) -> Iterator[OutputFile]:
+    drawn = photo.image
+    for face in reversed(photo.faces):
+        drawn = draw_head_pose(drawn, face)
+    yield OutputFile("_pose.jpg", _jpeg(drawn))
+
+
+def _depth(photo: PhotoFaces) -> Iterator[OutputFile]:
+    scale = depth_scale(photo.surfaces)
+    height, width = photo.image.shape[:2]
+    picture = depth_map(photo.surfaces, scale, height=height, width=width)
+    yield OutputFile("_depth.png", _png(picture, step_px=repr(scale.step_px)))
+
+
+def _pncc(photo: PhotoFaces) -> Iterator[OutputFile]:
+    height, width = photo.image.shape[:2]
+    picture = pncc_map(photo.surfaces, photo.face_model, height=height, width=width)
+    yield OutputFile("_pncc.png", _png(picture))
+
+
+def _normals(photo: PhotoFaces) -> Iterator[OutputFile]:
+    height, width = photo.image.shape[:2]
+    yield OutputFile("_normals.png", _png(normal_map(photo.surfaces, height=height, width=width)))
+
+
+def _mesh(photo: PhotoFaces) -> Iterator[OutputFile]:
+    triangles = np.asarray(photo.face_model.triangles)
+    for number, face in enumerate(photo.faces):
+        vertices = mesh_vertices(face, photo.face_model)
+        colours = colours_from_photo(photo.image, face, photo.face_model)
+        for name in photo.mesh_formats:
+            data = mesh_bytes(f".{name}", vertices, triangles, colours)
+            yield OutputFile(f".{name}", data, face=number)
+
+
+def _uv_texture(photo: PhotoFaces) -> Iterator[OutputFile]:
+    meaning = ", ".join(f"{origin.value} {origin.name.lower()}" for origin in Origin)
+    for number, face in enumerate(photo.faces):
+        texture = uv_texture(photo.image, face, photo.face_model, size=photo.texture_size)
+        yield OutputFile("_uv_texture.png", _png(texture.colours), face=number)
+        yield OutputFile("_uv_mask.png", _png(texture.origin, values=meaning), face=number)
+
+
+def _json(photo: PhotoFaces) -> Iterator[OutputFile]:
+    scale: DepthScale | None = depth_scale(photo.surfaces) if "depth" in photo.files else None
+    height, width = photo.image.shape[:2]
+    record = prediction_record(
+        photo.faces,
+        photo.face_model,
+        width=width,
+        height=height,
+        files=photo.files,
+        face_files=photo.face_files,
+        depth=scale,
+    )
+    yield OutputFile(".json", prediction_json(record))
+
+
+OUTPUTS: dict[str, Writer] = {
+    "overlay": _overlay,
+    "mesh": _mesh,
+    "depth": _depth,
+    "pncc": _pncc,
+    "normals": _normals,
+    "uv_texture": _uv_texture,
+    "pose": _pose,
+    "landmarks": _landmarks,
+    "json": _json,
+}
+"""``--outputs`` -> what writes it."""
+
+
+def _png(picture: np.ndarray, **notes: str) -> bytes:
+    """A picture of 8 or 16 bits, losslessly; notes go into the file's text chunks."""
+    text = PngImagePlugin.PngInfo()
+    for key, value in notes.items():
+        text.add_text(key, value)
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG", pnginfo=text)
+    return file.getvalue()
+
+
+def _jpeg(picture: np.ndarray) -> bytes:
+    """A picture to look at; without colour subsampling, which would blur thin lines."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
+    return file.getvalue()

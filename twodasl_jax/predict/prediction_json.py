@@ -1,0 +1,115 @@
+"""``<photograph>.json``: all numbers of a photograph's faces, and the names of the files written.
+
+Schema ``twodasl_jax.prediction``, version 1. Lengths are image pixels, angles degrees. The image
+frame is x right, y down, z towards the viewer; ``(0, 0)`` is the centre of the first pixel::
+
+    schema               "twodasl_jax.prediction"
+    version              1; changes when a key changes its meaning or goes, not when one comes
+    image                {width, height}
+    face_model           {name, crc32, num_vertices}: the coefficients belong to this one; crc32
+                         is that of its shape basis
+    files                output -> names of the files that show all faces, beside this one
+    depth                null without that output, else {background: 0, step_px}: a value v of the
+                         16-bit picture is z = depth_far_px + (v - 1)·step_px of the image frame
+    faces                a list, the largest face first, of
+      box                [x1, y1, x2, y2] where the face was first looked for
+      score              the detector's confidence in the box, 0 to 1; null where none gave it
+      roi_box            [x1, y1, x2, y2] of the 120 x 120 crop the network saw
+      coefficients       [62]: camera 12, shape 40, expression 10; raw, of that crop
+      landmarks_2d       [68][2] iBUG-68, image pixels
+      landmarks_3d       [68][3] the same in the image frame
+      head_pose_degrees  {pitch, yaw, roll}, signs of 300W-LP's Pose_Para
+      camera             {scale, rotation [3][3], translation [3]}: crop = scale·rotation·point +
+                         translation takes model units to crop pixels (x right, y up from 121)
+      depth_far_px       z of the face's farthest vertex; null without the output depth
+      files              output -> names of the files of this face alone
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from twodasl_jax.face_model.model import FaceModel, face_model_crc
+from twodasl_jax.predict.maps import DepthScale
+from twodasl_jax.predict.reconstruct import Reconstruction
+
+SCHEMA = "twodasl_jax.prediction"
+VERSION = 1
+
+Files = Mapping[str, Sequence[str]]
+"""Output -> names of its files."""
+
+
+def prediction_record(
+    faces: Sequence[Reconstruction],
+    face_model: FaceModel,
+    *,
+    width: int,
+    height: int,
+    files: Files,
+    face_files: Sequence[Files],
+    depth: DepthScale | None = None,
+) -> dict[str, Any]:
+    """One photograph as plain lists, numbers and strings: the schema at the head of this module.
+
+    Args:
+      faces: of the photograph.
+      face_model: they belong to.
+      width: of the photograph.
+      height: of the photograph.
+      files: that show all faces.
+      face_files: for each face, those of its own.
+      depth: scale of the depth picture, where one was written.
+    """
+    far = (None,) * len(faces) if depth is None else depth.far_px
+    return {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "image": {"width": width, "height": height},
+        "face_model": {
+            "name": face_model.name,
+            "crc32": face_model_crc(face_model),
+            "num_vertices": face_model.num_vertices,
+        },
+        "files": _listed(files),
+        "depth": None if depth is None else {"background": 0, "step_px": depth.step_px},
+        "faces": [
+            {**_face_record(face), "depth_far_px": far_px, "files": _listed(own)}
+            for face, far_px, own in zip(faces, far, face_files, strict=True)
+        ],
+    }
+
+
+def prediction_json(record: Mapping[str, Any]) -> bytes:
+    """A record as the text of a file."""
+    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode()
+
+
+def _face_record(face: Reconstruction) -> dict[str, Any]:
+    pose, camera = face.head_pose, face.camera
+    return {
+        "box": _numbers(face.box),
+        "score": face.score,
+        "roi_box": _numbers(face.roi_box),
+        "coefficients": _numbers(face.coefficients),
+        "landmarks_2d": _numbers(face.landmarks_px),
+        "landmarks_3d": _numbers(face.landmarks),
+        "head_pose_degrees": {"pitch": pose.pitch, "yaw": pose.yaw, "roll": pose.roll},
+        "camera": {
+            "scale": _numbers(np.asarray(camera.scale)),
+            "rotation": _numbers(np.asarray(camera.rotation)),
+            "translation": _numbers(np.asarray(camera.translation)),
+        },
+    }
+
+
+def _numbers(values: np.ndarray) -> Any:
+    """A float32 array as lists of the shortest decimals that read back as the same float32."""
+    return np.asarray(values, np.float32).astype(str).astype(np.float64).tolist()
+
+
+def _listed(files: Files) -> dict[str, list[str]]:
+    return {output: list(names) for output, names in files.items()}

@@ -1,0 +1,192 @@
+"""A face's texture in its model's uv layout, sampled from the photograph texel by texel.
+
+The mesh is rasterised in uv space, which gives each texel its place on the face and so in the
+photograph. Texels whose place the photograph hides take their left-right mirror image's, and
+those that are hidden on both sides are filled from their neighbours; `Origin` tells which is
+which.
+"""
+
+import enum
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.predict.maps import view_normals
+from twodasl_jax.predict.reconstruct import Reconstruction
+from twodasl_jax.predict.surface import FaceSurface, face_surface
+from twodasl_jax.predict.visibility import depth_buffer, in_picture
+
+_FACING = 0.3
+"""A surface seen more obliquely than this cosine (73°) counts as hidden: its texels would be
+smeared, and the smallest error of the fit would put the background there."""
+
+_SMALLEST_LAYOUT = 0.01
+"""A layout that covers a smaller share of the square is none."""
+
+_MARGIN = 0.02
+"""The colours run on this far beyond the layout's edge, as a share of the texture's side, so that
+smoothed sampling at the edge finds no black."""
+
+
+class Origin(enum.IntEnum):
+    """Where a texel's colour comes from: the values of the mask."""
+
+    NONE = 0
+    """No part of the face lies here."""
+    NEIGHBOURS = 85
+    """Hidden on both sides of the face: filled from the texels around."""
+    MIRRORED = 170
+    """Hidden: the colour of its left-right mirror image."""
+    SEEN = 255
+    """Sampled from the photograph."""
+
+
+class UvTexture(NamedTuple):
+    """A texture and where its colours come from; row 0 is the top, ``v = 1``.
+
+    The centre of the texel in row r and column c is ``u = (c + ½)/size``,
+    ``v = 1 - (r + ½)/size``.
+
+    Attributes:
+      colours: ``(size, size, 3)`` uint8 sRGB, black outside the layout and its margin.
+      origin: ``(size, size)`` uint8, values of `Origin`.
+    """
+
+    colours: np.ndarray
+    origin: np.ndarray
+
+
+def uv_texture(
+    image: np.ndarray, reconstruction: Reconstruction, face_model: FaceModel, *, size: int = 512
+) -> UvTexture:
+    """Samples a face's texture from its photograph.
+
+    Args:
+      image: ``(height, width, 3)`` uint8 RGB, the photograph of the reconstruction.
+      reconstruction: where the face is.
+      face_model: its uv layout, triangles and mirror vertices.
+      size: of the texture, texels.
+
+    Raises:
+      ValueError: where the model has no usable layout, or the photograph shows none of the face.
+    """
+    layout = uv_layout(face_model, size=size)
+    mapped = layout.triangle_ids >= 0
+    vertices = reconstruction.vertices
+    mirror = np.asarray(face_model.mirror_vertices)
+    facing = view_normals(vertices, face_model.triangles)[2]
+    own = _over_layout(layout, np.concatenate([vertices, facing[None]]), size)
+    twin = _over_layout(layout, np.concatenate([vertices, facing[None]])[:, mirror], size)
+    buffer = depth_buffer(vertices, face_model.triangles)
+    height, width = image.shape[:2]
+
+    def shown(texels: np.ndarray) -> np.ndarray:
+        inside = in_picture(texels, height=height, width=width)
+        return inside & (texels[3] > _FACING) & buffer.sees(texels[:3])
+
+    origin = np.full((size, size), Origin.NONE, np.uint8)
+    region = origin[layout.region.slices]
+    region[mapped] = Origin.NEIGHBOURS
+    is_mapped = origin > 0
+    origin[is_mapped & shown(twin)] = Origin.MIRRORED
+    origin[is_mapped & shown(own)] = Origin.SEEN
+    if not (origin >= Origin.MIRRORED).any():
+        raise ValueError(
+            f"the {width} x {height} picture shows nothing of the face, so it gives no texture; is "
+            "it the photograph that the reconstruction was made from?"
+        )
+    places = np.where(origin == Origin.SEEN, own[:2], twin[:2])
+    sampled = _sampled(image, places, vertices, size)
+    return UvTexture(_filled(sampled, origin), origin)
+
+
+def uv_layout(face_model: FaceModel, *, size: int) -> FaceSurface:
+    """The mesh spread out over a texture, in texels.
+
+    Where parts of the face share texels (a cylinder's layout puts the inside of the mouth behind
+    the lips), the outermost is kept, by the mean face's distance from a vertical axis at its back.
+
+    Raises:
+      ValueError: where the uv coordinates leave the square, or cover next to nothing of it.
+    """
+    uv = np.asarray(face_model.uv, np.float64)
+    if uv.min() < 0 or uv.max() > 1:
+        raise ValueError(
+            f"face model '{face_model.name}' has uv from {uv.min():.3g} to {uv.max():.3g}; "
+            "expected 0 to 1, or no --outputs=uv_texture"
+        )
+    x, _, z = np.asarray(face_model.linear.mean, np.float64)
+    distance = np.hypot(x - np.median(x), z - z.min())
+    texels = np.stack([uv[:, 0] * size - 0.5, (1.0 - uv[:, 1]) * size - 0.5, distance])
+    layout = face_surface(texels, face_model.triangles, height=size, width=size)
+    covered = (layout.triangle_ids >= 0).sum() / size**2
+    if covered < _SMALLEST_LAYOUT:
+        raise ValueError(
+            f"face model '{face_model.name}' has no usable uv layout: its triangles cover "
+            f"{covered:.1%} of the texture; give the model uv (n, 2), or leave uv_texture out"
+        )
+    return layout
+
+
+def _over_layout(layout: FaceSurface, attributes: np.ndarray, size: int) -> np.ndarray:
+    """Vertex attributes ``(k, n)`` at each texel: ``(k, size, size)`` float32, 0 outside."""
+    values = np.zeros((len(attributes), size, size), np.float32)
+    for tile, _, part in layout.tiles(attributes):
+        values[(slice(None), *tile.slices)] = part
+    return values
+
+
+def _sampled(image: np.ndarray, places: np.ndarray, vertices: np.ndarray, size: int) -> np.ndarray:
+    """The photograph at ``(2, size, size)`` places, bilinear: ``(size, size, 3)`` uint8."""
+    height, width = image.shape[:2]
+    low = np.floor(vertices[:2].min(axis=1)).clip(0, (width - 1, height - 1)).astype(int)
+    high = np.ceil(vertices[:2].max(axis=1)).clip(low, (width - 1, height - 1)).astype(int)
+    cut = image[low[1] : high[1] + 1, low[0] : high[0] + 1]
+    # Where a texel spans several pixels, their mean is sampled: single ones would be noise.
+    shrink = max(1, int(np.ptp(vertices[:2], axis=1).max() / size))
+    whole = -(-np.array(cut.shape[:2]) // shrink) * shrink
+    padding = [(0, int(whole[0]) - cut.shape[0]), (0, int(whole[1]) - cut.shape[1]), (0, 0)]
+    cut = np.pad(cut, padding, mode="edge")
+    columns, rows = int(whole[1]) // shrink, int(whole[0]) // shrink
+    cut = cv2.resize(cut, (columns, rows), interpolation=cv2.INTER_AREA)
+    x, y = ((places[axis] - low[axis] + 0.5) / shrink - 0.5 for axis in range(2))
+    return cv2.remap(
+        cut,
+        x.astype(np.float32),
+        y.astype(np.float32),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+
+
+def _filled(sampled: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    """Colours with the holes, and a margin around the layout, filled from what is known.
+
+    Pull and push (Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.4): means over ever
+    coarser grids, then from the coarsest back each hole takes the next coarser grid's value.
+    """
+    known = (origin >= Origin.MIRRORED).astype(np.float32)
+    levels = [(sampled * known[..., None], known)]
+    while min(levels[-1][1].shape) > 1:
+        # Shares of known colour, so that the sums divide to the mean of what is known.
+        colour, weight = levels[-1]
+        half = tuple(-(-side // 2) for side in weight.shape[::-1])
+        levels.append(
+            (
+                cv2.resize(colour, half, interpolation=cv2.INTER_AREA),
+                cv2.resize(weight, half, interpolation=cv2.INTER_AREA),
+            )
+        )
+    colour, weight = levels.pop()
+    filled = colour / np.maximum(weight, 1e-6)[..., None]
+    while levels:
+        colour, weight = levels.pop()
+        filled = cv2.resize(filled, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        share = weight[..., None]
+        own = colour / np.maximum(share, 1e-6)
+        filled = filled + (own - filled) * share.clip(0, 1)
+    reach = 2 * round(_MARGIN * len(origin)) + 1
+    kept = cv2.dilate((origin > 0).astype(np.uint8), np.ones((reach, reach), np.uint8))
+    return (filled * kept[..., None]).clip(0, 255).round().astype(np.uint8)
