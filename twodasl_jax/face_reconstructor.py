@@ -29,7 +29,8 @@ BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 
 NUM_REFINEMENTS = 2
 """How often a face that was found is cropped anew around its predicted landmarks. Measured on 40
-AFLW2000-3D photographs with MTCNN's boxes, mean NME: 5.00 without, 3.28, 3.04, 2.97, 3.00 %."""
+AFLW2000-3D photographs, mean NME after 0, 1, 2, 3 times: 5.00, 3.28, 3.04, 2.97 % from MTCNN's
+boxes, 4.74, 3.42, 3.16, 3.06 % from boxes around the true landmarks."""
 
 
 class FaceReconstructor:

@@ -201,7 +201,7 @@ def reconstruct_photos(
         except (ValueError, OSError) as error:
             if len(photos) == 1:
                 raise
-            console.print(f"{photo.path}: {error}", style="red", markup=False, highlight=False)
+            console.print(f"{photo.name}: {error}", style="red", markup=False, highlight=False)
             failures.append(photo)
         else:
             _tell(photo, faces, written, console)
@@ -241,10 +241,14 @@ def _tell(
         pose = face.head_pose
         which = f" face {number}" if len(faces) > 1 else ""
         console.print(
-            f"{photo.name}{which}: yaw {pose.yaw:.1f}°, pitch {pose.pitch:.1f}°, roll "
-            f"{pose.roll:.1f}°",
+            f"{photo.name}{which}: yaw {_degrees(pose.yaw)}, pitch {_degrees(pose.pitch)}, roll "
+            f"{_degrees(pose.roll)}",
             markup=False,
             highlight=False,
         )
     names = ", ".join(path.name for path in written)
     console.print(f"  {written[0].parent}: {names}", markup=False, highlight=False)
+
+
+def _degrees(angle: float) -> str:
+    return f"{round(angle, 1) + 0.0:.1f}°"  # + 0: never -0.0

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from twodasl_jax.face_model.model import FaceModel
-from twodasl_jax.predict.drawing import draw_landmarks
+from twodasl_jax.predict.drawing import draw_landmarks, reconstruction_strip
 from twodasl_jax.predict.export import (
     MESH_SUFFIXES,
     colours_from_photo,
@@ -175,6 +175,12 @@ def _check_writable(folder: Path) -> None:
         ) from error
 
 
+def _strip(photo: PhotoFaces) -> Iterator[OutputFile]:
+    for number, face in enumerate(photo.faces):
+        strip = reconstruction_strip(photo.image, face, photo.face_model)
+        yield OutputFile("_strip.jpg", _jpeg(strip), face=number)
+
+
 def _overlay(photo: PhotoFaces) -> Iterator[OutputFile]:
     lit, dots = photo.image, photo.image
     colours = code_colours(photo.face_model)
@@ -252,6 +258,7 @@ def _json(photo: PhotoFaces) -> Iterator[OutputFile]:
 
 
 OUTPUTS: dict[str, Writer] = {
+    "strip": _strip,
     "overlay": _overlay,
     "mesh": _mesh,
     "depth": _depth,
