@@ -10,10 +10,12 @@ import pytest
 from PIL import Image
 
 from twodasl_jax.jobs import predict as job
-from twodasl_jax.jobs.modes import MODES
-from twodasl_jax.jobs.predict import check_photo, list_photos, parse_box
+from twodasl_jax.jobs.modes import MODES, job_of
+from twodasl_jax.jobs.options import OPTIONS
+from twodasl_jax.jobs.predict import DEFAULT_OUTPUTS, check_photo, list_photos, parse_box
 from twodasl_jax.predict import face_detectors
 from twodasl_jax.predict.face_detectors import FaceBox
+from twodasl_jax.predict.outputs import OUTPUTS
 from twodasl_jax.predict.reconstruct import decode_crops
 from twodasl_jax.predict.recrop import reconstruct_detected
 
@@ -51,7 +53,7 @@ def run(tmp_path, **options):
     """The job with run.py's defaults."""
     defaults = dict.fromkeys((*MODES["predict"].required, *MODES["predict"].optional))
     defaults |= {"workdir": str(tmp_path / "run"), "mesh_formats": ["glb"], "num_passes": 2}
-    MODES["predict"].job(None, **defaults | options)
+    job_of("predict")(None, **defaults | options)
 
 
 def save(path, level=90):
@@ -110,6 +112,12 @@ def test_a_box_is_for_one_photograph(reconstructor, tmp_path):
     run(tmp_path, image=str(photos[0]), box=["1", "2", "30", "40"], outputs=["json"])
     (face,) = json.loads((tmp_path / "run" / "prediction" / "a.json").read_text())["faces"]
     assert face["box"] == [1, 2, 30, 40]
+
+
+def test_the_help_names_all_outputs_and_the_default():
+    (flag,) = (option for option in OPTIONS if option.name == "outputs")
+    named = ", ".join(OUTPUTS)
+    assert f"of {named} (docs/predict.md); else {','.join(DEFAULT_OUTPUTS)}." in flag._flag.help
 
 
 def test_unknown_outputs_are_told_before_anything_is_loaded(tmp_path):

@@ -1,51 +1,46 @@
-"""The modes of run.py: each a job and the flags that it takes."""
+"""The modes of run.py and the flags that each takes.
 
-import dataclasses
+Mode ``x`` is the function ``x`` of the module ``twodasl_jax.jobs.x``. It is imported when it runs:
+``--help`` answers at once, and processes that a mode starts load only what they need.
+"""
+
+import importlib
 from collections.abc import Callable, Mapping
-from typing import Any
-
-from twodasl_jax.jobs.annotate import annotate
-from twodasl_jax.jobs.compare import compare
-from twodasl_jax.jobs.doctor import doctor
-from twodasl_jax.jobs.evaluate import evaluate
-from twodasl_jax.jobs.predict import predict
-from twodasl_jax.jobs.prepare import prepare
-from twodasl_jax.jobs.train import train
+from typing import Any, NamedTuple
 
 
-@dataclasses.dataclass(frozen=True)
-class Mode:
-    """One job and the flags that it takes, beside the config.
+class Mode(NamedTuple):
+    """The flags that a job takes, beside the config.
 
     Attributes:
-      job: called as ``job(config, flag=value, ...)``.
       required: flags that must be given.
       optional: flags that may be.
     """
 
-    job: Callable[..., None]
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
 
 
 MODES: dict[str, Mode] = {
-    "train": Mode(train, ("workdir",), ("image", "box")),
-    "evaluate": Mode(evaluate, ("workdir",), ("checkpoint", "predictions", "face_model")),
+    "train": Mode(("workdir",), ("image", "box")),
+    "evaluate": Mode(("workdir",), ("checkpoint", "predictions", "face_model")),
     "predict": Mode(
-        predict,
         ("workdir",),
         ("image", "box", "outputs", "mesh_formats", "output", "detector", "num_passes"),
     ),
-    "prepare": Mode(prepare, ("dataset", "manual_dir"), ("data_dir",)),
+    "prepare": Mode(("dataset", "manual_dir"), ("data_dir",)),
     "annotate": Mode(
-        annotate,
-        ("images", "output"),
-        ("landmarks", "detector", "face_model", "contour", "max_residual"),
+        ("images", "output"), ("landmarks", "detector", "face_model", "contour", "max_residual")
     ),
-    "compare": Mode(compare, ("results",), ("output", "published")),
-    "doctor": Mode(doctor, (), ("workdir",)),
+    "compare": Mode(("results",), ("output", "published")),
+    "doctor": Mode((), ("workdir",)),
 }
-"""``--mode`` -> job."""
+"""``--mode`` -> its flags."""
+
+
+def job_of(name: str) -> Callable[..., None]:
+    """The function of a mode, called as ``job(config, flag=value, ...)``."""
+    return getattr(importlib.import_module(f"twodasl_jax.jobs.{name}"), name)
 
 
 def run_mode(name: str, config: Any, options: Mapping[str, Any]) -> None:
@@ -64,4 +59,5 @@ def run_mode(name: str, config: Any, options: Mapping[str, Any]) -> None:
     if missing:
         needed = ", ".join(f"--{flag}" for flag in mode.required)
         raise ValueError(f"no --{missing[0]} was given; this mode needs {needed}")
-    mode.job(config, **{flag: options[flag] for flag in (*mode.required, *mode.optional)})
+    job = job_of(name)
+    job(config, **{flag: options[flag] for flag in (*mode.required, *mode.optional)})

@@ -4,9 +4,6 @@ from typing import Any
 
 from absl import flags
 
-from twodasl_jax.jobs.predict import DEFAULT_OUTPUTS
-from twodasl_jax.predict.outputs import OUTPUTS
-
 OPTIONS = (
     flags.DEFINE_string("workdir", None, "Folder of the run: checkpoints, tables, pictures."),
     flags.DEFINE_string("checkpoint", None, "evaluate: a trained run to score on a benchmark."),
@@ -19,7 +16,8 @@ OPTIONS = (
     flags.DEFINE_list("box", None, "The face in it, x1,y1,x2,y2 in pixels; else it is looked for."),
     flags.DEFINE_list(
         "outputs", None,
-        f"predict: what to write, of {', '.join(OUTPUTS)}; else {','.join(DEFAULT_OUTPUTS)}.",
+        "predict: what to write, of strip, overlay, mesh, depth, pncc, normals, uv_texture, pose, "
+        "landmarks, json (docs/predict.md); else strip,mesh,json.",
     ),
     flags.DEFINE_list("mesh_formats", ["glb"], "predict: of the meshes: glb, obj, ply."),
     flags.DEFINE_integer(
