@@ -33,7 +33,7 @@ FACES_PER_PROCESS = 4096
 """Fewer are read in the time that one more process takes to import what it needs."""
 
 MAX_PROCESSES = 4
-"""The process that writes keeps up with about four, and each holds 0.3 to 0.5 GB."""
+"""The process that writes keeps up with about four; each holds some 0.35 GB of its own."""
 
 
 class Face(Protocol):
