@@ -22,6 +22,7 @@ import scipy.io
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from twodasl_jax.data.original import w300_lp
+from twodasl_jax.data.original.reading import num_processes
 from twodasl_jax.jobs.prepare import prepare
 
 SIZE = 450
@@ -84,16 +85,26 @@ def main() -> None:
         folder = Path(name)
         size = write_layout(folder, arguments.images)
         print(f"{arguments.images:,} photographs of {SIZE}x{SIZE}, {size / 1e3:.0f} kB each")
-        start, processor = time.perf_counter(), time.process_time()
+        before, start = processor_seconds(), time.perf_counter()
         prepare(None, dataset="w300_lp", manual_dir=name, data_dir=str(folder / "prepared"))
-        seconds = time.perf_counter() - start
-        processor = time.process_time() - processor
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        seconds, processor = time.perf_counter() - start, processor_seconds() - before
+    processes = num_processes(arguments.images)
+    own, largest = (
+        resource.getrusage(whose).ru_maxrss / 2**20
+        for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    readers = f" and {processes} reading processes of {largest:.2f} GiB" if processes > 1 else ""
     print(
         f"{arguments.images / seconds:,.0f} images/s with checks and start-up, "
-        f"{1e3 * processor / arguments.images:.2f} ms of processor time each, "
-        f"{os.cpu_count()} cores; at most {peak:.2f} GiB of memory"
+        f"{1e3 * processor / arguments.images:.2f} ms of processor time each, in all processes; "
+        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; at most {own:.2f} GiB of memory"
+        f"{readers}, shared pages counted in each"
     )
+
+
+def processor_seconds() -> float:
+    """Of this process and of those it started that have ended."""
+    return sum(os.times()[:4])
 
 
 if __name__ == "__main__":

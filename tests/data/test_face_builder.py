@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import chex
 import cv2
 import numpy as np
 import pytest
@@ -115,6 +116,46 @@ def test_unreadable_faces_are_left_out_and_listed(photos, tmp_path):
         rows = list(csv.DictReader(file))
     assert [row["file_name"] for row in rows] == ["004.png", "020.png", "260.png"]
     assert rows[0]["reason"] == "004.png is no complete image (8 bytes)"
+
+
+def test_two_processes_make_the_same_records_as_one(photos, tmp_path, monkeypatch):
+    for number in (4, 20, 260):
+        (photos / f"{number:03d}.png").write_bytes(b"no image")
+    monkeypatch.setattr(face_builder, "FACES_PER_SHARD", 90)
+    made = []
+    for processes in (1, 2):
+        monkeypatch.setattr(face_builder, "num_processes", lambda _, given=processes: given)
+        builder = build(photos, tmp_path / str(processes))
+        # Not the shards' bytes: TFDS writes the fields of a record in an order of the moment.
+        records = list(builder.as_data_source("first+second"))
+        lengths = [builder.info.splits[name].shard_lengths for name in ("first", "second")]
+        skipped = (Path(builder.data_path) / "skipped.csv").read_bytes()
+        made.append((records, lengths, skipped))
+    (records, *one), (records_of_two, *two) = made
+    assert len(records) == 297
+    assert one == two
+    chex.assert_trees_all_equal(records, records_of_two)
+
+
+class PhotosThatKill(Photos, skip_registration=True):
+    """A build of which one reading process is killed, as the system does where memory ran out."""
+
+    name = "photos"
+
+    @staticmethod
+    def read_face(face):
+        if face.file_name == "270.png":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return Photos.read_face(face)
+
+
+def test_a_killed_reading_process_leaves_nothing(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(face_builder, "num_processes", lambda _: 2)
+    builder = PhotosThatKill(data_dir=tmp_path / "prepared", file_format="array_record")
+    config = tfds.download.DownloadConfig(manual_dir=photos)
+    with pytest.raises(ChildProcessError, match="Nothing was kept; prepare again"):
+        builder.download_and_prepare(download_config=config)
+    assert list((tmp_path / "prepared" / "photos").iterdir()) == []
 
 
 def test_too_many_unreadable_faces_leave_nothing(photos, tmp_path):

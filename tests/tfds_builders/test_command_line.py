@@ -25,16 +25,24 @@ for name, arguments in (("convert_format", "Args"), ("croissant", "CmdArgs")):
     sys.modules[module.__name__] = module
     setattr(commands, name, module)
 
+from twodasl_jax.data.original import reading
 from tensorflow_datasets.scripts.cli.main import launch_cli
-launch_cli()
+reading.FACES_PER_PROCESS = {faces_per_process}
+if __name__ == "__main__":
+    launch_cli()
 """
 
 
-@pytest.mark.parametrize("name", ["aflw2000_3d", "w300_lp"])
-def test_tfds_build(repository, tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "faces_per_process"),
+    [("aflw2000_3d", 4096), ("w300_lp", 4)],
+    ids=["in one process", "in two"],
+)
+def test_tfds_build(repository, tmp_path, name, faces_per_process):
+    script = BUILD.replace("{faces_per_process}", str(faces_per_process))
     finished = subprocess.run(
         [
-            *(sys.executable, "-c", BUILD, "build", f"tfds_builders/{name}"),
+            *(sys.executable, "-c", script, "build", f"tfds_builders/{name}"),
             f"--manual_dir=tfds_builders/{name}/dummy_data",
             f"--data_dir={tmp_path}",
             "--file_format=array_record",
