@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from absl.flags import FLAGS
 from PIL import Image
 
 from twodasl_jax.jobs import predict as job
@@ -115,9 +116,9 @@ def test_a_box_is_for_one_photograph(reconstructor, tmp_path):
 
 
 def test_the_help_names_all_outputs_and_the_default():
-    (flag,) = (option for option in OPTIONS if option.name == "outputs")
-    named = ", ".join(OUTPUTS)
-    assert f"of {named} (docs/predict.md); else {','.join(DEFAULT_OUTPUTS)}." in flag._flag.help
+    (option,) = (option for option in OPTIONS if option.name == "outputs")
+    named, default = ", ".join(OUTPUTS), ",".join(DEFAULT_OUTPUTS)
+    assert f"of {named} (docs/predict.md); else {default}." in FLAGS[option.name].help
 
 
 def test_unknown_outputs_are_told_before_anything_is_loaded(tmp_path):

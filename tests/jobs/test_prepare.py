@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from twodasl_jax.data.tfds_source import TfdsSource
-from twodasl_jax.jobs.modes import MODES, run_mode
 from twodasl_jax.jobs.prepare import (
     PUBLISHED_COUNTS,
     alone_in,
@@ -115,17 +114,3 @@ def test_builders_that_are_not_there_are_told_of(monkeypatch):
 def test_the_table_counts_faces_by_folder(originals):
     splits = load_builder_class("w300_lp").find_faces(originals["w300_lp"])
     assert layout_table(splits).row_count == 8
-
-
-def test_a_mode_asks_for_its_own_flags():
-    options = dict.fromkeys(("workdir", "image", "box", "dataset", "manual_dir", "data_dir"))
-    with pytest.raises(ValueError, match="no --workdir was given; this mode needs --workdir"):
-        run_mode("train", None, options)
-    with pytest.raises(ValueError, match=r"no --manual_dir .* needs --dataset, --manual_dir"):
-        run_mode("prepare", None, options | {"dataset": "w300_lp"})
-
-
-def test_every_flag_of_a_mode_is_a_parameter_of_its_job():
-    for mode in MODES.values():
-        names = set(mode.job.__annotations__)
-        assert {*mode.required, *mode.optional} <= names
