@@ -137,3 +137,9 @@ def test_a_face_beside_the_photograph_is_refused(
     away = reconstruct(frontal_coefficients, np.array([5000.0, 0, 5120, 120]))
     with pytest.raises(ValueError, match="the 200 x 160 picture shows nothing of the face"):
         uv_texture(photo, away, dome_face, size=SIZE)
+
+
+@pytest.mark.parametrize("size", [0, 15, 8193])
+def test_sizes_have_bounds(photo, frontal, dome_face, size):
+    with pytest.raises(ValueError, match=f"a texture of {size} texels a side; expected 16 to 8192"):
+        uv_texture(photo, frontal, dome_face, size=size)

@@ -18,6 +18,9 @@ from twodasl_jax.predict.reconstruct import Reconstruction
 from twodasl_jax.predict.surface import FaceSurface, face_surface
 from twodasl_jax.predict.visibility import depth_buffer, in_picture
 
+SIZES = range(16, 8193)
+"""Texels along a side that a texture may have."""
+
 _FACING = 0.3
 """A surface seen more obliquely than this cosine (73°) counts as hidden: its texels would be
 smeared, and the smallest error of the fit would put the background there."""
@@ -77,8 +80,13 @@ def uv_texture(
       size: of the texture, texels.
 
     Raises:
-      ValueError: where the model has no usable layout, or the photograph shows none of the face.
+      ValueError: where the model has no usable layout, the photograph shows none of the face, or
+        the size is none of `SIZES`.
     """
+    if size not in SIZES:
+        raise ValueError(
+            f"a texture of {size} texels a side; expected {SIZES.start} to {SIZES.stop - 1}"
+        )
     layout = uv_layout(face_model, size=size)
     vertices = reconstruction.vertices
     mirror = np.asarray(face_model.mirror_vertices)
