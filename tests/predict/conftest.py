@@ -87,6 +87,19 @@ def frontal(
     return reconstruct(frontal_coefficients, roi_box)
 
 
+@pytest.fixture(scope="session")
+def turned_by() -> Callable[[float, np.ndarray], np.ndarray]:
+    """Coefficients of the same dome with the head turned by so many degrees of yaw."""
+
+    def turned(yaw_degrees: float, coefficients: np.ndarray) -> np.ndarray:
+        turned = coefficients.copy()
+        cosine, sine = np.cos(np.radians(yaw_degrees)), np.sin(np.radians(yaw_degrees))
+        turned[[0, 2, 8, 10]] = cosine, -sine, sine, cosine
+        return turned
+
+    return turned
+
+
 @pytest.fixture
 def photo() -> np.ndarray:
     """Left half red, right half blue, a green ramp from top to bottom."""

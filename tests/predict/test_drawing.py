@@ -12,10 +12,8 @@ from twodasl_jax.predict.drawing import (
     draw_landmarks,
     draw_pose_axes,
     face_panel,
-    overlay_mesh,
     reconstruction_strip,
 )
-from twodasl_jax.predict.export import rasterize_complete
 
 GREY = np.full((160, 200, 3), 128, np.uint8)
 
@@ -55,11 +53,10 @@ def test_landmarks_far_outside_are_harmless():
     assert not changed(GREY, drawn).any()
 
 
-def test_inputs_are_not_changed(frontal, dome_face, photo):
+def test_inputs_are_not_changed(frontal, photo):
     before = photo.copy()
     draw_landmarks(photo, frontal.landmarks)
     draw_pose_axes(photo, np.array([100, 80]), np.eye(3), length_px=40)
-    overlay_mesh(photo, frontal.vertices, dome_face.triangles)
     chex.assert_trees_all_equal(photo, before)
 
 
@@ -69,43 +66,6 @@ def test_the_axes_of_a_frontal_head_run_right_and_up():
     assert red[0] > red[1:].max() + 50
     assert green[1] > green[[0, 2]].max() + 50
     assert not changed(GREY, drawn.astype(np.uint8))[:, :90].any()
-
-
-def test_a_mesh_covers_its_own_pixels_and_no_others(frontal, dome_face):
-    drawn = overlay_mesh(GREY, frontal.vertices, dome_face.triangles, opacity=1.0)
-    ink = changed(GREY, drawn)
-    # 100 mm at 1 px/mm around (100, 80); the rim of half-covered pixels is one wide.
-    assert ink[32:129, 52:149].mean() > 0.99
-    ink[29:132, 49:152] = False
-    assert not ink.any()
-
-
-def test_the_nearer_surface_is_lit_from_the_viewer(frontal, dome_face):
-    drawn = overlay_mesh(GREY, frontal.vertices, dome_face.triangles, opacity=1.0).astype(float)
-    forehead, cheek_edge = drawn[50, 100].mean(), drawn[80, 54].mean()
-    assert forehead > cheek_edge + 4
-
-
-def test_opacity_and_colours_are_honoured(frontal, dome_face):
-    args = (GREY, frontal.vertices, dome_face.triangles)
-    chex.assert_trees_all_equal(overlay_mesh(*args, opacity=0.0), GREY)
-    red = np.tile(np.array([[255, 0, 0]], np.uint8), (dome_face.num_vertices, 1))
-    pixel = overlay_mesh(*args, colours=red, opacity=1.0)[60, 90]
-    assert pixel[0] > 60
-    assert pixel[1:].max() == 0
-    with pytest.raises(ValueError, match=r"opacity is 2\.0; expected 0 to 1"):
-        overlay_mesh(*args, opacity=2.0)
-
-
-def test_the_rasteriser_gets_as_large_a_list_as_it_needs():
-    # Forty layers that each fill the picture: far beyond the default candidate list.
-    corners = np.array([[-50.0, 200.0, -50.0], [-50.0, -50.0, 200.0]])
-    layers = np.concatenate([np.tile(corners, 40), np.repeat(np.arange(40.0), 3)[None]])
-    raster = rasterize_complete(
-        layers, np.arange(120, dtype=np.int32).reshape(40, 3), height=32, width=32
-    )
-    assert int(raster.overflow) == 0
-    assert (np.asarray(raster.triangle_ids) == 39).all()
 
 
 def test_a_panel_carries_photograph_and_points_alike(frontal):

@@ -163,8 +163,7 @@ def known_outputs(names: Sequence[str]) -> list[str]:
 
 
 def _check_writable(folder: Path) -> None:
-    # Found out before minutes of work, and by writing: permissions do not tell of a full disk's
-    # quota or a read-only mount.
+    # Found out before the work, and by writing: permission bits tell nothing of a read-only mount.
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

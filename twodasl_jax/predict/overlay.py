@@ -119,7 +119,7 @@ def draw_dense_alignment(
     # One vertex for each cell of a grid: models of any density give dots of one density.
     cells = np.floor(reconstruction.vertices[:2, seen] / (_DOT_SPACING * size)).astype(int)
     _, first = np.unique(cells, axis=1, return_index=True)
-    radius = max(0.8, 0.25 * _DOT_SPACING * size)
+    radius = max(1.0, 0.25 * _DOT_SPACING * size)
     for vertex in seen[first]:
         red, green, blue = colours[vertex].tolist()
         centre = reconstruction.vertices[:2, vertex]

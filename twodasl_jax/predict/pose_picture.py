@@ -100,30 +100,35 @@ def write_text(image: np.ndarray, text: str, *, above: np.ndarray, height_px: fl
     """
     height, width = image.shape[:2]
     points = max(10.0, height_px)
-    box, stroke = _text_box(text, points)
-    room = min((width - 2) / box[2], (height - 2) / box[3])
+    left, top, right, bottom = _text_box(text, points)
+    room = min((width - 2) / (right - left), (height - 2) / (bottom - top))
     if room < 1.0:
         points *= room
         if points < _SMALLEST_LETTERS:
             return rgb_copy(image)
-        box, stroke = _text_box(text, points)
-    left = int(np.clip(above[0], 0, max(0, width - box[2])))
-    top = int(np.clip(above[1] - 1.3 * box[3], 0, max(0, height - box[3])))
+        left, top, right, bottom = _text_box(text, points)
+    x = np.clip(above[0], 0, max(0, width - (right - left)))
+    y = np.clip(above[1] - 1.3 * bottom, 0, max(0, height - (bottom - top)))
     picture = Image.fromarray(rgb_copy(image))
     ImageDraw.Draw(picture).text(
-        (left, top),
+        (int(x) - left, int(y) - top),
         text,
         font=ImageFont.load_default(points),
         fill=(255, 255, 255),
-        stroke_width=stroke,
+        stroke_width=_stroke(points),
         stroke_fill=(16, 20, 28),
     )
     return np.array(picture)
 
 
-def _text_box(text: str, points: float) -> tuple[tuple[int, int, int, int], int]:
-    """``(left, top, right, bottom)`` of a line and its outline's width, in pixels."""
-    stroke = max(1, round(points / 10))
+def _text_box(text: str, points: float) -> tuple[int, int, int, int]:
+    """``(left, top, right, bottom)`` in pixels of a line that starts at 0, its outline included."""
     drawing = ImageDraw.Draw(Image.new("L", (1, 1)))
-    box = drawing.textbbox((0, 0), text, ImageFont.load_default(points), stroke_width=stroke)
-    return tuple(math.ceil(side) for side in box), stroke  # pyright: ignore[reportReturnType]
+    font = ImageFont.load_default(points)
+    left, top, right, bottom = drawing.textbbox((0, 0), text, font, stroke_width=_stroke(points))
+    return math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
+
+
+def _stroke(points: float) -> int:
+    """Width of the letters' outline, pixels."""
+    return max(1, round(points / 10))

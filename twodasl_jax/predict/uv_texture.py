@@ -18,6 +18,9 @@ from twodasl_jax.predict.reconstruct import Reconstruction
 from twodasl_jax.predict.surface import FaceSurface, face_surface
 from twodasl_jax.predict.visibility import depth_buffer, in_picture
 
+SIZES = range(16, 8193)
+"""Texels along a side that a texture may have."""
+
 _FACING = 0.3
 """A surface seen more obliquely than this cosine (73°) counts as hidden: its texels would be
 smeared, and the smallest error of the fit would put the background there."""
@@ -30,17 +33,24 @@ _MARGIN = 0.02
 smoothed sampling at the edge finds no black."""
 
 
+_LARGEST_STRETCH = 3.0
+"""Of a triangle's longest edge by the mirror table: a larger one is no mirror image."""
+
+_SEAM = 0.06
+"""Width of the band in which seen colours pass over into mirrored ones, as a share of the side."""
+
+
 class Origin(enum.IntEnum):
     """Where a texel's colour comes from: the values of the mask."""
 
     NONE = 0
     """No part of the face lies here."""
     NEIGHBOURS = 85
-    """Hidden on both sides of the face: filled from the texels around."""
+    """Hidden on both sides of the face, or a speck: filled from the texels around."""
     MIRRORED = 170
     """Hidden: the colour of its left-right mirror image."""
     SEEN = 255
-    """Sampled from the photograph."""
+    """Sampled from the photograph; beside mirrored texels it passes over into their colours."""
 
 
 class UvTexture(NamedTuple):
@@ -70,10 +80,14 @@ def uv_texture(
       size: of the texture, texels.
 
     Raises:
-      ValueError: where the model has no usable layout, or the photograph shows none of the face.
+      ValueError: where the model has no usable layout, the photograph shows none of the face, or
+        the size is none of `SIZES`.
     """
+    if size not in SIZES:
+        raise ValueError(
+            f"a texture of {size} texels a side; expected {SIZES.start} to {SIZES.stop - 1}"
+        )
     layout = uv_layout(face_model, size=size)
-    mapped = layout.triangle_ids >= 0
     vertices = reconstruction.vertices
     mirror = np.asarray(face_model.mirror_vertices)
     facing = view_normals(vertices, face_model.triangles)[2]
@@ -87,18 +101,23 @@ def uv_texture(
         return inside & (texels[3] > _FACING) & buffer.sees(texels[:3])
 
     origin = np.full((size, size), Origin.NONE, np.uint8)
-    region = origin[layout.region.slices]
-    region[mapped] = Origin.NEIGHBOURS
+    origin[layout.region.slices][layout.triangle_ids >= 0] = Origin.NEIGHBOURS
     is_mapped = origin > 0
-    origin[is_mapped & shown(twin)] = Origin.MIRRORED
-    origin[is_mapped & shown(own)] = Origin.SEEN
+    has_twin = np.zeros_like(is_mapped)
+    has_twin[layout.region.slices] = _keeps_shape_mirrored(face_model)[layout.triangle_ids]
+    seen, twin_seen = is_mapped & shown(own), is_mapped & has_twin & shown(twin)
+    # Specks at the eyelids and nostrils are better filled: the other side's light may differ.
+    mirrored = _without_specks(twin_seen & ~seen)
+    origin[mirrored] = Origin.MIRRORED
+    origin[seen] = Origin.SEEN
     if not (origin >= Origin.MIRRORED).any():
         raise ValueError(
             f"the {width} x {height} picture shows nothing of the face, so it gives no texture; is "
             "it the photograph that the reconstruction was made from?"
         )
-    places = np.where(origin == Origin.SEEN, own[:2], twin[:2])
-    sampled = _sampled(image, places, vertices, size)
+    share = _share_of_own(seen, mirrored, twin_seen)[..., None]
+    sampled = share * _sampled(image, own, vertices, size)
+    sampled += (1.0 - share) * _sampled(image, twin, vertices, size)
     return UvTexture(_filled(sampled, origin), origin)
 
 
@@ -130,6 +149,23 @@ def uv_layout(face_model: FaceModel, *, size: int) -> FaceSurface:
     return layout
 
 
+def _keeps_shape_mirrored(face_model: FaceModel) -> np.ndarray:
+    """Which triangles the mirror table carries to about as small a triangle: ``(t,)`` bool.
+
+    Where a mesh is not quite symmetric (BFM at the lips and the nostrils), corners that are
+    neighbours have mirror images that are not: a triangle between those would be a smear.
+    """
+    mean = np.asarray(face_model.linear.mean, np.float64).T
+    corners = np.asarray(face_model.triangles)
+
+    def longest_edge(triangles: np.ndarray) -> np.ndarray:
+        points = mean[triangles]
+        return np.linalg.norm(points - np.roll(points, 1, axis=1), axis=-1).max(axis=1)
+
+    mirrored = longest_edge(np.asarray(face_model.mirror_vertices)[corners])
+    return mirrored <= _LARGEST_STRETCH * longest_edge(corners)
+
+
 def _over_layout(layout: FaceSurface, attributes: np.ndarray, size: int) -> np.ndarray:
     """Vertex attributes ``(k, n)`` at each texel: ``(k, size, size)`` float32, 0 outside."""
     values = np.zeros((len(attributes), size, size), np.float32)
@@ -138,8 +174,27 @@ def _over_layout(layout: FaceSurface, attributes: np.ndarray, size: int) -> np.n
     return values
 
 
+def _without_specks(mask: np.ndarray) -> np.ndarray:
+    """A mask less its parts that are narrower than 2 % of its side."""
+    side = max(2, len(mask) // 50)
+    return cv2.morphologyEx(
+        mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((side, side), np.uint8)
+    ).astype(bool)
+
+
+def _share_of_own(seen: np.ndarray, mirrored: np.ndarray, twin_seen: np.ndarray) -> np.ndarray:
+    """How much of a texel's colour is its own, the rest its mirror image's: float32, 0 to 1.
+
+    Towards a region that is mirrored the colours of the two sides mix, so that no seam shows
+    where the light differs between them.
+    """
+    away = cv2.distanceTransform((~mirrored).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    mixed = np.where(twin_seen, (away / (_SEAM * len(seen))).clip(0, 1), 1.0)
+    return np.where(seen, mixed, 0.0).astype(np.float32)
+
+
 def _sampled(image: np.ndarray, places: np.ndarray, vertices: np.ndarray, size: int) -> np.ndarray:
-    """The photograph at ``(2, size, size)`` places, bilinear: ``(size, size, 3)`` uint8."""
+    """The photograph at ``(2 or more, size, size)`` places, bilinear: ``(size, size, 3)`` uint8."""
     height, width = image.shape[:2]
     low = np.floor(vertices[:2].min(axis=1)).clip(0, (width - 1, height - 1)).astype(int)
     high = np.ceil(vertices[:2].max(axis=1)).clip(low, (width - 1, height - 1)).astype(int)
@@ -168,7 +223,7 @@ def _filled(sampled: np.ndarray, origin: np.ndarray) -> np.ndarray:
     coarser grids, then from the coarsest back each hole takes the next coarser grid's value.
     """
     known = (origin >= Origin.MIRRORED).astype(np.float32)
-    levels = [(sampled * known[..., None], known)]
+    levels: list[tuple[np.ndarray, np.ndarray]] = [(sampled * known[..., None], known)]
     while min(levels[-1][1].shape) > 1:
         # Shares of known colour, so that the sums divide to the mean of what is known.
         colour, weight = levels[-1]
