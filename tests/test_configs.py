@@ -54,7 +54,7 @@ def test_shrunk_config_trains_scores_and_predicts(name, tmp_path):
     assert list(results["evaluations"]) == ["before", *stages]
     for moment in results["evaluations"].values():
         assert moment["held_out"]["metrics"]["true"]["mean_of_images"] > 0
-    for made in ("prediction/astronaut.glb", "prediction/astronaut.png", "loss_curves.png"):
+    for made in ("prediction/astronaut.glb", "prediction/astronaut_strip.jpg", "loss_curves.png"):
         assert (tmp_path / made).stat().st_size > 1000
 
 

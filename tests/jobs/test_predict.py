@@ -140,10 +140,10 @@ def test_a_file_in_the_folders_place_is_named(reconstructor, tmp_path):
 
 
 def test_photographs_of_one_name_keep_results_of_their_own(tmp_path):
-    for name in ("a.jpg", "a.png", "b.png", "deep/a.png"):
+    for name in ("a.jpg", "a.png", "b.png", "b_1.png", "c_1.png", "deep/a.png"):
         save(tmp_path / name)
     assert [photo.name for photo in list_photos(str(tmp_path))] == [
-        "a_jpg", "a_png", "b", "deep/a"
+        "a_jpg", "a_png", "b", "b_1_png", "c_1", "deep/a"
     ]  # fmt: skip
     by_pattern = [photo.name for photo in list_photos(f"{tmp_path}/**/a.png")]
     assert len(set(by_pattern)) == 2

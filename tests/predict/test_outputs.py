@@ -10,10 +10,14 @@ import pytest
 import trimesh
 from PIL import Image
 
+from twodasl_jax.evaluation.aflw2000 import load_aflw2000
+from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.predict import outputs
 from twodasl_jax.predict.maps import depth_map, depth_scale, normal_map, pncc_map
 from twodasl_jax.predict.outputs import OUTPUTS, OutputFile, known_outputs, write_outputs
-from twodasl_jax.predict.surface import face_surface
+from twodasl_jax.predict.photo import load_image
+from twodasl_jax.predict.reconstruct import reconstruction_from_coefficients
+from twodasl_jax.predict.surface import face_surface, rasterize_complete
 from twodasl_jax.predict.uv_texture import uv_texture
 from twodasl_jax.predict.whole_file import write_whole
 
@@ -22,7 +26,7 @@ PICTURES = {
     "_overlay.jpg", "_dense.jpg", "_depth.png", "_pncc.png", "_normals.png", "_pose.jpg",
     "_landmarks.jpg",
 }  # fmt: skip
-EACH = {".glb", ".obj", ".ply", "_uv_texture.png", "_uv_mask.png"}
+EACH = {"_strip.jpg", ".glb", ".obj", ".ply", "_uv_texture.png", "_uv_mask.png"}
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +210,7 @@ def test_a_tiny_photograph_gives_every_picture(
 ):
     image = np.full((1, 1, 3), 77, np.uint8)
     face = reconstruct(frontal_coefficients, np.array([-60.0, -60.0, 60.0, 60.0]))
-    names = [name for name in OUTPUTS if name not in ("mesh", "uv_texture")]
+    names = [name for name in OUTPUTS if name not in ("strip", "mesh", "uv_texture")]
     for path in write_outputs(names, image, [face], dome_face, tmp_path, "dot"):
         if path.suffix != ".json":
             assert Image.open(io.BytesIO(path.read_bytes())).size == (1, 1)
@@ -215,10 +219,6 @@ def test_a_tiny_photograph_gives_every_picture(
 @pytest.mark.shared_data
 def test_depth_of_a_real_face_is_its_z_buffer(shared_data, tmp_path):
     """BFM over an annotated photograph: 53,215 vertices over several tiles, at large yaw."""
-    from twodasl_jax.evaluation.aflw2000 import load_aflw2000
-    from twodasl_jax.face_model.import_bfm import face_model_from_file
-    from twodasl_jax.predict.reconstruct import load_image, reconstruction_from_coefficients
-    from twodasl_jax.predict.surface import rasterize_complete
 
     face_model = face_model_from_file(shared_data / "bfm" / "bfm2009_53215.npz")
     faces = load_aflw2000(shared_data / "aflw2000_3d_sample")

@@ -1,6 +1,7 @@
 """Reconstructs the faces of photographs with a trained run."""
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -124,7 +125,9 @@ def list_photos(image: str | None) -> list[Photo]:
     photos, taken = [], set()
     for path, stem in zip(paths, stems, strict=True):
         name = stem.as_posix()
-        if stems.count(stem) > 1:  # a.jpg beside a.png
+        # a.jpg beside a.png; a_1.jpg, which could be the second face of a.jpg.
+        of_a_face = re.sub(r"_\d+$", "", stem.name)
+        if stems.count(stem) > 1 or (of_a_face != stem.name and stem.with_name(of_a_face) in stems):
             name = f"{name}_{path.suffix[1:].lower()}"
         number = 1
         while name in taken:  # of a pattern that reaches over folders

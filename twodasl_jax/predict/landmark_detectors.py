@@ -104,7 +104,7 @@ def detect_in_folder(name: str, folder: Path, console: Console) -> tuple[np.ndar
     names, points, without = [], [], []
     for path in track(paths, f"detecting landmarks ({name})", console=console):
         image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-        faces = () if image is None else detect(np.ascontiguousarray(image))
+        faces = np.zeros(0) if image is None else detect(np.ascontiguousarray(image))
         if not len(faces):
             without.append(path.name)
             continue

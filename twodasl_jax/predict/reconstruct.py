@@ -63,7 +63,7 @@ class Reconstruction:
 
 
 class CropFaces(NamedTuple):
-    """What a batch of crops shows; jax arrays within a compiled function, numpy outside.
+    """What a batch of crops shows; ``jax.device_get`` of it has numpy arrays.
 
     Attributes:
       coefficients: ``(b, 62)`` raw.
@@ -133,7 +133,7 @@ def carry_to_image(
     vertices = np.concatenate([positions.T, depth_to_image(planar[2], roi_box)[None]])
     angles = (float(np.degrees(angle[index])) for angle in faces.head_pose)
     return Reconstruction(
-        coefficients=faces.coefficients[index],
+        coefficients=np.asarray(faces.coefficients[index]),
         roi_box=roi_box,
         crop=crop,
         box=np.asarray(box, np.float32),
