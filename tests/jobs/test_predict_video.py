@@ -89,11 +89,16 @@ def test_it_stops_after_so_many_frames(tmp_path, reconstructor, film, console):
     assert "ends after" not in console.file.getvalue()
 
 
-def test_a_film_that_ends_early_is_told(tmp_path, reconstructor, film, console):
+def test_a_film_that_ends_early_is_told(tmp_path, reconstructor, console):
+    film = tmp_path / "cut.mp4"
+    noise = np.random.default_rng(1).integers(0, 256, (10, 80, 100, 3)).astype(np.uint8)
+    with VideoWriter(film) as writer:
+        for index, image in enumerate(noise):
+            writer.write(image, index / 25)
     data = film.read_bytes()
-    film.write_bytes(data[: data.index(b"mdat") + (len(data) - data.index(b"mdat")) // 2])
+    film.write_bytes(data[: len(data) // 2])
     summary = predict_video(reconstructor, video=str(film), folder=tmp_path, console=console)
-    assert 0 < summary.num_frames < 5
+    assert 0 < summary.num_frames < 10
     assert "what could be read was used" in console.file.getvalue()
 
 

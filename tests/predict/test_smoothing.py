@@ -67,6 +67,18 @@ def test_the_camera_stays_a_camera(dome_face, frontal_coefficients, roi_box, rec
         assert np.linalg.det(matrix) > 0
 
 
+def test_a_matrix_that_is_no_similarity_stays_what_it_is(
+    dome_face, frontal_coefficients, roi_box, reconstruct
+):
+    given = turned(frontal_coefficients, 30.0)
+    given[:12].reshape(3, 4)[:, :3] *= np.array([[1.1], [0.95], [0.7]], np.float32)
+    face = reconstruct(given, roi_box)
+    last = smoothed(dome_face, [face] * 3)[-1]
+    # float32 coefficients and coordinates up to 200 px.
+    chex.assert_trees_all_close(last.landmarks, face.landmarks, atol=2e-3)
+    assert last.head_pose.yaw == pytest.approx(face.head_pose.yaw, abs=1e-3)
+
+
 def test_jitter_becomes_less(dome_face, frontal_coefficients, roi_box, reconstruct):
     generator = np.random.default_rng(2)
     faces = []

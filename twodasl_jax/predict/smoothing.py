@@ -11,6 +11,8 @@ anew: landmarks, vertices, pose and coefficients then agree.
 - how large it is: the logarithm of the scale;
 - how it is turned: the nine entries of the rotation jointly, and the nearest rotation to the
   result. That is the chordal mean of the rotations seen, without the jumps that angles have;
+- its stretch: the network's matrix ``M`` is not quite ``f·R``, and landmarks fit worse where it is
+  made so. What is left of it, the symmetric ``Rᵀ·M/f``, is filtered and put back;
 - expression: each coefficient, its speed measured by how far it moves the face;
 - shape: a person's, the same in all frames: a low cutoff that does not rise.
 """
@@ -44,9 +46,10 @@ class FaceSmoother:
         self._expression_unit = size / np.maximum(reach, 1e-9 * size)
         self._model_size = size
         # Speeds are in face sizes, e-folds and √2·radians per second.
-        self._centre = OneEuroFilter(min_cutoff=1.5, beta=12.0, joint=True)
+        self._centre = OneEuroFilter(min_cutoff=1.0, beta=12.0, joint=True)
         self._log_scale = OneEuroFilter(min_cutoff=1.0, beta=12.0)
         self._rotation = OneEuroFilter(min_cutoff=1.0, beta=3.0, joint=True)
+        self._stretch = OneEuroFilter(min_cutoff=1.0, beta=0.0)
         self._expression = OneEuroFilter(min_cutoff=2.0, beta=30.0)
         self._shape = OneEuroFilter(min_cutoff=0.3, beta=0.0)
 
@@ -64,20 +67,22 @@ class FaceSmoother:
         if abs(sides[0] - sides[1]) > 1e-3 * sides[0]:
             raise ValueError(f"the crop is {sides[0]} x {sides[1]} pixels; expected a square")
         ratio = sides[0] / CROP_SIZE  # image pixels per crop pixel
-        scale, rotation, translation = (np.asarray(part, np.float64) for part in face.camera)
-        anchor = scale * rotation @ self._anchor + translation
+        scale, rotation = (np.asarray(part, np.float64) for part in face.camera[:2])
+        camera = face.coefficients[CAMERA].astype(np.float64).reshape(3, 4)
+        matrix, translation = camera[:, :3], camera[:, 3]
+        anchor = matrix @ self._anchor + translation
         position = np.array([anchor[0], flip_y(anchor[1])])
         centre = crop_to_image(position[None], face.roi_box.astype(np.float64))[0]
         size = self._model_size * float(scale) * ratio
         centre = self._centre(centre, time, unit=size)
         smooth_scale = np.exp(self._log_scale(np.log(scale * ratio), time)) / ratio
         smooth_rotation = _nearest_rotation(self._rotation(rotation, time))
+        stretch = self._stretch(rotation.T @ matrix / scale, time)
+        matrix = smooth_scale * smooth_rotation @ stretch
         x, y = image_to_crop(centre[None], face.roi_box.astype(np.float64))[0]
-        moved = smooth_scale * smooth_rotation @ self._anchor
-        shift = np.array([x, flip_y(y), anchor[2]]) - moved
+        translation = np.array([x, flip_y(y), anchor[2]]) - matrix @ self._anchor
         coefficients = np.empty_like(face.coefficients)
-        camera = np.concatenate([smooth_scale * smooth_rotation, shift[:, None]], axis=1)
-        coefficients[CAMERA] = camera.ravel()
+        coefficients[CAMERA] = np.column_stack([matrix, translation]).ravel()
         coefficients[SHAPE] = self._shape(face.coefficients[SHAPE], time)
         coefficients[EXPRESSION] = self._expression(
             face.coefficients[EXPRESSION], time, unit=self._expression_unit

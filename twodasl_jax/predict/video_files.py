@@ -71,8 +71,9 @@ class VideoReader:
                 f"{path} is no video that FFmpeg can read ({error.strerror})"
             ) from error
         if not self._container.streams.video:
+            kinds = sorted({stream.type for stream in self._container.streams})
             self._container.close()
-            raise ValueError(f"{path} has no pictures, only {self._kinds()}; expected a video")
+            raise ValueError(f"{path} has no pictures, only {', '.join(kinds)}; expected a video")
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"
         self.frame_rate: Fraction = self._stream.average_rate or _USUAL_RATE
@@ -155,9 +156,6 @@ class VideoReader:
         if duration is not None and end < duration - 2.0 / self.frame_rate:
             return f"it ends after {end:.1f} s, though it says it lasts {duration:.1f} s"
         return f"{unreadable} of its parts cannot be decoded" if unreadable else None
-
-    def _kinds(self) -> str:
-        return ", ".join(sorted({stream.type for stream in self._container.streams})) or "nothing"
 
 
 class VideoWriter:
