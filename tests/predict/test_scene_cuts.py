@@ -40,6 +40,16 @@ def test_a_flash_is_none():
     assert cuts(dark, bright, dark) == [False, False, False]
 
 
+def test_bars_do_not_hide_a_cut():
+    first, second = scene(0), scene(1)
+    first[:90], first[150:], second[:90], second[150:] = 0, 0, 0, 0
+    assert cuts(first, second, second) == [False, True, False]
+
+
+def test_darkness_is_none():
+    assert cuts(*[np.zeros((240, 320, 3), np.uint8)] * 3) == [False] * 3
+
+
 def test_black_to_a_picture_is_one():
     assert cuts(np.zeros((240, 320, 3), np.uint8), scene(0)) == [False, True]
 

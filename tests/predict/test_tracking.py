@@ -126,6 +126,22 @@ def test_a_moving_face_is_followed_without_searching(scene, play):
     assert abs(centre[0] - 172) < 2  # half a pixel of the box's rounding, and the dome's landmarks
 
 
+def test_a_face_in_fast_motion_is_cropped_anew(scene, play, monkeypatch):
+    boxes_seen = []
+    follow = scene.follow
+    monkeypatch.setattr(
+        scene, "follow", lambda image, boxes: boxes_seen.append(boxes) or follow(image, boxes)
+    )
+
+    def change(index):
+        scene.faces = {"ada": (100 + (25 if index >= 2 else 0), 150, 100)}
+
+    assert numbers(play(change, 4, search_seconds=100.0)) == [[1]] * 4
+    # Once at rest, twice in the frame in which it moved, once at rest.
+    assert len(boxes_seen) == 4
+    assert boxes_seen[2][0][0] - boxes_seen[1][0][0] == pytest.approx(25, abs=1)
+
+
 def test_crossing_heights_keep_their_numbers(scene, play):
     def change(index):
         scene.faces = {"ada": (120, 90 + 10 * index, 90), "bob": (380, 210 - 10 * index, 90)}

@@ -12,6 +12,10 @@ _LEAST_DIFFERENCE = 16.0
 _MOST_CORRELATION = 0.6
 """Correlation above which the picture became brighter or darker, but is the same."""
 
+_DARKEST = 24.0
+"""Where both frames are darker than this is no picture: the bars of another format, which would
+make any two frames alike."""
+
 
 class SceneCutDetector:
     """Compares each frame with the one before.
@@ -33,7 +37,11 @@ class SceneCutDetector:
         thumbnail = cv2.resize(image, _THUMBNAIL, interpolation=cv2.INTER_AREA)
         now = thumbnail.astype(np.float64)
         before, self._before = self._before, now
-        if before is None or np.abs(now - before).mean() < _LEAST_DIFFERENCE:
+        if before is None:
+            return False
+        shown = np.maximum(now, before).max(axis=-1) > _DARKEST
+        now, before = now[shown], before[shown]
+        if not shown.any() or np.abs(now - before).mean() < _LEAST_DIFFERENCE:
             return False
         return correlation(now, before) < _MOST_CORRELATION
 

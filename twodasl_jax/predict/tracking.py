@@ -40,6 +40,9 @@ SMALLEST_SIDE = 16.0
 _LEAST_OVERLAP = 0.3
 """Crops of one face in two successive frames share at least this much of their union."""
 
+_SAME_PLACE = 0.7
+"""Crops that share less (9 % of the side to the right and down) are of a face in motion."""
+
 _SAME_FACE_COVER = 0.5
 """Of two framings of one face, the smaller lies in the larger by at least this share. Faces are
 measured by their tight boxes here: two heads side by side share less."""
@@ -151,7 +154,7 @@ class FaceTracker:
         if not tracks:
             return []
         doubted = []
-        predictions = self._follow_faces(image, [track.box for track in tracks])
+        predictions = self._predicted(image, [track.box for track in tracks])
         for track, prediction in zip(tracks, predictions, strict=True):
             alike = correlation(_grey(prediction.crop), _grey(track.last.crop)) >= _SAME_CROP
             if alike and is_plausible(prediction, track.box, image.shape):
@@ -161,6 +164,21 @@ class FaceTracker:
                 doubted.append(track)
         self._tracks = _without_doubles(self._tracks)
         return doubted
+
+    def _predicted(self, image: np.ndarray, boxes: list[np.ndarray]) -> list[Reconstruction]:
+        """The faces at crops; those that moved far within them are cropped anew, once."""
+        faces = self._follow_faces(image, boxes)
+        moved = [
+            index
+            for index, face in enumerate(faces)
+            if is_plausible(face, boxes[index], image.shape)
+            and overlap(roi_box_from_landmarks(face.landmarks_px), boxes[index]) < _SAME_PLACE
+        ]
+        if moved:
+            again = [roi_box_from_landmarks(faces[index].landmarks_px) for index in moved]
+            for index, face in zip(moved, self._follow_faces(image, again), strict=True):
+                faces[index] = face
+        return faces
 
     def _search(self, image: np.ndarray, time: float, doubted: list[_Track]) -> None:
         """Confirms, recovers, gives up and begins tracks by what a detector finds."""
