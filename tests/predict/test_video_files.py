@@ -1,5 +1,6 @@
 """Video files written and read back: pictures, times, turned and broken ones."""
 
+import sys
 import wave
 from fractions import Fraction
 
@@ -25,6 +26,15 @@ def write(path, times, frame_rate=25, image=None):
     with VideoWriter(path, frame_rate=Fraction(frame_rate)) as writer:
         for time in times:
             writer.write(picture() if image is None else image, float(time))
+    return path
+
+
+def write_noise(path, count):
+    """Frames that tell nothing of each other: every one takes its share of the file."""
+    generator = np.random.default_rng(0)
+    with VideoWriter(path) as writer:
+        for index in range(count):
+            writer.write(generator.integers(0, 256, (64, 64, 3)).astype(np.uint8), index / 25)
     return path
 
 
@@ -101,11 +111,7 @@ def test_pixels_become_square(tmp_path):
 
 
 def test_a_file_that_ends_early_gives_what_it_has(tmp_path):
-    generator = np.random.default_rng(0)
-    path = tmp_path / "a.mp4"
-    with VideoWriter(path) as writer:
-        for index in range(50):
-            writer.write(generator.integers(0, 256, (64, 64, 3)).astype(np.uint8), index / 25)
+    path = write_noise(tmp_path / "a.mp4", 50)
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])  # the index stands at the front
     frames, reader = read(path)
@@ -115,11 +121,7 @@ def test_a_file_that_ends_early_gives_what_it_has(tmp_path):
 
 
 def test_damage_in_the_middle_is_told(tmp_path):
-    generator = np.random.default_rng(0)
-    path = tmp_path / "a.mp4"
-    with VideoWriter(path) as writer:
-        for index in range(30):
-            writer.write(generator.integers(0, 256, (64, 64, 3)).astype(np.uint8), index / 25)
+    path = write_noise(tmp_path / "a.mp4", 30)
     data = bytearray(path.read_bytes())
     middle = len(data) // 2
     data[middle : middle + len(data) // 5] = bytes(len(data) // 5)
@@ -127,6 +129,12 @@ def test_damage_in_the_middle_is_told(tmp_path):
     frames, reader = read(path)
     assert 5 < len(frames) < 30
     assert "cannot be decoded" in reader.problem
+
+
+def test_without_pyav_its_command_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(ValueError, match=r"'av' is not installed: pip install -e '\.\[video\]'"):
+        VideoReader(tmp_path / "a.mp4")
 
 
 def test_what_is_no_video_is_refused(tmp_path):

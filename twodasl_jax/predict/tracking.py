@@ -47,7 +47,7 @@ _SAME_FACE_COVER = 0.5
 """Of two framings of one face, the smaller lies in the larger by at least this share. Faces are
 measured by their tight boxes here: two heads side by side share less."""
 
-_DRIFTED_OVERLAP = 0.5
+_DRIFTED_OVERLAP = 0.7
 """A followed face that shares less of its union with what a search found there has drifted."""
 
 _SAME_CROP = 0.4
