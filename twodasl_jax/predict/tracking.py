@@ -1,0 +1,300 @@
+"""Faces from frame to frame: followed by their own landmarks, found anew where they are lost.
+
+A face is followed by cutting its next crop around the landmarks of the last frame, as
+3DDFA_V2's video demo does: no detector runs, and poses that a detector misses are kept. The
+demo finds one face in the first frame, and looks again only when the box becomes tiny. But the
+network sees a face in any crop: on a wall it predicts a mean face in the middle, for ever. So here
+
+- a prediction must lie where the face was, and be of about its size (`is_plausible`);
+- its crop must still look like the crop before (`_SAME_CROP`);
+- where either fails, the frame is searched at once: a face that is found there goes on under its
+  number, one that is not is lost;
+- every second the frame is searched anyway: for new faces, and to confirm those that are
+  followed. One that has drifted is set right, and one that several searches did not confirm is
+  given up, however well it seems to go;
+- a cut to another scene ends all faces.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from twodasl_jax.data.face_crop import roi_box_from_landmarks
+from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.predict.reconstruct import Reconstruction
+from twodasl_jax.predict.scene_cuts import SceneCutDetector, correlation
+from twodasl_jax.predict.smoothing import FaceSmoother
+
+FindFaces = Callable[[np.ndarray], list[Reconstruction]]
+"""``(h, w, 3)`` uint8 RGB to the faces that a detector finds in it; [] where there is none."""
+
+FollowFaces = Callable[[np.ndarray, Sequence[np.ndarray]], list[Reconstruction]]
+"""The same picture and k boxes ``(4,)`` to the k faces cut exactly there, in their order."""
+
+SMALLEST_SIDE = 16.0
+"""A crop with a shorter side, in pixels of the frame, holds no face that can be followed."""
+
+_LEAST_OVERLAP = 0.3
+"""Crops of one face in two successive frames share at least this much of their union."""
+
+_SAME_PLACE = 0.7
+"""Crops that share less (9 % of the side to the right and down) are of a face in motion."""
+
+_SAME_FACE_COVER = 0.5
+"""Of two framings of one face, the smaller lies in the larger by at least this share. Faces are
+measured by their tight boxes here: two heads side by side share less."""
+
+_DRIFTED_OVERLAP = 0.7
+"""A followed face that shares less of its union with what a search found there has drifted."""
+
+_SAME_CROP = 0.4
+"""Correlation of a face's successive crops, below which something else has come into it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrackingOptions:
+    """How often frames are searched, and how long a face is believed in.
+
+    Attributes:
+      search_seconds: between searches of frames while faces are followed.
+      empty_search_seconds: the same while there is none.
+      patience_seconds: a face that no search confirmed for so long is given up. Longer than a
+        head stays turned away, for detectors miss profiles.
+      memory_seconds: a lost face that is found where it was within this time keeps its number.
+      smooth: with the One-Euro filter; else each frame is shown as predicted.
+    """
+
+    search_seconds: float = 1.0
+    empty_search_seconds: float = 0.2
+    patience_seconds: float = 4.0
+    memory_seconds: float = 1.0
+    smooth: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class TrackedFace:
+    """One face of one frame.
+
+    Attributes:
+      number: the same in all frames of a face, from 1 in the order of appearance.
+      reconstruction: smoothed over the frames up to this one.
+      predicted: as the network gave it.
+    """
+
+    number: int
+    reconstruction: Reconstruction
+    predicted: Reconstruction
+
+
+@dataclasses.dataclass
+class _Track:
+    number: int
+    last: Reconstruction
+    box: np.ndarray
+    seen: float
+    confirmed: float
+    smoother: FaceSmoother | None
+
+
+class FaceTracker:
+    """Follows the faces of a video; give it all frames in order."""
+
+    def __init__(
+        self,
+        find_faces: FindFaces,
+        follow_faces: FollowFaces,
+        face_model: FaceModel,
+        *,
+        options: TrackingOptions | None = None,
+    ) -> None:
+        """Prepares a tracker for one video.
+
+        Args:
+          find_faces: detects and reconstructs.
+          follow_faces: reconstructs at boxes.
+          face_model: of the reconstructions.
+          options: None is the default.
+        """
+        self._find_faces = find_faces
+        self._follow_faces = follow_faces
+        self._face_model = face_model
+        self._options = options or TrackingOptions()
+        self._is_cut = SceneCutDetector()
+        self._tracks: list[_Track] = []
+        self._lost: list[_Track] = []
+        self._last_search = -np.inf
+        self._count = 0
+
+    def __call__(self, image: np.ndarray, time: float) -> list[TrackedFace]:
+        """The faces of the next frame, in the order of their numbers.
+
+        Args:
+          image: ``(height, width, 3)`` uint8 RGB.
+          time: of the frame, seconds; later than that of the frame before.
+        """
+        is_cut = self._is_cut(image)
+        if is_cut:
+            self._tracks, self._lost = [], []
+        doubted = self._follow(image, time)
+        pause = self._options.search_seconds if self._tracks else self._options.empty_search_seconds
+        if is_cut or doubted or time - self._last_search >= pause:
+            self._last_search = time
+            self._search(image, time, doubted)
+        memory = self._options.memory_seconds
+        self._lost = [track for track in self._lost if time - track.seen <= memory]
+        self._tracks.sort(key=lambda track: track.number)
+        return [self._smoothed(track, time) for track in self._tracks]
+
+    def _follow(self, image: np.ndarray, time: float) -> list[_Track]:
+        """Moves the tracks on; gives back those in doubt, which are no longer among them."""
+        tracks, self._tracks = self._tracks, []
+        if not tracks:
+            return []
+        doubted = []
+        predictions = self._predicted(image, [track.box for track in tracks])
+        for track, prediction in zip(tracks, predictions, strict=True):
+            alike = correlation(_grey(prediction.crop), _grey(track.last.crop)) >= _SAME_CROP
+            if alike and is_plausible(prediction, track.box, image.shape):
+                self._move(track, prediction, time)
+                self._tracks.append(track)
+            else:
+                doubted.append(track)
+        self._tracks = _without_doubles(self._tracks)
+        return doubted
+
+    def _predicted(self, image: np.ndarray, boxes: list[np.ndarray]) -> list[Reconstruction]:
+        """The faces at crops; those that moved far within them are cropped anew, once."""
+        faces = self._follow_faces(image, boxes)
+        moved = [
+            index
+            for index, face in enumerate(faces)
+            if is_plausible(face, boxes[index], image.shape)
+            and overlap(roi_box_from_landmarks(face.landmarks_px), boxes[index]) < _SAME_PLACE
+        ]
+        if moved:
+            again = [roi_box_from_landmarks(faces[index].landmarks_px) for index in moved]
+            for index, face in zip(moved, self._follow_faces(image, again), strict=True):
+                faces[index] = face
+        return faces
+
+    def _search(self, image: np.ndarray, time: float, doubted: list[_Track]) -> None:
+        """Confirms, recovers, gives up and begins tracks by what a detector finds."""
+        found = [face for face in self._find_faces(image) if is_plausible(face, None, image.shape)]
+        confirmed = _match([track.last for track in self._tracks], found)
+        for row, column in confirmed.items():
+            track, face = self._tracks[row], found[column]
+            track.confirmed = time
+            if overlap(_tight_box(track.last), _tight_box(face)) < _DRIFTED_OVERLAP:
+                self._move(track, face, time)
+        patience = self._options.patience_seconds
+        self._tracks = [track for track in self._tracks if time - track.confirmed < patience]
+        candidates = [*doubted, *self._lost]
+        again = {column: row for row, column in _match([c.last for c in candidates], found).items()}
+        for index, face in enumerate(found):
+            # One face may be framed twice: by the detector, or by a track and the detector.
+            if any(_are_one(face, track.last) for track in self._tracks):
+                continue
+            track = candidates[again[index]] if index in again else self._begin(face, time)
+            self._move(track, face, time)
+            track.confirmed = time
+            self._tracks.append(track)
+        going_on = {track.number for track in self._tracks}
+        self._lost = [track for track in candidates if track.number not in going_on]
+
+    def _begin(self, face: Reconstruction, time: float) -> _Track:
+        self._count += 1
+        box = roi_box_from_landmarks(face.landmarks_px)
+        smoother = FaceSmoother(self._face_model) if self._options.smooth else None
+        return _Track(self._count, face, box, time, time, smoother)
+
+    @staticmethod
+    def _move(track: _Track, face: Reconstruction, time: float) -> None:
+        track.last, track.seen = face, time
+        track.box = roi_box_from_landmarks(face.landmarks_px)
+
+    @staticmethod
+    def _smoothed(track: _Track, time: float) -> TrackedFace:
+        smooth = track.last if track.smoother is None else track.smoother(track.last, time)
+        return TrackedFace(track.number, smooth, track.last)
+
+
+def is_plausible(
+    face: Reconstruction, box: np.ndarray | None, image_shape: tuple[int, ...]
+) -> bool:
+    """Whether a face can have been predicted there.
+
+    Most of it must lie in the picture, and it must be neither tiny nor far larger than the picture.
+    From one frame to the next it must stay where it was, at about its size.
+
+    Args:
+      face: the prediction.
+      box: ``(4,)`` the crop's box of the frame before, or None for a face that was searched.
+      image_shape: of the frame.
+    """
+    points = face.landmarks_px
+    if not np.isfinite(points).all():
+        return False
+    height, width = image_shape[:2]
+    inside = ((points >= 0) & (points <= (width - 1, height - 1))).all(axis=1).mean()
+    now = roi_box_from_landmarks(points)
+    side = float(now[2] - now[0])
+    if inside < 0.5 or not SMALLEST_SIDE <= side <= 2.0 * max(height, width):
+        return False
+    # At 25 frames per second half a head's size per frame is five metres a second.
+    return box is None or (
+        overlap(now, box) >= _LEAST_OVERLAP and 0.6 <= side / float(box[2] - box[0]) <= 1 / 0.6
+    )
+
+
+def overlap(first: np.ndarray, second: np.ndarray) -> float:
+    """Intersection over union of two boxes ``(x1, y1, x2, y2)``."""
+    shared = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
+    area = float(shared.clip(0).prod())
+    both = float((first[2:] - first[:2]).prod() + (second[2:] - second[:2]).prod())
+    return area / (both - area)
+
+
+def _tight_box(face: Reconstruction) -> np.ndarray:
+    """``(4,)`` around the landmarks, without the crop's margin."""
+    points = face.landmarks_px
+    return np.concatenate([points.min(axis=0), points.max(axis=0)])
+
+
+def _cover(first: np.ndarray, second: np.ndarray) -> float:
+    """How much of the smaller box lies in the larger: 1 where it is within."""
+    shared = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
+    smaller = min(float((box[2:] - box[:2]).prod()) for box in (first, second))
+    return float(shared.clip(0).prod()) / smaller
+
+
+def _are_one(first: Reconstruction, second: Reconstruction) -> bool:
+    return _cover(_tight_box(first), _tight_box(second)) >= _SAME_FACE_COVER
+
+
+def _match(faces: list[Reconstruction], found: list[Reconstruction]) -> dict[int, int]:
+    """Which of `found` each face is: the pairs that together overlap the most."""
+    if not faces or not found:
+        return {}
+    boxes = [_tight_box(face) for face in found]
+    overlaps = np.array([[overlap(_tight_box(face), box) for box in boxes] for face in faces])
+    pairs = zip(*linear_sum_assignment(overlaps, maximize=True), strict=True)
+    return {int(row): int(column) for row, column in pairs if _are_one(faces[row], found[column])}
+
+
+def _without_doubles(tracks: list[_Track]) -> list[_Track]:
+    """Where two tracks ran onto one face, the one that a search confirmed later stays."""
+    kept: list[_Track] = []
+    for track in sorted(tracks, key=lambda track: (-track.confirmed, track.number)):
+        if not any(_are_one(track.last, other.last) for other in kept):
+            kept.append(track)
+    return kept
+
+
+def _grey(crop: np.ndarray) -> np.ndarray:
+    """A crop at 30x30 pixels: small motion within it does not count."""
+    return cv2.resize(
+        cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), (30, 30), interpolation=cv2.INTER_AREA
+    )
