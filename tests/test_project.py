@@ -58,8 +58,14 @@ def test_constraints_are_names_and_versions_only(repository):
 
 def test_every_dependency_is_pinned(repository, project):
     pinned = {Requirement(line).name for line in constraint_lines(repository)}
-    wanted = project["dependencies"] + project["optional-dependencies"]["test"]
-    assert {normalised(Requirement(line).name) for line in wanted} <= pinned
+    extras = project["optional-dependencies"]
+    tests = [Requirement(line) for line in extras["test"]]
+    (own,) = (requirement for requirement in tests if requirement.name == project["name"])
+    wanted = project["dependencies"] + [line for extra in own.extras for line in extras[extra]]
+    names = {Requirement(line).name for line in wanted} | {
+        requirement.name for requirement in tests if requirement is not own
+    }
+    assert {normalised(name) for name in names} <= pinned
 
 
 def test_pins_satisfy_the_projects_own_bounds(repository, project):

@@ -53,7 +53,12 @@ def reconstructor(small_face_model, small_frontal_coefficients, monkeypatch):
 def run(tmp_path, **options):
     """The job with run.py's defaults."""
     defaults = dict.fromkeys((*MODES["predict"].required, *MODES["predict"].optional))
-    defaults |= {"workdir": str(tmp_path / "run"), "mesh_formats": ["glb"], "num_passes": 2}
+    defaults |= {
+        "workdir": str(tmp_path / "run"),
+        "mesh_formats": ["glb"],
+        "num_passes": 2,
+        "smooth": True,
+    }
     job_of("predict")(None, **defaults | options)
 
 
@@ -168,3 +173,24 @@ def test_training_looks_for_its_photograph_first(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="not installed"):
         check_photo(str(photo), None)
     check_photo(str(photo), ["0", "0", "20", "20"])
+
+
+def test_one_kind_of_input_at_a_time(tmp_path):
+    with pytest.raises(ValueError, match="--image and --camera were given; expected one of them"):
+        run(tmp_path, image="a.jpg", camera=0)
+
+
+def test_videos_and_cameras_are_passed_on(reconstructor, tmp_path, monkeypatch):
+    called = []
+    monkeypatch.setattr(job, "predict_video", lambda *a, **given: called.append(given))
+    monkeypatch.setattr(job, "predict_camera", lambda *a, **given: called.append(given))
+    run(tmp_path, video="a.mp4", max_frames=3)
+    run(tmp_path, camera=1, output=str(tmp_path / "here"), smooth=False)
+    of_video, of_camera = called
+    assert of_video["video"] == "a.mp4"
+    assert of_video["max_frames"] == 3
+    assert of_video["smooth"]
+    assert of_video["folder"] == tmp_path / "run" / "prediction"
+    assert of_camera["camera"] == 1
+    assert of_camera["folder"] == tmp_path / "here"
+    assert not of_camera["smooth"]

@@ -26,7 +26,19 @@ MODES: dict[str, Mode] = {
     "evaluate": Mode(("workdir",), ("checkpoint", "predictions", "face_model")),
     "predict": Mode(
         ("workdir",),
-        ("image", "box", "outputs", "mesh_formats", "output", "detector", "num_passes"),
+        (
+            "image",
+            "video",
+            "camera",
+            "box",
+            "outputs",
+            "mesh_formats",
+            "output",
+            "detector",
+            "num_passes",
+            "max_frames",
+            "smooth",
+        ),
     ),
     "prepare": Mode(("dataset", "manual_dir"), ("data_dir",)),
     "annotate": Mode(

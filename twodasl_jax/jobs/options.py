@@ -13,6 +13,16 @@ OPTIONS = (
         "predict: a photograph, a folder of them or a pattern like 'photos/*.jpg'; else the "
         "astronaut of scikit-image. train: the photograph to reconstruct at the end.",
     ),
+    flags.DEFINE_string(
+        "video", None,
+        "predict: or a video; gives NAME_faces.mp4, original beside overlay, and NAME_faces.jsonl.",
+    ),
+    flags.DEFINE_integer(
+        "camera", None,
+        "predict: or the number of a camera, 0 is the first; shown, or recorded without windows.",
+    ),
+    flags.DEFINE_integer("max_frames", None, "predict: of a video or camera; else all."),
+    flags.DEFINE_bool("smooth", True, "predict: smooths faces over frames (One-Euro filter)."),
     flags.DEFINE_list("box", None, "The face in it, x1,y1,x2,y2 in pixels; else it is looked for."),
     flags.DEFINE_list(
         "outputs", None,

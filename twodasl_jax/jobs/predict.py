@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from twodasl_jax.face_reconstructor import FaceReconstructor
+from twodasl_jax.jobs.predict_video import predict_camera, predict_video
 from twodasl_jax.jobs.workdir import Workdir
 from twodasl_jax.predict.face_detectors import FACE_DETECTORS
 from twodasl_jax.predict.outputs import known_outputs, write_outputs
@@ -44,14 +45,18 @@ def predict(
     *,
     workdir: str,
     image: str | None,
+    video: str | None,
+    camera: int | None,
     box: Sequence[str] | None,
     outputs: Sequence[str] | None,
     mesh_formats: Sequence[str],
     output: str | None,
     detector: str | None,
     num_passes: int,
+    max_frames: int | None,
+    smooth: bool,
 ) -> None:
-    """Reconstructs every face of one or many photographs.
+    """Reconstructs every face of photographs, of a video or of a camera's pictures.
 
     A photograph that cannot be read or shows no face does not stop the others.
 
@@ -59,20 +64,25 @@ def predict(
       config: its ``training.checkpoint`` is used (newest or best), or the run's where None.
       workdir: a trained run.
       image: a photograph, a folder of them or a glob pattern; None is scikit-image's astronaut.
+      video: instead, a video.
+      camera: or the number of a camera.
       box: ``x1, y1, x2, y2`` of the face in a single photograph; None asks the detector.
       outputs: what to write, names of `predict.outputs.OUTPUTS`; None is `DEFAULT_OUTPUTS`.
       mesh_formats: of the meshes, one or more of glb, obj and ply.
       output: folder to write to; None is ``WORKDIR/prediction``.
       detector: what finds faces or their landmarks; None is MTCNN.
       num_passes: of the network, 1 or 2.
+      max_frames: of a video or camera; None is all.
+      smooth: faces over the frames of a video or camera.
 
     Raises:
-      FileNotFoundError, ValueError: for wrong arguments; at the end, naming the photographs that
-        gave no result.
+      FileNotFoundError, ValueError, OSError: for wrong arguments; at the end, naming the
+        photographs that gave no result.
     """
+    _require_one_input(image=image, video=video, camera=camera)
     names = known_outputs(outputs or DEFAULT_OUTPUTS)
     corners = parse_box(box)
-    photos = list_photos(image)
+    photos = list_photos(image) if video is None and camera is None else []
     if corners is not None and len(photos) > 1:
         raise ValueError(f"--box frames a face in one photograph, and {image} are {len(photos)}")
     enable_compilation_cache()
@@ -80,14 +90,21 @@ def predict(
         workdir, detector=detector or "mtcnn", num_passes=num_passes, config=config
     )
     folder = Path(output) if output else Workdir(workdir).folder / "prediction"
-    reconstruct_photos(
-        reconstructor,
-        photos,
-        corners,
-        functools.partial(write_outputs, names, mesh_formats=mesh_formats),
-        folder=folder,
-        console=Console(),
-    )
+    where: dict[str, Any] = {"folder": folder, "console": Console()}
+    frames: dict[str, Any] = {"max_frames": max_frames, "smooth": smooth}
+    if video is not None:
+        predict_video(reconstructor, video=video, **where, **frames)
+    elif camera is not None:
+        predict_camera(reconstructor, camera=camera, **where, **frames)
+    else:
+        write = functools.partial(write_outputs, names, mesh_formats=mesh_formats)
+        reconstruct_photos(reconstructor, photos, corners, write, **where)
+
+
+def _require_one_input(**inputs: object) -> None:
+    given = [f"--{name}" for name, value in inputs.items() if value is not None]
+    if len(given) > 1:
+        raise ValueError(f"{' and '.join(given)} were given; expected one of them")
 
 
 def parse_box(box: Sequence[str] | None) -> np.ndarray | None:
