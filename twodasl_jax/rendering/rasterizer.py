@@ -151,8 +151,10 @@ def _test_candidates(
     corners: Float[Array, "p 3 3"], row: Float[Array, " p"], column: Float[Array, " p"]
 ) -> tuple[Bool[Array, " p"], Float[Array, " p"]]:
     """Whether the pixel's centre is in the triangle, and the triangle's depth there."""
-    x, y, z = jnp.moveaxis(corners, (2, 1), (0, 1))
-    low, middle, high = edge_functions(x - column[None], y - row[None])
+    x, y, z = ([corners[:, corner, axis] for corner in range(3)] for axis in range(3))
+    low, middle, high = edge_functions(
+        [corner - column for corner in x], [corner - row for corner in y]
+    )
     area = low + middle + high
     inside = ((low >= 0) & (middle >= 0) & (high >= 0)) | ((low <= 0) & (middle <= 0) & (high <= 0))
     covered = inside & (area != 0)
@@ -191,32 +193,37 @@ def barycentric_coordinates(
     Returns:
       Weights that sum to 1, and 0 on the background and where the triangle has no area.
     """
-    return _weights(_corner_values(vertices[:2], triangles, triangle_ids), triangle_ids)
+    corners = _corner_rows(vertices[:2], triangles, triangle_ids)
+    return jnp.stack(_weights(corners, triangle_ids)).reshape(3, *triangle_ids.shape)
 
 
-def _corner_values(
+def _corner_rows(
     values: Float[Array, "k n"],
     triangles: Int[Array, "t 3"],
     triangle_ids: Int[Array, "height width"],
-) -> Float[Array, "3 k height width"]:
-    """Vertex values at the corners of each pixel's triangle; any where there is none."""
-    corner_ids = triangles[jnp.maximum(triangle_ids, 0)]
+) -> list[Float[Array, "pixels k"]]:
+    """Vertex values at the three corners of each pixel's triangle; any where there is none."""
+    corner_ids = triangles[jnp.maximum(triangle_ids.ravel(), 0)]
     rows = values.T
-    corners = [jnp.moveaxis(rows[corner_ids[..., corner]], -1, 0) for corner in range(3)]
-    return jnp.stack(corners)
+    return [rows[corner_ids[:, corner]] for corner in range(3)]
 
 
 def _weights(
-    corners: Float[Array, "3 2 height width"], triangle_ids: Int[Array, "height width"]
-) -> Float[Array, "3 height width"]:
+    corners: list[Float[Array, "pixels k"]], triangle_ids: Int[Array, "height width"]
+) -> list[Float[Array, " pixels"]]:
+    """Barycentric coordinates of the pixels, from rows that begin with x and y."""
     height, width = triangle_ids.shape
-    column = jnp.arange(width, dtype=corners.dtype)[None, None, :]
-    row = jnp.arange(height, dtype=corners.dtype)[None, :, None]
-    edges = edge_functions(corners[:, 0] - column, corners[:, 1] - row)
-    area = edges.sum(0)
-    usable = (triangle_ids >= 0) & (area != 0)
+    dtype = corners[0].dtype
+    row = jnp.repeat(jnp.arange(height, dtype=dtype), width)
+    column = jnp.tile(jnp.arange(width, dtype=dtype), height)
+    edges = edge_functions(
+        [corner[:, 0] - column for corner in corners], [corner[:, 1] - row for corner in corners]
+    )
+    area = edges[0] + edges[1] + edges[2]
+    usable = (triangle_ids.ravel() >= 0) & (area != 0)
     # Guarded before the division: a where after it would still send NaN backwards.
-    return jnp.where(usable[None], edges / jnp.where(usable, area, 1.0)[None], 0.0)
+    area = jnp.where(usable, area, 1.0)
+    return [jnp.where(usable, edge / area, 0.0) for edge in edges]
 
 
 def interpolate(
@@ -232,9 +239,12 @@ def interpolate(
     triangle_ids = jax.lax.stop_gradient(raster.triangle_ids)
     # Coordinates and attributes in one row per vertex: one gather for both.
     values = jnp.concatenate([vertices[:2], attributes])
-    corners = _corner_values(values, triangles, triangle_ids)
-    weights = _weights(corners[:, :2], triangle_ids)
-    return (corners[:, 2:] * weights[:, None]).sum(0)
+    corners = _corner_rows(values, triangles, triangle_ids)
+    weights = _weights(corners, triangle_ids)
+    one, two, three = (
+        weight[None] * corner[:, 2:].T for weight, corner in zip(weights, corners, strict=True)
+    )
+    return (one + two + three).reshape(-1, *triangle_ids.shape)
 
 
 def default_capacity(height: int, width: int, num_triangles: int) -> int:
