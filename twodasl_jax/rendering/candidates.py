@@ -122,8 +122,14 @@ def _largest(three: Sequence[Array]) -> Array:
     return jnp.maximum(jnp.maximum(three[0], three[1]), three[2])
 
 
-def list_candidates(boxes: PixelBoxes, *, capacity: int) -> CandidateList:
-    """Gives every triangle its places in the list."""
+def list_candidates(boxes: PixelBoxes, *, capacity: int, chunk: int) -> CandidateList:
+    """Gives every triangle its places in the list.
+
+    Args:
+      boxes: of all triangles.
+      capacity: how many candidates the list may hold.
+      chunk: how many of them are read at a time.
+    """
     area = boxes.width * boxes.height
     sizes = area.astype(jnp.int32)
     end = _running(jnp.add, sizes, jnp.int32(0))
@@ -131,11 +137,11 @@ def list_candidates(boxes: PixelBoxes, *, capacity: int) -> CandidateList:
     overflow = jnp.where(
         area.sum() >= OVERFLOW_LIMIT, OVERFLOW_LIMIT, jnp.maximum(end[-1] - capacity, 0)
     )
-    chunk = min(CHUNK, capacity)
     places = -(-capacity // chunk) * chunk
     numbers = jnp.arange(sizes.shape[0], dtype=jnp.int32)
-    marks = jnp.zeros(places, jnp.int32)
-    marks = marks.at[jnp.where(sizes > 0, start, places)].max(numbers, mode="drop")
+    # A triangle without candidates marks the place of the next that has some, and the higher
+    # number stays: cheaper than leaving such triangles out.
+    marks = jnp.zeros(places, jnp.int32).at[start].max(numbers, mode="drop")
     return CandidateList(marks, start, jnp.minimum(end[-1], capacity), overflow.astype(jnp.int32))
 
 
@@ -147,9 +153,9 @@ def candidates_of_chunk(
     Args:
       boxes: of all triangles.
       candidates: of the same.
-      first: place of the chunk's first candidate.
+      first: place of the chunk's first candidate, a multiple of `chunk`.
       previous: triangle of the last candidate before it, 0 at the beginning.
-      chunk: how many.
+      chunk: how many, as the list was made for.
     """
     marks = jax.lax.dynamic_slice(candidates.marks, (first,), (chunk,))
     # A triangle's mark stands at its first candidate; a running maximum spreads it.
