@@ -186,8 +186,10 @@ def measure(given: argparse.Namespace) -> None:
     """Runs the cases in turns and prints the table."""
     from train_step import answer
 
-    workers = {case: start_worker(case, given.face_model, given.batch) for case in given.cases}
-    heads = {case: [float(value) for value in answer(worker)] for case, worker in workers.items()}
+    workers, heads = {}, {}
+    for case in given.cases:  # one after the other: each compiles on all cores
+        workers[case] = start_worker(case, given.face_model, given.batch)
+        heads[case] = [float(value) for value in answer(workers[case])]
     rounds: dict[str, list[list[float]]] = {case: [] for case in workers}
     for _ in range(given.rounds):
         for case, worker in workers.items():

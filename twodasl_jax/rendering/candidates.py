@@ -65,7 +65,7 @@ def edge_functions(x: Sequence[Array], y: Sequence[Array]) -> tuple[Array, Array
 
     Returns:
       Entry i belongs to the edge *opposite* corner i; they sum to twice the triangle's signed
-      area. Not stacked: a reduction over a stack of three costs CPUs twice the time.
+      area. Not stacked: on CPUs interpolation through stacks of three took twice the time.
     """
     # Opposite corner 1 runs the edge from 0 to 2, negated: always low corner to high corner,
     # so that an edge gives the same number, but for the sign, in both of its triangles.
@@ -81,8 +81,8 @@ def pixel_boxes(
 ) -> PixelBoxes:
     """Boxes of the triangles; off-screen and undrawn ones hold no pixel.
 
-    Of a face model most boxes hold one pixel or none, and of the single pixels half are missed
-    by their triangle: those are emptied here, before they become candidates.
+    Of a face model most boxes hold one pixel or none, and of the single pixels three in five are
+    missed by their triangle: those are emptied here, before they become candidates.
 
     Args:
       corners: (triangle, corner, xyz), crop frame, pixels.
