@@ -14,9 +14,9 @@ with ``map``), and, with ``x``, how many times the model's triangles it has: a q
 Every case is a process of its own; the cases take turns, round after round, so that a busy
 moment of the machine falls on all of them. Printed are the median and (the least) of the rounds,
 the processor time of all threads, which other people's processes disturb least, and the resident
-memory at its peak. On two shared x86-64 cores with BFM: 120-map 5.8 ms forward and 7.9 with gradient,
-224-map 8.3 and 24.4, at least. docs/architecture.md says which ways to draw faster were tried
-and kept, with the whole table.
+memory at its peak. The least on two shared x86-64 cores with BFM: 120-map 5.8 ms forward and 7.9
+with gradient, 224-map 8.3 and 24.4. docs/architecture.md has the whole table, and which ways to
+draw faster were tried and kept.
 """
 
 import argparse
