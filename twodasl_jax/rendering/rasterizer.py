@@ -1,9 +1,10 @@
 """An exact z-buffer as a pure function of static shapes.
 
-*Expand*: each triangle covers a small box of pixels; a cumulative sum over the boxes turns
-the pairs (triangle, pixel of its box) into one flat list of candidates of static length,
-the *capacity*. Every candidate is tested at its pixel's centre; a scatter-max of depth and a
-scatter-min of the triangle number, where the depth equals that maximum, settle who is seen.
+*Expand*: each triangle covers a small box of pixels; the pairs (triangle, pixel of its box)
+make one flat list of candidates (`twodasl_jax.rendering.candidates`) of at most *capacity*
+entries. Chunk by chunk every candidate is tested at its pixel's centre; a scatter-max of depth
+and a scatter-min of the triangle number, where the depth equals that maximum, settle who is
+seen. docs/architecture.md says what was tried to make it fast.
 
 Conventions:
 
@@ -24,11 +25,19 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-MAX_PIXELS = 2**22
-"""Above this many pixels the exact float division in `_expand` would no longer be exact."""
+from twodasl_jax.rendering.candidates import (
+    CHUNK,
+    OVERFLOW_LIMIT,
+    CandidateList,
+    PixelBoxes,
+    candidates_of_chunk,
+    edge_functions,
+    list_candidates,
+    pixel_boxes,
+)
 
-OVERFLOW_LIMIT = 2**30
-"""Overflow counts saturate here; beyond it the int32 sum of the boxes would wrap."""
+MAX_PIXELS = 2**22
+"""Above this many pixels the exact float division of the candidates would no longer be exact."""
 
 
 class Rasterization(NamedTuple):
@@ -44,94 +53,6 @@ class Rasterization(NamedTuple):
     triangle_ids: Int[Array, "*batch height width"]
     depth: Float[Array, "*batch height width"]
     overflow: Int[Array, "*batch"]
-
-
-class _Boxes(NamedTuple):
-    """Per triangle, the rows and columns whose pixel centres its bounding box holds."""
-
-    left: Int[Array, " t"]
-    top: Int[Array, " t"]
-    width: Int[Array, " t"]
-    area: Int[Array, " t"]
-
-
-def _pixel_boxes(
-    corners: Float[Array, "t 3 3"], drawn: Bool[Array, " t"], height: int, width: int
-) -> _Boxes:
-    """Boxes of ``(triangle, corner, xyz)``; off-screen and undrawn triangles get 0 pixels."""
-    lowest = jnp.minimum(jnp.minimum(corners[:, 0], corners[:, 1]), corners[:, 2])
-    highest = jnp.maximum(jnp.maximum(corners[:, 0], corners[:, 1]), corners[:, 2])
-
-    def span(axis: int, size: int) -> tuple[Array, Array]:
-        # Clipped before the cast: a float outside int32 casts to anything.
-        first = jnp.clip(jnp.ceil(lowest[:, axis]), 0, size)
-        last = jnp.clip(jnp.floor(highest[:, axis]), -1, size - 1)
-        length = jnp.where(drawn, jnp.maximum(last - first + 1, 0), 0)
-        return jnp.where(drawn, first, 0).astype(jnp.int32), length.astype(jnp.int32)
-
-    left, columns = span(0, width)
-    top, rows = span(1, height)
-    return _Boxes(left, top, columns, columns * rows)
-
-
-def _running_maximum(values: Int[Array, " p"]) -> Int[Array, " p"]:
-    def step(highest: Array, value: Array) -> tuple[Array, Array]:
-        highest = jnp.maximum(highest, value)
-        return highest, highest
-
-    # Log-depth scans suit accelerators; on CPUs the plain loop is faster.
-    def loop(values: Array) -> Array:
-        return jax.lax.scan(step, values[0], values)[1]
-
-    return jax.lax.platform_dependent(values, cpu=loop, default=jax.lax.cummax)
-
-
-def _expand(boxes: _Boxes, capacity: int) -> tuple[Array, Array, Array, Array, Array]:
-    """The flat candidate list: ``(triangle, row, column, is_real, overflow)``."""
-    end = jnp.cumsum(boxes.area)
-    start = end - boxes.area
-    total_estimate = boxes.area.astype(jnp.float32).sum()
-    overflow = jnp.where(
-        total_estimate >= OVERFLOW_LIMIT, OVERFLOW_LIMIT, jnp.maximum(end[-1] - capacity, 0)
-    )
-    # Each non-empty triangle marks the first of its candidates; a running maximum spreads it.
-    place = jnp.where(boxes.area > 0, start, capacity)
-    numbers = jnp.arange(boxes.area.shape[0], dtype=jnp.int32)
-    marks = jnp.zeros(capacity, jnp.int32).at[place].max(numbers, mode="drop")
-    triangle = _running_maximum(marks)
-    index = jnp.arange(capacity, dtype=jnp.int32)
-    within = index - start[triangle]
-    columns = jnp.maximum(boxes.width[triangle], 1)
-    # A float division vectorises where int32's does not; the half keeps its floor exact for
-    # every count below MAX_PIXELS.
-    row = jnp.floor((within.astype(jnp.float32) + 0.5) / columns.astype(jnp.float32))
-    row = row.astype(jnp.int32)
-    column = within - row * columns
-    return (
-        triangle,
-        boxes.top[triangle] + row,
-        boxes.left[triangle] + column,
-        index < end[-1],
-        overflow.astype(jnp.int32),
-    )
-
-
-def _edge_functions(x: Float[Array, "3 *points"], y: Float[Array, "3 *points"]) -> Array:
-    """Twice the signed areas of the three triangles between a point and a triangle's edges.
-
-    Args:
-      x: of the three corners, relative to the point, pixels.
-      y: the same.
-
-    Returns:
-      ``(3, *points)``: entry i belongs to the edge *opposite* corner i; they sum to twice the
-      triangle's signed area.
-    """
-    # Opposite corner 1 runs the edge from 0 to 2, negated: always low corner to high corner,
-    # so that an edge gives the same number, but for the sign, in both of its triangles.
-    return jnp.stack(
-        [x[1] * y[2] - y[1] * x[2], -(x[0] * y[2] - y[0] * x[2]), x[0] * y[1] - y[0] * x[1]]
-    )
 
 
 def rasterize(
@@ -176,44 +97,79 @@ def rasterize(
     vertices = jax.lax.stop_gradient(vertices)
     # Corners in the order of their vertex numbers, so that two triangles evaluate a shared
     # edge by the same sum and no pixel can fall between them.
-    ordered = _sorted_corners(triangles)
     # One row of nine numbers per triangle: gathering rows is what CPUs do fastest.
-    corners = vertices.T[ordered]
+    corners = vertices.T[_sorted_corners(triangles)]
     drawn = jnp.isfinite(corners.sum((1, 2)))
     if cull_back_faces:
         drawn &= _faces_viewer(vertices, triangles)
-    boxes = _pixel_boxes(corners, drawn, height, width)
-    triangle, row, column, is_real, overflow = _expand(boxes, capacity)
+    boxes = pixel_boxes(corners, drawn, height=height, width=width)
+    chunk = min(CHUNK, capacity)
+    candidates = list_candidates(boxes, capacity=capacity, chunk=chunk)
+    ids, nearest = _nearest(corners, boxes, candidates, height * width, width, chunk)
+    return Rasterization(
+        ids.reshape(height, width), nearest.reshape(height, width), candidates.overflow
+    )
 
-    corner = jnp.moveaxis(corners[triangle], 0, -1)
-    low, middle, high = _edge_functions(
-        corner[:, 0] - column.astype(vertices.dtype)[None],
-        corner[:, 1] - row.astype(vertices.dtype)[None],
+
+def _nearest(
+    corners: Float[Array, "t 3 3"],
+    boxes: PixelBoxes,
+    candidates: CandidateList,
+    num_pixels: int,
+    width: int,
+    chunk: int,
+) -> tuple[Int[Array, " pixels"], Float[Array, " pixels"]]:
+    """Triangle number and depth of the nearest candidate at each pixel."""
+    none = jnp.int32(corners.shape[0])
+
+    def step(state: tuple[Array, ...]) -> tuple[Array, ...]:
+        first, previous, ids, nearest = state
+        triangle, row, column, is_real = candidates_of_chunk(
+            boxes, candidates, first, previous, chunk=chunk
+        )
+        covered, depth = _test_candidates(corners[triangle], row, column)
+        pixel = (row * width + column).astype(jnp.int32)
+        pixel = jnp.where(is_real & covered, pixel, num_pixels)
+        # Without the barrier the compiler may compute the depth twice and round it differently.
+        pixel, depth = jax.lax.optimization_barrier((pixel, depth))
+        nearer = nearest.at[pixel].max(depth)
+        seen = jnp.where(depth == nearer[pixel], pixel, num_pixels)
+        ids = jnp.where(nearer > nearest, none, ids).at[seen].min(triangle)
+        return first + chunk, triangle[-1], ids, nearer
+
+    # One cell more than pixels: what covers nothing is written there.
+    zero = jnp.zeros((), jnp.int32)
+    ids = jnp.full(num_pixels + 1, none, jnp.int32)
+    nearest = jnp.full(num_pixels + 1, -jnp.inf, corners.dtype)
+    _, _, ids, nearest = jax.lax.while_loop(
+        lambda state: state[0] < candidates.total, step, (zero, zero, ids, nearest)
+    )
+    ids = ids[:-1]
+    return jnp.where(ids == none, -1, ids), nearest[:-1]
+
+
+def _test_candidates(
+    corners: Float[Array, "p 3 3"], row: Float[Array, " p"], column: Float[Array, " p"]
+) -> tuple[Bool[Array, " p"], Float[Array, " p"]]:
+    """Whether the pixel's centre is in the triangle, and the triangle's depth there."""
+    x, y, z = ([corners[:, corner, axis] for corner in range(3)] for axis in range(3))
+    low, middle, high = edge_functions(
+        [corner - column for corner in x], [corner - row for corner in y]
     )
     area = low + middle + high
     inside = ((low >= 0) & (middle >= 0) & (high >= 0)) | ((low <= 0) & (middle <= 0) & (high <= 0))
-    covered = is_real & inside & (area != 0)
-    weighted = low * corner[0, 2] + middle * corner[1, 2] + high * corner[2, 2]
-    depth = jnp.where(covered, weighted / jnp.where(area == 0, 1, area), -jnp.inf)
-    # Without the barrier the compiler may compute the depth twice and round it differently.
-    pixel, depth = jax.lax.optimization_barrier(
-        (jnp.where(covered, row * width + column, height * width), depth)
-    )
-    nearest = jnp.full(height * width + 1, -jnp.inf, vertices.dtype).at[pixel].max(depth)
-    seen = jnp.where(depth == nearest[pixel], pixel, height * width)
-    none = triangles.shape[0]
-    ids = jnp.full(height * width + 1, none, jnp.int32).at[seen].min(triangle)[:-1]
-    return Rasterization(
-        jnp.where(ids == none, -1, ids).reshape(height, width),
-        nearest[:-1].reshape(height, width),
-        overflow,
-    )
+    covered = inside & (area != 0)
+    weighted = low * z[0] + middle * z[1] + high * z[2]
+    return covered, jnp.where(covered, weighted / jnp.where(area == 0, 1, area), -jnp.inf)
 
 
 def _sorted_corners(triangles: Int[Array, "t 3"]) -> Int[Array, "t 3"]:
-    # No general sort: XLA takes seconds to fold one when the triangles are constants.
-    low, high = triangles.min(1), triangles.max(1)
-    return jnp.stack([low, triangles.sum(1) - low - high, high], axis=1)
+    # Neither a sort nor reductions: XLA takes seconds to fold them when the triangles are
+    # constants.
+    first, second, third = (triangles[:, corner] for corner in range(3))
+    low = jnp.minimum(jnp.minimum(first, second), third)
+    high = jnp.maximum(jnp.maximum(first, second), third)
+    return jnp.stack([low, first + second + third - low - high, high], axis=1)
 
 
 def _faces_viewer(vertices: Float[Array, "3 n"], triangles: Int[Array, "t 3"]) -> Bool[Array, " t"]:
@@ -238,16 +194,37 @@ def barycentric_coordinates(
     Returns:
       Weights that sum to 1, and 0 on the background and where the triangle has no area.
     """
+    corners = _corner_rows(vertices[:2], triangles, triangle_ids)
+    return jnp.stack(_weights(corners, triangle_ids)).reshape(3, *triangle_ids.shape)
+
+
+def _corner_rows(
+    values: Float[Array, "k n"],
+    triangles: Int[Array, "t 3"],
+    triangle_ids: Int[Array, "height width"],
+) -> list[Float[Array, "pixels k"]]:
+    """Vertex values at the three corners of each pixel's triangle; any where there is none."""
+    corner_ids = triangles[jnp.maximum(triangle_ids.ravel(), 0)]
+    rows = values.T
+    return [rows[corner_ids[:, corner]] for corner in range(3)]
+
+
+def _weights(
+    corners: list[Float[Array, "pixels k"]], triangle_ids: Int[Array, "height width"]
+) -> list[Float[Array, " pixels"]]:
+    """Barycentric coordinates of the pixels, from rows that begin with x and y."""
     height, width = triangle_ids.shape
-    corner_ids = triangles[jnp.maximum(triangle_ids, 0)]
-    corners = jnp.moveaxis(vertices[:2, corner_ids], -1, 0)
-    column = jnp.arange(width, dtype=vertices.dtype)[None, None, :]
-    row = jnp.arange(height, dtype=vertices.dtype)[None, :, None]
-    edges = _edge_functions(corners[:, 0] - column, corners[:, 1] - row)
-    area = edges.sum(0)
-    usable = (triangle_ids >= 0) & (area != 0)
+    dtype = corners[0].dtype
+    row = jnp.repeat(jnp.arange(height, dtype=dtype), width)
+    column = jnp.tile(jnp.arange(width, dtype=dtype), height)
+    edges = edge_functions(
+        [corner[:, 0] - column for corner in corners], [corner[:, 1] - row for corner in corners]
+    )
+    area = edges[0] + edges[1] + edges[2]
+    usable = (triangle_ids.ravel() >= 0) & (area != 0)
     # Guarded before the division: a where after it would still send NaN backwards.
-    return jnp.where(usable[None], edges / jnp.where(usable, area, 1.0)[None], 0.0)
+    area = jnp.where(usable, area, 1.0)
+    return [jnp.where(usable, edge / area, 0.0) for edge in edges]
 
 
 def interpolate(
@@ -261,17 +238,24 @@ def interpolate(
     Differentiable in `attributes` and `vertices`.
     """
     triangle_ids = jax.lax.stop_gradient(raster.triangle_ids)
-    weights = barycentric_coordinates(vertices, triangles, triangle_ids)
-    corner_ids = triangles[jnp.maximum(triangle_ids, 0)]
-    return (attributes[:, corner_ids] * jnp.moveaxis(weights, 0, -1)[None]).sum(-1)
+    # Coordinates and attributes in one row per vertex: one gather for both.
+    values = jnp.concatenate([vertices[:2], attributes])
+    corners = _corner_rows(values, triangles, triangle_ids)
+    weights = _weights(corners, triangle_ids)
+    one, two, three = (
+        weight[None] * corner[:, 2:].T for weight, corner in zip(weights, corners, strict=True)
+    )
+    return (one + two + three).reshape(-1, *triangle_ids.shape)
 
 
 def default_capacity(height: int, width: int, num_triangles: int) -> int:
     """A candidate list long enough for a face that fits into the picture.
 
-    4.5 candidates a pixel. Measured on BFM at 120² and 224²: a head that just fits takes 35-50 %
-    of it over 0-90 degrees of yaw, one half as large again 60-103 %. So it is a beginning and no
-    promise: look at the overflow (`raise_on_overflow`, `render_with_enough_capacity`).
+    4.5 candidates a pixel. Measured on BFM over 0-90 degrees of yaw: a head four fifths as high
+    as the picture takes 11-15 % of it at 120² and 17-23 % at 224², one that is cut by the
+    picture's border 27-39 %. Larger triangles have emptier boxes, so it is a beginning and no
+    promise: look at the overflow (`raise_on_overflow`, `render_with_enough_capacity`). Only
+    memory follows the capacity; time follows the candidates.
 
     Args:
       height: rows.
