@@ -20,9 +20,7 @@ draw faster were tried and kept.
 """
 
 import argparse
-import importlib.metadata
 import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -35,6 +33,8 @@ from typing import Any
 import numpy as np
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+
+from machine import describe_machine  # noqa: E402  found by the line above
 
 CASES = (
     "120-map",
@@ -234,11 +234,7 @@ def main() -> None:
         given.face_model = str(OPEN_FACE_FILE)
     if given.worker:
         return work(given.worker, given.face_model, given.batch)
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("jax", "numpy"))
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"{versions}; load before the start {os.getloadavg()[0]:.1f}"
-    )
+    print(describe_machine(("jax", "numpy")))
     print(f"{Path(given.face_model).stem}, {given.batch} images a call, {given.rounds} rounds")
     return measure(given)
 
