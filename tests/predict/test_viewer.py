@@ -148,9 +148,7 @@ def test_sliders_count_in_the_statistics_that_are_given(dome_face, turned):
     chex.assert_trees_all_close(components[10], 2.0 * basis[0], rtol=1e-12)
     assert described[0]["value"] == pytest.approx((turned.coefficients[52] - 52) / 2, abs=1e-4)
     own = dataclasses.replace(dome_face, whitening=Whitening(mean, 0 * std + 4.0))
-    chex.assert_trees_all_close(
-        slider_components(turned, own, None)[0], 2 * components, rtol=1e-12
-    )
+    chex.assert_trees_all_close(slider_components(turned, own, None)[0], 2 * components, rtol=1e-12)
 
 
 def test_the_download_is_the_exported_file(tmp_path, dome_face, turned, photo):

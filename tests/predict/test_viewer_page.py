@@ -68,7 +68,11 @@ def page(browser, page_file):
     )
     yield browser
     # Of what WebGL says, only that reading pixels back for a picture is slow.
-    said = [line for line in browser.get_log("browser") if "GPU stall due to Read" not in line["message"]]
+    said = [
+        line
+        for line in browser.get_log("browser")
+        if "GPU stall due to Read" not in line["message"]
+    ]
     assert not said
 
 
@@ -78,7 +82,10 @@ def show(browser, *, size, dark=False):
         "Emulation.setDeviceMetricsOverride",
         {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
     )
-    media = {"prefers-color-scheme": "dark" if dark else "light", "prefers-reduced-motion": "reduce"}
+    media = {
+        "prefers-color-scheme": "dark" if dark else "light",
+        "prefers-reduced-motion": "reduce",
+    }
     browser.execute_cdp_cmd(
         "Emulation.setEmulatedMedia",
         {"features": [{"name": name, "value": value} for name, value in media.items()]},
@@ -158,7 +165,9 @@ def test_nothing_is_asked_of_the_network(page, page_file):
         if event["method"] == "Network.requestWillBeSent"
     ]
     assert page_file.as_uri() in asked
-    away = [url for url in asked if not url.startswith(("data:", "blob:")) and url != page_file.as_uri()]
+    away = [
+        url for url in asked if not url.startswith(("data:", "blob:")) and url != page_file.as_uri()
+    ]
     assert not away
     refused = page.execute_async_script(
         "const done = arguments[0]; fetch('http://127.0.0.1:9/').then(() => done('sent'), () => done('refused'))"
@@ -171,7 +180,9 @@ def test_nothing_is_asked_of_the_network(page, page_file):
 def test_the_mouse_turns_and_the_wheel_zooms(page):
     front = pixels(page)
     canvas = element(page, "canvas")
-    ActionChains(page).move_to_element(canvas).click_and_hold().move_by_offset(80, 20).release().perform()
+    ActionChains(page).move_to_element(canvas).click_and_hold().move_by_offset(
+        80, 20
+    ).release().perform()
     turned = pixels(page)
     assert changed(front, turned) > 0.05
     ActionChains(page).scroll_from_origin(
