@@ -18,8 +18,7 @@ from PIL import Image
 from twodasl_jax.coefficients import Whitening
 from twodasl_jax.face_model.linear import vertices_from_coefficients
 from twodasl_jax.predict import viewer
-from twodasl_jax.predict.export import export_mesh, mesh_vertices
-from twodasl_jax.predict.export import colours_from_photo
+from twodasl_jax.predict.export import colours_from_photo, export_mesh, mesh_vertices
 from twodasl_jax.predict.viewer import file_name, three_js, viewer_page, write_viewer
 from twodasl_jax.predict.viewer_data import (
     BASE_BITS,
@@ -174,12 +173,14 @@ def test_a_large_photograph_is_reduced(dome_face, reconstruct, frontal_coefficie
 
 def test_a_title_is_text_and_never_code(tmp_path, dome_face, frontal, photo):
     path = tmp_path / "made" / "page.html"
-    title = "</title><script>alert('{{payload}}')</script> & 2/3 \N{GREEK SMALL LETTER ALPHA}"
+    title = (
+        "</title><script>alert('{{payload}}')</script> & 2/3 \N{LATIN SMALL LETTER E WITH ACUTE}"
+    )
     write_viewer(path, photo, frontal, dome_face, title=title)
     page = path.read_text(encoding="utf-8")
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(&#x27;{{payload}}&#x27;)" in page
-    assert data_of(page)[0]["file_name"].endswith("2_3_α.glb")
+    assert data_of(page)[0]["file_name"].endswith("2_3_é.glb")
     assert file_name("../..", ".ply") == "face.ply"
 
 

@@ -1,4 +1,4 @@
-"""The viewer's page in headless Chromium: what is drawn, what moves, and that nothing is fetched."""
+"""The viewer's page in headless Chromium: what it draws, what moves, that nothing is fetched."""
 
 import base64
 import io
@@ -147,7 +147,7 @@ def test_a_slider_moves_vertices_and_pixels(page, dome_face, frontal):
     # 12 bits over 1.2 mm, times 3.
     chex.assert_trees_all_close(moved, expected.astype(moved.dtype), atol=3e-3)
     assert changed(drawn, pixels(page)) > 0.01
-    assert element(page, "shape-2").get_attribute("aria-valuetext") == "+3.00 σ"
+    assert element(page, "shape-2").get_attribute("aria-valuetext").startswith("+3.00")
     element(page, "reset").click()
     chex.assert_trees_all_close(positions(page), before, atol=1e-6)
     assert changed(drawn, pixels(page)) == 0
@@ -170,7 +170,8 @@ def test_nothing_is_asked_of_the_network(page, page_file):
     ]
     assert not away
     refused = page.execute_async_script(
-        "const done = arguments[0]; fetch('http://127.0.0.1:9/').then(() => done('sent'), () => done('refused'))"
+        "const done = arguments[0];"
+        "fetch('http://127.0.0.1:9/').then(() => done('sent'), () => done('refused'))"
     )
     assert refused == "refused"
     blocked = page.get_log("browser")

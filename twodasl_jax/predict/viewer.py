@@ -6,14 +6,15 @@ part of the page when that is written. Nothing of it is in this package.
 
 import functools
 import html
+import io
 import json
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import trimesh
 import trimesh.resources
-import trimesh.util
 
 from twodasl_jax.coefficients import Whitening
 from twodasl_jax.face_model.model import FaceModel
@@ -116,7 +117,7 @@ def viewer_page(
             "title": html.escape(title),
             "summary": html.escape(summary),
             **{
-                name: f"{getattr(pose, name):+.1f}°".replace("-", "−")
+                name: f"{getattr(pose, name):+.1f}°".replace("-", "&minus;")
                 for name in ("yaw", "pitch", "roll")
             },
             # "<" would let a text of the data end the script element that holds it.
@@ -145,10 +146,8 @@ def three_js() -> str:
     Raises:
       ValueError: where trimesh's own viewer has another form than the one that is known here.
     """
-    archive = trimesh.util.decompress(
-        trimesh.resources.get_bytes("templates/viewer.zip"), file_type="zip"
-    )
-    template = archive["viewer.html.template"].read().decode("utf-8")
+    with zipfile.ZipFile(io.BytesIO(trimesh.resources.get_bytes("templates/viewer.zip"))) as file:
+        template = file.read("viewer.html.template").decode("utf-8")
     # A comment with the licence, and the library itself, which is minified to a single line.
     found = re.search(
         r"/\*\*\s+\* @license\s[^/]*Three\.js Authors[^/]*\*/\n[^\n]*\.THREE=[^\n]*", template
