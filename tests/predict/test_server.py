@@ -5,16 +5,13 @@ import http.client
 import io
 import json
 import os
-import socket
 import sys
-import threading
 from pathlib import Path
 
 import chex
 import numpy as np
 import pytest
 import trimesh
-import uvicorn
 from PIL import Image
 from skimage.data import astronaut
 
@@ -50,23 +47,8 @@ def faces(frontal):
     return MadeUpFaces(frontal)
 
 
-@contextlib.contextmanager
-def serving(app):
-    """The port of the application, served until the end of the block."""
-    config = uvicorn.Config(app, log_level="critical", lifespan="off", ws="none")
-    server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            yield listening.getsockname()[1]
-        finally:
-            server.should_exit = True
-            thread.join()
-
-
 @pytest.fixture(scope="module")
-def port(faces, dome_face):
+def port(serving, faces, dome_face):
     with serving(make_app(faces, dome_face, max_upload_bytes=LIMIT, max_results=3)) as port:
         yield port
 

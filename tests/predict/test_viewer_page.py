@@ -1,8 +1,9 @@
-"""The viewer's page in headless Chromium: what it draws, what moves, that nothing is fetched."""
+"""The pages in headless Chromium: what they draw, what moves, and that nothing is fetched."""
 
 import base64
 import io
 import json
+import re
 import shutil
 
 import chex
@@ -17,6 +18,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
 from twodasl_jax.predict.export import colours_from_photo, mesh_bytes, mesh_vertices
+from twodasl_jax.predict.server import make_app
 from twodasl_jax.predict.viewer import write_viewer
 
 FLAGS = (
@@ -120,6 +122,16 @@ def slide(browser, name, value):
     )
 
 
+def addresses(browser):
+    """What the browser has asked for since this was called last."""
+    events = [json.loads(line["message"])["message"] for line in browser.get_log("performance")]
+    return [
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    ]
+
+
 def changed(first, second):
     return (np.abs(first.astype(int) - second.astype(int)).max(-1) > 8).mean()
 
@@ -158,12 +170,7 @@ def test_nothing_is_asked_of_the_network(page, page_file):
         element(page, name).find_element(By.XPATH, "..").click()
     slide(page, "expression-1", -2)
     pixels(page)
-    events = [json.loads(line["message"])["message"] for line in page.get_log("performance")]
-    asked = [
-        event["params"]["request"]["url"]
-        for event in events
-        if event["method"] == "Network.requestWillBeSent"
-    ]
+    asked = addresses(page)
     assert page_file.as_uri() in asked
     away = [
         url for url in asked if not url.startswith(("data:", "blob:")) and url != page_file.as_uri()
@@ -276,3 +283,68 @@ def test_the_download_is_the_exported_file(page, tmp_path, dome_face, frontal, p
     file = tmp_path / "a_face.glb"
     WebDriverWait(page, 30).until(lambda _: file.exists())
     assert file.read_bytes() == expected
+
+
+def relative_luminance(colour):
+    """WCAG 2's, of ``rgb(r, g, b)``."""
+    encoded = np.array([float(part) for part in re.findall(r"[\d.]+", colour)[:3]]) / 255
+    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    return linear @ (0.2126, 0.7152, 0.0722)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_texts_stand_out_from_their_ground(page, dark):
+    show(page, size=DESKTOP, dark=dark)
+    # The ground of a text is the first ancestor that is not transparent.
+    script = """
+      return arguments[0].map((selector) => {
+        const text = document.querySelector(selector);
+        let ground = text;
+        const clear = () => getComputedStyle(ground).backgroundColor.endsWith(", 0)");
+        while (clear()) ground = ground.parentElement;
+        return [getComputedStyle(text).color, getComputedStyle(ground).backgroundColor];
+      })"""
+    selectors = [
+        "h1", "#summary", "#keys", "dt", "dd", "#reset", "#download", "[data-pose=front]",
+        "#landmarks + span", "#wireframe + span", "summary", ".slider label", "output", "footer",
+    ]  # fmt: skip
+    for selector, colours in zip(selectors, page.execute_script(script, selectors), strict=True):
+        darker, lighter = sorted(relative_luminance(colour) for colour in colours)
+        # WCAG 2.2, level AA, for texts of ordinary size.
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (selector, colours)
+
+
+def test_the_served_page_takes_a_photograph_and_shows_its_face(
+    browser, serving, dome_face, frontal, picture, tmp_path
+):
+    good, bad = tmp_path / "good.png", tmp_path / "bad.png"
+    Image.fromarray(picture).save(good)
+    bad.write_text("no image")
+    show(browser, size=PHONE)
+    with serving(make_app(lambda image: [frontal], dome_face, max_upload_bytes=10**6)) as port:
+        browser.get(f"http://127.0.0.1:{port}/")
+        browser.get_log("performance")
+        said, chosen = element(browser, "status"), element(browser, "file")
+        chosen.send_keys(str(bad))
+        wait = WebDriverWait(browser, 60)
+        wait.until(lambda _: said.text.startswith("bad.png is no image"))
+        assert "error" in said.get_attribute("class")
+        chosen.send_keys(str(good))
+        wait.until(lambda _: said.text == "One face.")
+        width = browser.execute_script("return document.documentElement.scrollWidth")
+        assert width <= PHONE[0]
+        strip = browser.find_element(By.CLASS_NAME, "strip")
+        wait.until(lambda driver: driver.execute_script("return arguments[0].naturalWidth", strip))
+        frame = browser.find_element(By.TAG_NAME, "iframe")
+        browser.execute_script("arguments[0].scrollIntoView()", frame)
+        browser.switch_to.frame(frame)
+        wait.until(lambda driver: driver.execute_script("return window.stage !== undefined"))
+        assert (pixels(browser)[..., 3] > 0).mean() > 0.2
+        browser.switch_to.default_content()
+        away = [url for url in addresses(browser) if f"://127.0.0.1:{port}/" not in url]
+        assert not [url for url in away if not url.startswith(("data:", "blob:"))]
+        browser.get("about:blank")
+    # The browser itself reports the refusal of the bad file.
+    errors = [line["message"] for line in browser.get_log("browser") if line["level"] == "SEVERE"]
+    assert len(errors) == 1
+    assert "422" in errors[0]

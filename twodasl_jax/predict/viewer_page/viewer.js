@@ -107,7 +107,7 @@ class Stage {
     geometry.computeBoundingBox();
     this.middle = geometry.boundingBox.getCenter(new THREE.Vector3());
     const side = THREE.DoubleSide;
-    this.skin = new THREE.Mesh(geometry, new THREE.MeshPhongMaterial({ vertexColors: true, side, shininess: 12, specular: 0x0c0c0c }));
+    this.skin = new THREE.Mesh(geometry, new THREE.MeshPhongMaterial({ vertexColors: true, side, specular: 0x000000 }));
     // The denser the lines, the fainter: those of a large model would hide the face.
     const opacity = Math.min(0.5, 60 / Math.sqrt(geometry.index.count / 3));
     this.wire = new THREE.Mesh(geometry, new THREE.MeshBasicMaterial({ wireframe: true, transparent: true, opacity, color: 0x0a8f8a }));
@@ -183,8 +183,9 @@ class Stage {
       this.skin.material.needsUpdate = true;
     }
     this.skin.material.color.set(coloured ? 0xffffff : 0xb9aea3);
-    this.ambient.intensity = coloured ? 0.72 : 0.28;
-    this.headlight.intensity = coloured ? 0.38 : 0.78;
+    // The photograph's colours are lit already: of its own light the mesh gets little.
+    this.ambient.intensity = coloured ? 0.8 : 0.28;
+    this.headlight.intensity = coloured ? 0.22 : 0.78;
     this.wire.visible = byId("wireframe").checked;
     this.dots.visible = byId("landmarks").checked;
     this.photo.visible = byId("behind").checked;
