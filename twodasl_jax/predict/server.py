@@ -1,7 +1,7 @@
 """A page for one's own machine: a photograph goes in, its faces come out to turn and download.
 
-Nothing is written to disk: uploads are read into memory, the last few results stay there until
-newer ones push them out, and both are gone with the process.
+Nothing is written to disk: uploads are read into memory, the last few stay there with their
+faces until newer ones push them out, and all are gone with the process.
 """
 
 import collections
@@ -56,18 +56,18 @@ _POLICY = (
 )
 
 
-class Result(NamedTuple):
-    """One face of an upload, kept to be looked at and downloaded.
+class Upload(NamedTuple):
+    """A photograph and its faces, kept to be looked at and downloaded.
 
     Attributes:
       name: of the uploaded file, without its ending.
-      image: the photograph.
-      face: the reconstruction.
+      image: ``(height, width, 3)`` uint8 RGB.
+      faces: at least one.
     """
 
     name: str
     image: np.ndarray
-    face: Reconstruction
+    faces: list[Reconstruction]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +79,8 @@ class FaceServer:
       face_model: the one it predicts coefficients of.
       whitening: for the sliders of the pages, as for `viewer.viewer_page`.
       max_upload_bytes: larger uploads are refused.
-      max_results: how many faces are kept.
-      results: the kept faces by their addresses, the oldest first.
+      max_uploads: how many photographs are kept with their faces.
+      uploads: these by their addresses, the oldest first.
       lock: one photograph at a time: a second would only slow the first down.
     """
 
@@ -88,8 +88,8 @@ class FaceServer:
     face_model: FaceModel
     whitening: Whitening | None
     max_upload_bytes: int
-    max_results: int
-    results: collections.OrderedDict[str, Result] = dataclasses.field(
+    max_uploads: int
+    uploads: collections.OrderedDict[str, Upload] = dataclasses.field(
         default_factory=collections.OrderedDict
     )
     lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
@@ -123,20 +123,23 @@ class FaceServer:
 
     async def part(self, request: Request) -> Response:
         """``GET`` of one thing about a face: ``strip.png``, ``view.html``, ``face.glb``, …."""
-        result = self.results.get(request.path_params["key"])
-        if result is None:
+        upload = self.uploads.get(request.path_params["key"])
+        if upload is None:
             return _refuse(404, "This result is no longer kept; upload the picture again.")
+        number = request.path_params["number"]
+        if not 1 <= number <= len(upload.faces):
+            return _refuse(404, f"{upload.name} has no face {number} of {len(upload.faces)}.")
         part = request.path_params["part"]
         suffix = Path(part).suffix
         if part not in PARTS:
             return _refuse(404, f"A face has no {part}; it has {', '.join(PARTS)}.")
         try:
-            content = await run_in_threadpool(self._make_part, result, part)
+            content = await run_in_threadpool(self._make_part, upload, number, part)
         except ValueError as error:
             return _refuse(422, str(error))
         headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
         if suffix in MESH_SUFFIXES:
-            name = file_name(result.name, suffix)
+            name = file_name(self._title(upload, number), suffix)
             headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name)}"
         return Response(content, media_type=PARTS[part], headers=headers)
 
@@ -156,28 +159,36 @@ class FaceServer:
         image = read_image(io.BytesIO(data), name)
         with self.lock:
             faces = self.reconstruct(image)
-            return [self._keep(Result(Path(name).stem, image, face)) for face in faces]
+            if not faces:
+                return []
+            key = secrets.token_urlsafe(12)
+            self.uploads[key] = Upload(Path(name).stem, image, faces)
+            while len(self.uploads) > self.max_uploads:
+                self.uploads.popitem(last=False)
+        return [
+            {
+                "address": f"faces/{key}/{number}",
+                "pose": {
+                    name: round(getattr(face.head_pose, name), 1)
+                    for name in ("yaw", "pitch", "roll")
+                },
+                "meshes": [f"face{suffix}" for suffix in MESH_SUFFIXES],
+            }
+            for number, face in enumerate(faces, 1)
+        ]
 
-    def _keep(self, result: Result) -> dict[str, Any]:
-        key = secrets.token_urlsafe(12)
-        self.results[key] = result
-        while len(self.results) > self.max_results:
-            self.results.popitem(last=False)
-        pose = result.face.head_pose
-        return {
-            "address": f"faces/{key}",
-            "pose": {name: round(getattr(pose, name), 1) for name in ("yaw", "pitch", "roll")},
-            "meshes": [f"face{suffix}" for suffix in MESH_SUFFIXES],
-        }
+    def _title(self, upload: Upload, number: int) -> str:
+        return upload.name if len(upload.faces) == 1 else f"{upload.name} {number}"
 
-    def _make_part(self, result: Result, part: str) -> bytes:
-        name, image, face = result
+    def _make_part(self, upload: Upload, number: int, part: str) -> bytes:
+        image, face = upload.image, upload.faces[number - 1]
         if part == "strip.png":
             file = io.BytesIO()
             Image.fromarray(reconstruction_strip(image, face, self.face_model)).save(file, "PNG")
             return file.getvalue()
         if part == "view.html":
-            page = viewer_page(image, face, self.face_model, title=name, whitening=self.whitening)
+            title = self._title(upload, number)
+            page = viewer_page(image, face, self.face_model, title=title, whitening=self.whitening)
             return page.encode()
         return mesh_bytes(
             Path(part).suffix,
@@ -194,7 +205,7 @@ def make_app(
     whitening: Whitening | None = None,
     allowed_hosts: tuple[str, ...] = LOCAL_HOSTS,
     max_upload_bytes: int = 20_000_000,
-    max_results: int = 16,
+    max_uploads: int = 4,
 ) -> Starlette:
     """The web application, to be run by uvicorn.
 
@@ -205,14 +216,14 @@ def make_app(
       allowed_hosts: names that the server answers to, ``*`` for any. Another page in the browser
         could otherwise reach a local server under a name of its own.
       max_upload_bytes: larger uploads are refused, unread where they announce their size.
-      max_results: how many faces are kept in memory for viewing and download.
+      max_uploads: how many photographs are kept in memory, for viewing and download.
     """
-    server = FaceServer(reconstruct, face_model, whitening, max_upload_bytes, max_results)
+    server = FaceServer(reconstruct, face_model, whitening, max_upload_bytes, max_uploads)
     return Starlette(
         routes=[
             Route("/", server.index),
             Route("/faces", server.upload, methods=["POST"]),
-            Route("/faces/{key}/{part}", server.part),
+            Route("/faces/{key}/{number:int}/{part}", server.part),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))],
         exception_handlers={500: _report_failure},
