@@ -1,9 +1,13 @@
 """A small made-up face: a dome with a nose, enough for geometry without any real model."""
 
+import contextlib
+import socket
+import threading
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+import uvicorn
 
 from twodasl_jax.face_model.model import FaceModel, face_model_from_arrays
 from twodasl_jax.predict.reconstruct import Reconstruction, reconstruction_from_coefficients
@@ -107,3 +111,22 @@ def photo() -> np.ndarray:
     image[:, :100, 0], image[:, 100:, 2] = 200, 200
     image[..., 1] = np.arange(160)[:, None]
     return image
+
+
+@pytest.fixture(scope="session")
+def serving() -> Callable:
+    """``with serving(app) as port``: the web application answers until the end of the block."""
+
+    @contextlib.contextmanager
+    def served(app):
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+            thread.start()
+            try:
+                yield listening.getsockname()[1]
+            finally:
+                server.should_exit = True
+                thread.join()
+
+    return served

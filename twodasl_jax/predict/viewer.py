@@ -1,0 +1,165 @@
+"""One face as a page of HTML that needs nothing else: it turns, and sliders deform it.
+
+three.js is taken from the installed trimesh, which ships it for a viewer of its own, and becomes
+part of the page when that is written. Nothing of it is in this package.
+"""
+
+import functools
+import html
+import io
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import trimesh
+import trimesh.resources
+
+from twodasl_jax.coefficients import Whitening
+from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.predict import viewer_data
+from twodasl_jax.predict.export import colours_from_photo, mesh_bytes, mesh_vertices
+from twodasl_jax.predict.reconstruct import Reconstruction
+from twodasl_jax.predict.whole_file import write_whole
+
+_PAGE = Path(__file__).parent / "viewer_page"
+
+_MIT_LICENCE = """\
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
+associated documentation files (the "Software"), to deal in the Software without restriction,
+including without limitation the rights to use, copy, modify, merge, publish, distribute,
+sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is
+furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or
+substantial portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT
+NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM,
+DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT
+OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE."""
+"""What three.js asks every copy of it to carry, beside its line of copyright."""
+
+
+def write_viewer(
+    path: str | Path,
+    image: np.ndarray,
+    face: Reconstruction,
+    face_model: FaceModel,
+    *,
+    title: str,
+    whitening: Whitening | None = None,
+) -> None:
+    """Writes the page of one face, whole or not at all.
+
+    Args:
+      path: of the ``.html`` file; its folder is made.
+      image: and the rest as for `viewer_page`.
+      face: see there.
+      face_model: see there.
+      title: see there.
+      whitening: see there.
+
+    Raises:
+      ValueError: as `viewer_page`.
+      OSError: where the file cannot be written.
+    """
+    page = viewer_page(image, face, face_model, title=title, whitening=whitening)
+    write_whole(Path(path), page.encode())
+
+
+def viewer_page(
+    image: np.ndarray,
+    face: Reconstruction,
+    face_model: FaceModel,
+    *,
+    title: str,
+    whitening: Whitening | None = None,
+) -> str:
+    """The page of one face: photograph, mesh in its colours, sliders, pose and the GLB file.
+
+    Args:
+      image: ``(height, width, 3)`` uint8 RGB, the photograph of the reconstruction.
+      face: the reconstruction.
+      face_model: the model it belongs to.
+      title: plain text, shown at the head; the name of the downloaded file is made of it.
+      whitening: statistics that the sliders' standard deviations come from; None as for
+        `viewer_data.slider_components`.
+
+    Returns:
+      HTML. It asks the network for nothing, and its policy forbids the browser to.
+
+    Raises:
+      ValueError: when the face does not lie in the photograph, or the installed trimesh brings no
+        three.js that is known here.
+    """
+    colours = colours_from_photo(image, face, face_model)
+    triangles = np.asarray(face_model.triangles)
+    glb = mesh_bytes(".glb", mesh_vertices(face, face_model), triangles, colours)
+    components, sliders = viewer_data.slider_components(face, face_model, whitening)
+    headers, payload = viewer_data.face_arrays(face, face_model, components, colours, glb)
+    described = {
+        "arrays": headers,
+        "components": sliders,
+        "photo": viewer_data.photo_in_frame(image, face),
+        "landmark_groups": viewer_data.landmark_groups(),
+        "landmark_vertices": np.asarray(face_model.landmark_vertices).tolist(),
+        "file_name": file_name(title, ".glb"),
+        **viewer_data.geometry_of(face, face_model),
+    }
+    pose = face.head_pose
+    summary = f"{face_model.num_vertices:,} vertices, face model “{face_model.name}”"
+    return _fill(
+        (_PAGE / "viewer.html").read_text(encoding="utf-8"),
+        {
+            "title": html.escape(title),
+            "summary": html.escape(summary),
+            **{
+                name: f"{getattr(pose, name):+.1f}°".replace("-", "&minus;")
+                for name in ("yaw", "pitch", "roll")
+            },
+            # "<" would let a text of the data end the script element that holds it.
+            "face": json.dumps(described).replace("<", "\\u003c"),
+            "payload": payload,
+            "three": three_js(),
+            "three_licence": _MIT_LICENCE,
+            "style": (_PAGE / "viewer.css").read_text(encoding="utf-8"),
+            **{
+                name: (_PAGE / f"{name}.js").read_text(encoding="utf-8")
+                for name in ("unpack", "viewer", "controls")
+            },
+        },
+    )
+
+
+def file_name(title: str, suffix: str) -> str:
+    """A file name that any system takes, made of a title."""
+    return (re.sub(r"[^\w.-]+", "_", title).strip("._") or "face") + suffix
+
+
+@functools.cache
+def three_js() -> str:
+    """three.js with its note of copyright, from the installed trimesh.
+
+    Raises:
+      ValueError: where trimesh's own viewer has another form than the one that is known here.
+    """
+    with zipfile.ZipFile(io.BytesIO(trimesh.resources.get_bytes("templates/viewer.zip"))) as file:
+        template = file.read("viewer.html.template").decode("utf-8")
+    # A comment with the licence, and the library itself, which is minified to a single line.
+    found = re.search(
+        r"/\*\*\s+\* @license\s[^/]*Three\.js Authors[^/]*\*/\n[^\n]*\.THREE=[^\n]*", template
+    )
+    if found is None or "</script" in found[0] or "<!--" in found[0]:
+        raise ValueError(
+            f"trimesh {trimesh.__version__} ships no three.js of the known form; "
+            "pip install trimesh==5.2.0"
+        )
+    return found[0]
+
+
+def _fill(template: str, parts: dict[str, str]) -> str:
+    """Puts the parts in the places ``{{name}}``, all at once: no part is searched for places."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], template)
