@@ -38,6 +38,7 @@ class FaceReconstructor:
 
     Attributes:
       face_model: the one whose coefficients are predicted.
+      whitening: mean and deviation of the coefficients that the network was trained on.
       compiled: the jitted network and decoder, one program per batch size.
     """
 
@@ -62,6 +63,7 @@ class FaceReconstructor:
         if detector not in choices:
             raise ValueError(f"no detector is called '{detector}'; choose one of {choices}")
         self.face_model = trained.face_model
+        self.whitening = trained.constants.whitening
         self._detector_name = detector
         self._networks, self._constants = trained.networks, trained.constants
         self.compiled = jax.jit(

@@ -26,6 +26,7 @@ class MadeUpReconstructor:
 
     def __init__(self, face_model, network):
         self.face_model, self.network = face_model, network
+        self.whitening = None
         self.boxes = []
 
     def __call__(self, image, *, boxes=None):

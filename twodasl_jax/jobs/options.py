@@ -27,14 +27,20 @@ OPTIONS = (
     flags.DEFINE_list(
         "outputs", None,
         "predict: what to write, of strip, overlay, mesh, depth, pncc, normals, uv_texture, pose, "
-        "landmarks, json (docs/predict.md); else strip,mesh,json.",
+        "landmarks, html, json (docs/predict.md); else strip,mesh,json.",
     ),
     flags.DEFINE_list("mesh_formats", ["glb"], "predict: of the meshes: glb, obj, ply."),
     flags.DEFINE_integer(
         "num_passes", 2,
-        "predict: with 2, the network sees a face again with a map of its own first landmarks.",
+        "predict, serve: with 2, the network sees a face again with its own first landmarks.",
         lower_bound=1, upper_bound=2,
     ),
+    flags.DEFINE_string(
+        "host", "127.0.0.1",
+        "serve: address to listen on; any but the default lets others upload, without a password.",
+    ),
+    flags.DEFINE_integer("port", 8000, "serve: port; 0 takes a free one."),
+    flags.DEFINE_float("max_upload_megabytes", 20.0, "serve: larger pictures are refused."),
     flags.DEFINE_string("dataset", None, "prepare: w300_lp, umdfaces, aflw2000_3d or aflw_lfpa."),
     flags.DEFINE_string("manual_dir", None, "prepare: folder of the data set's original files."),
     flags.DEFINE_string("data_dir", None, "prepare: where to, else ~/tensorflow_datasets."),
@@ -42,8 +48,8 @@ OPTIONS = (
     flags.DEFINE_string("landmarks", None, "annotate: their 2D landmarks, .npz (docs/data.md)."),
     flags.DEFINE_string(
         "detector", None,
-        "predict: finds the faces: mtcnn (the default), whole_image; or their landmarks: dlib, "
-        "fan. annotate: dlib or fan.",
+        "predict, serve: finds the faces: mtcnn (the default), whole_image; or their landmarks: "
+        "dlib, fan. annotate: dlib or fan.",
     ),
     flags.DEFINE_string("face_model", None, "annotate, evaluate: its file; else the open one."),
     flags.DEFINE_string("output", None, "annotate, compare, predict: folder to write."),

@@ -217,7 +217,14 @@ def reconstruct_photos(
         try:
             image, faces = _reconstruct(reconstructor, photo, box)
             target = folder / photo.name
-            written = write(image, faces, reconstructor.face_model, target.parent, target.name)
+            written = write(
+                image,
+                faces,
+                reconstructor.face_model,
+                target.parent,
+                target.name,
+                whitening=reconstructor.whitening,
+            )
         except (ValueError, OSError) as error:
             if len(photos) == 1:
                 raise

@@ -6,8 +6,6 @@ from typing import Any
 from rich.console import Console
 
 from twodasl_jax.face_reconstructor import FaceReconstructor
-from twodasl_jax.jobs.trained import load_trained_run
-from twodasl_jax.jobs.workdir import Workdir
 from twodasl_jax.predict.optional_package import require_package
 from twodasl_jax.training.parallel import enable_compilation_cache
 
@@ -52,11 +50,13 @@ def serve(
     from twodasl_jax.predict.server import LOCAL_HOSTS, make_app
 
     enable_compilation_cache()
-    trained = load_trained_run(Workdir(workdir), config)
+    reconstructor = FaceReconstructor.from_checkpoint(
+        workdir, detector=detector or "mtcnn", num_passes=num_passes, config=config
+    )
     app = make_app(
-        FaceReconstructor(trained, detector=detector or "mtcnn", num_passes=num_passes),
-        trained.face_model,
-        whitening=trained.constants.whitening,
+        reconstructor,
+        reconstructor.face_model,
+        whitening=reconstructor.whitening,
         allowed_hosts=LOCAL_HOSTS if host in LOCAL_HOSTS else ("*",),
         max_upload_bytes=round(max_upload_megabytes * 1e6),
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from twodasl_jax.coefficients import Whitening
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.predict.drawing import draw_landmarks, reconstruction_strip
 from twodasl_jax.predict.export import (
@@ -36,6 +37,7 @@ from twodasl_jax.predict.prediction_json import prediction_json, prediction_reco
 from twodasl_jax.predict.reconstruct import Reconstruction
 from twodasl_jax.predict.surface import FaceSurface, face_surface
 from twodasl_jax.predict.uv_texture import Origin, uv_texture
+from twodasl_jax.predict.viewer import viewer_page
 from twodasl_jax.predict.whole_file import write_whole
 
 _JPEG_QUALITY = 92
@@ -49,6 +51,8 @@ class PhotoFaces:
       image: ``(height, width, 3)`` uint8 RGB.
       faces: at least one.
       face_model: they belong to.
+      title: the photograph's name.
+      whitening: statistics of the training's coefficients, the sliders' unit; None: see `viewer`.
       mesh_formats: of the meshes, without the dot.
       texture_size: texels along a side of the uv texture.
       files: output -> names of its files that show all faces, as written so far.
@@ -58,6 +62,8 @@ class PhotoFaces:
     image: np.ndarray
     faces: Sequence[Reconstruction]
     face_model: FaceModel
+    title: str
+    whitening: Whitening | None
     mesh_formats: Sequence[str]
     texture_size: int
     files: dict[str, list[str]]
@@ -100,6 +106,7 @@ def write_outputs(
     folder: str | Path,
     stem: str,
     *,
+    whitening: Whitening | None = None,
     mesh_formats: Sequence[str] = ("glb",),
     texture_size: int = 512,
 ) -> list[Path]:
@@ -114,6 +121,8 @@ def write_outputs(
       stem: of the files' names. Pictures and the JSON show all faces: ``stem_depth.png``. Meshes
         and textures are one for each face: ``stem.glb``, or ``stem_0.glb``, ``stem_1.glb``, …
         where there are several.
+      whitening: statistics of the coefficients that the network was trained on: the unit of the
+        page's sliders.
       mesh_formats: one or more of glb, obj and ply.
       texture_size: texels along a side of the uv texture.
 
@@ -135,7 +144,15 @@ def write_outputs(
     folder = Path(folder)
     _check_writable(folder)
     photo = PhotoFaces(
-        image, faces, face_model, mesh_formats, texture_size, {}, tuple({} for _ in faces)
+        image,
+        faces,
+        face_model,
+        title=stem,
+        whitening=whitening,
+        mesh_formats=mesh_formats,
+        texture_size=texture_size,
+        files={},
+        face_files=tuple({} for _ in faces),
     )
     written = []
     for name in chosen:
@@ -241,6 +258,14 @@ def _uv_texture(photo: PhotoFaces) -> Iterator[OutputFile]:
         yield OutputFile("_uv_mask.png", _png(texture.origin, values=meaning), face=number)
 
 
+def _html(photo: PhotoFaces) -> Iterator[OutputFile]:
+    for number, face in enumerate(photo.faces):
+        page = viewer_page(
+            photo.image, face, photo.face_model, title=photo.title, whitening=photo.whitening
+        )
+        yield OutputFile(".html", page.encode(), face=number)
+
+
 def _json(photo: PhotoFaces) -> Iterator[OutputFile]:
     scale: DepthScale | None = depth_scale(photo.surfaces) if "depth" in photo.files else None
     height, width = photo.image.shape[:2]
@@ -266,6 +291,7 @@ OUTPUTS: dict[str, Writer] = {
     "uv_texture": _uv_texture,
     "pose": _pose,
     "landmarks": _landmarks,
+    "html": _html,
     "json": _json,
 }
 """``--outputs`` -> what writes it."""

@@ -3,6 +3,7 @@
 import glob
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -60,45 +61,62 @@ def load_image(path: str | Path) -> np.ndarray:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no image at {path}; expected the path of a JPEG, PNG or the like")
+    with path.open("rb") as file:
+        return read_image(file, str(path))
+
+
+def read_image(file: BinaryIO, name: str) -> np.ndarray:
+    """Reads a photograph from an open file, as `load_image` does.
+
+    Args:
+      file: holds it, from where it stands.
+      name: for messages.
+
+    Returns:
+      ``(height, width, 3)`` uint8.
+
+    Raises:
+      ValueError: as `load_image`.
+    """
     try:
         with warnings.catch_warnings():
             # Pillow warns of what `_require_moderate_size` judges.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(path)
+            image = Image.open(file)
         with image:
-            _require_moderate_size(image, path)
+            _require_moderate_size(image, name)
             # exif_transpose reads all pixels: a file that is cut short fails here.
             upright = ImageOps.exif_transpose(image)
     except Image.DecompressionBombError as error:  # Pillow's own bound, told by the header
-        raise ValueError(_too_large(path, "far too many")) from error
+        raise ValueError(_too_large(name, "far too many")) from error
     except UnidentifiedImageError as error:
-        raise ValueError(f"{path} is no image that Pillow can read; convert it to PNG") from error
+        raise ValueError(f"{name} is no image that Pillow can read; convert it to PNG") from error
     except (OSError, SyntaxError) as error:
-        raise ValueError(f"{path} cannot be read to its end: {error}") from error
-    return _rgb_array(upright, path)
+        raise ValueError(f"{name} cannot be read to its end: {error}") from error
+    return _rgb_array(upright, name)
 
 
-def _require_moderate_size(image: Image.Image, path: Path) -> None:
+def _require_moderate_size(image: Image.Image, name: str) -> None:
     width, height = image.size
     if width * height > LARGEST_PHOTO_PIXELS:
-        raise ValueError(_too_large(path, f"{width} x {height}"))
+        raise ValueError(_too_large(name, f"{width} x {height}"))
 
 
-def _too_large(path: Path, size: str) -> str:
+def _too_large(name: str, size: str) -> str:
     most = LARGEST_PHOTO_PIXELS // 1_000_000
-    return f"{path} has {size} pixels; expected at most {most} million: make it smaller first"
+    return f"{name} has {size} pixels; expected at most {most} million: make it smaller first"
 
 
-def _rgb_array(image: Image.Image, path: Path) -> np.ndarray:
+def _rgb_array(image: Image.Image, name: str) -> np.ndarray:
     if image.mode == "F":
         raise ValueError(
-            f"{path} holds floating-point pixels, whose range is unknown; save it as 8 or 16 bit"
+            f"{name} holds floating-point pixels, whose range is unknown; save it as 8 or 16 bit"
         )
     if image.mode == "I" or image.mode.startswith("I;16"):
         grey = np.asarray(image).astype(np.int64)
         if grey.min() < 0 or grey.max() > 65535:
             raise ValueError(
-                f"{path} holds values {grey.min()}..{grey.max()}; expected 16 bit, 0..65535"
+                f"{name} holds values {grey.min()}..{grey.max()}; expected 16 bit, 0..65535"
             )
         return np.repeat((grey // 257).astype(np.uint8)[..., None], 3, axis=-1)
     if image.has_transparency_data:
