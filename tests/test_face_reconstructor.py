@@ -120,10 +120,20 @@ def test_the_second_pass_uses_the_first_ones_landmarks(trained, photo):
 
 
 def test_detected_faces_come_largest_first(trained, photo, monkeypatch):
-    found = [FaceBox(BOX, 0.8), FaceBox(np.array([20.0, 20.0, 160.0, 160.0]), 0.9)]
+    found = [
+        FaceBox(np.array([10.0, 10.0, 40.0, 40.0]), 0.8),
+        FaceBox(np.array([60.0, 60.0, 160.0, 160.0]), 0.9),
+    ]
     monkeypatch.setitem(FACE_DETECTORS, "made_up", lambda: lambda image: found)
     faces = FaceReconstructor(trained, detector="made_up")(photo)
     assert [face.score for face in faces] == [0.9, 0.8]
+
+
+def test_two_boxes_of_one_face_give_one_the_surer(trained, photo, monkeypatch):
+    found = [FaceBox(BOX, 0.8), FaceBox(BOX + 3.0, 0.95)]
+    monkeypatch.setitem(FACE_DETECTORS, "twice", lambda: lambda image: found)
+    (face,) = FaceReconstructor(trained, detector="twice")(photo)
+    assert face.score == 0.95
 
 
 def test_no_face_is_an_empty_list(trained, photo, monkeypatch):

@@ -23,6 +23,7 @@ from twodasl_jax.predict import recrop
 from twodasl_jax.predict.face_detectors import FACE_DETECTORS, FaceBox
 from twodasl_jax.predict.landmark_detectors import LANDMARK_DETECTORS
 from twodasl_jax.predict.reconstruct import CropFaces, Reconstruction, decode_crops
+from twodasl_jax.predict.same_face import without_doubles
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 """One function is compiled for each of these that occurs; batches between are padded."""
@@ -128,7 +129,11 @@ class FaceReconstructor:
             self.face_model,
             num_refinements=NUM_REFINEMENTS,
         )
-        return faces if boxes is not None else sorted(faces, key=_area, reverse=True)
+        if boxes is not None:
+            return faces
+        # Of two boxes that led to one face the surer one counts.
+        distinct = without_doubles(sorted(faces, key=lambda face: -(face.score or 0.0)))
+        return sorted(distinct, key=_area, reverse=True)
 
     def reconstruct_at(
         self, image: np.ndarray, roi_boxes: Sequence[np.ndarray]
@@ -165,6 +170,14 @@ class FaceReconstructor:
         if np.shape(given) != wanted:
             raise ValueError(f"the landmarks are {np.shape(given)}; expected {wanted}")
         return self._reconstruct_crops(crops, np.asarray(given, np.float32))
+
+    def prepare_detector(self) -> None:
+        """Makes the detector now: what it lacks is then told before any photograph is read.
+
+        Raises:
+          ValueError: naming the package that is missing, and its command.
+        """
+        _ = self._detect
 
     @functools.cached_property
     def _detect(self) -> Callable[[np.ndarray], Any]:

@@ -13,7 +13,7 @@ from PIL import Image
 from twodasl_jax.jobs import predict as job
 from twodasl_jax.jobs.modes import MODES, job_of
 from twodasl_jax.jobs.options import OPTIONS
-from twodasl_jax.jobs.predict import DEFAULT_OUTPUTS, check_photo, list_photos, parse_box
+from twodasl_jax.jobs.predict import DEFAULT_OUTPUTS, check_photo, parse_box
 from twodasl_jax.predict import face_detectors
 from twodasl_jax.predict.face_detectors import FaceBox
 from twodasl_jax.predict.outputs import OUTPUTS
@@ -28,6 +28,9 @@ class MadeUpReconstructor:
         self.face_model, self.network = face_model, network
         self.whitening = None
         self.boxes = []
+
+    def prepare_detector(self):
+        pass
 
     def __call__(self, image, *, boxes=None):
         self.boxes.append(boxes)
@@ -54,12 +57,7 @@ def reconstructor(small_face_model, small_frontal_coefficients, monkeypatch):
 def run(tmp_path, **options):
     """The job with run.py's defaults."""
     defaults = dict.fromkeys((*MODES["predict"].required, *MODES["predict"].optional))
-    defaults |= {
-        "workdir": str(tmp_path / "run"),
-        "mesh_formats": ["glb"],
-        "num_passes": 2,
-        "smooth": True,
-    }
+    defaults |= {"workdir": str(tmp_path / "run"), "num_passes": 2}
     job_of("predict")(None, **defaults | options)
 
 
@@ -81,7 +79,7 @@ def test_the_astronaut_is_the_default(reconstructor, tmp_path, capsys):
 
 
 def test_by_default_strip_mesh_and_json_are_written(reconstructor, tmp_path):
-    run(tmp_path, image=str(save(tmp_path / "mein Bild ☺.png")))
+    run(tmp_path, image=[str(save(tmp_path / "mein Bild ☺.png"))])
     folder = tmp_path / "run" / "prediction"
     assert {path.name for path in folder.iterdir()} == {
         "mein Bild ☺_strip.jpg", "mein Bild ☺.glb", "mein Bild ☺.json"
@@ -96,7 +94,7 @@ def test_a_folder_goes_on_past_bad_files_and_fails_at_the_end(reconstructor, tmp
     (photos / "broken.jpg").write_bytes(save(photos / "z.jpg").read_bytes()[:100])
     (photos / "text.png").write_text("no picture")
     with pytest.raises(ValueError, match=r"3 of 6 photographs gave no result .*black\.png"):
-        run(tmp_path, image=str(photos), outputs=["json"], output=str(tmp_path / "out"))
+        run(tmp_path, image=[str(photos)], outputs=["json"], output=str(tmp_path / "out"))
     written = {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.json")}
     assert written == {"a.json", "deep/a.json", "z.json"}
     told = "".join(capsys.readouterr().out.split())
@@ -108,15 +106,15 @@ def test_a_folder_goes_on_past_bad_files_and_fails_at_the_end(reconstructor, tmp
 def test_a_single_bad_photograph_is_one_error(reconstructor, tmp_path):
     black = save(tmp_path / "black.png", level=0)
     with pytest.raises(ValueError, match=r"no face was found in .*; frame it with --box"):
-        run(tmp_path, image=str(black))
+        run(tmp_path, image=[str(black)])
     assert not (tmp_path / "run").exists()
 
 
 def test_a_box_is_for_one_photograph(reconstructor, tmp_path):
     photos = [save(tmp_path / name) for name in ("a.png", "b.png")]
     with pytest.raises(ValueError, match="--box frames a face in one photograph"):
-        run(tmp_path, image=str(tmp_path), box=["1", "2", "30", "40"])
-    run(tmp_path, image=str(photos[0]), box=["1", "2", "30", "40"], outputs=["json"])
+        run(tmp_path, image=[str(tmp_path)], box=["1", "2", "30", "40"])
+    run(tmp_path, image=[str(photos[0])], box=["1", "2", "30", "40"], outputs=["json"])
     (face,) = json.loads((tmp_path / "run" / "prediction" / "a.json").read_text())["faces"]
     assert face["box"] == [1, 2, 30, 40]
 
@@ -145,14 +143,23 @@ def test_a_file_in_the_folders_place_is_named(reconstructor, tmp_path):
         run(tmp_path, output=str(tmp_path / "out"))
 
 
-def test_photographs_of_one_name_keep_results_of_their_own(tmp_path):
-    for name in ("a.jpg", "a.png", "b.png", "b_1.png", "c_1.png", "deep/a.png"):
-        save(tmp_path / name)
-    assert [photo.name for photo in list_photos(str(tmp_path))] == [
-        "a_jpg", "a_png", "b", "b_1_png", "c_1", "deep/a"
-    ]  # fmt: skip
-    by_pattern = [photo.name for photo in list_photos(f"{tmp_path}/**/a.png")]
-    assert len(set(by_pattern)) == 2
+def test_one_photograph_that_breaks_a_library_does_not_stop_the_others(
+    reconstructor, tmp_path, monkeypatch, capsys
+):
+    for name in ("a.png", "b.png", "c.png"):
+        save(tmp_path / "photos" / name)
+    reconstruct = type(reconstructor).__call__
+
+    def broken(self, image, *, boxes=None):
+        if len(self.boxes) == 1:
+            self.boxes.append(None)
+            raise RuntimeError("out of memory")
+        return reconstruct(self, image, boxes=boxes)
+
+    monkeypatch.setattr(type(reconstructor), "__call__", broken)
+    with pytest.raises(ValueError, match=r"1 of 3 photographs gave no result .*b\.png"):
+        run(tmp_path, image=[str(tmp_path / "photos")], outputs=["json"])
+    assert "b: RuntimeError: out of memory" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("box", [["1", "2", "3"], ["a", "1", "2", "3"], ["5", "0", "4", "9"]])
@@ -163,8 +170,10 @@ def test_a_box_that_frames_nothing_is_refused(box):
 
 def test_training_looks_for_its_photograph_first(tmp_path, monkeypatch):
     check_photo(None, None)
+    with pytest.raises(ValueError, match="frames nothing"):
+        check_photo(None, ["9", "0", "1", "5"])
     with pytest.raises(FileNotFoundError, match="no image at"):
-        check_photo(str(tmp_path / "absent.jpg"), None)
+        check_photo([str(tmp_path / "absent.jpg")], None)
 
     def absent():
         raise ValueError("not installed")
@@ -172,13 +181,26 @@ def test_training_looks_for_its_photograph_first(tmp_path, monkeypatch):
     monkeypatch.setitem(face_detectors.FACE_DETECTORS, "mtcnn", absent)
     photo = save(tmp_path / "a.png")
     with pytest.raises(ValueError, match="not installed"):
-        check_photo(str(photo), None)
-    check_photo(str(photo), ["0", "0", "20", "20"])
+        check_photo([str(photo)], None)
+    check_photo([str(photo)], ["0", "0", "20", "20"])
+    monkeypatch.setitem(face_detectors.FACE_DETECTORS, "mtcnn", lambda: lambda image: [])
+    with pytest.raises(ValueError, match="no face was found"):
+        check_photo([str(photo)], None)
+    with pytest.raises(ValueError, match="one photograph at its end; 2 came"):
+        check_photo([str(photo), str(photo)], None)
 
 
 def test_one_kind_of_input_at_a_time(tmp_path):
-    with pytest.raises(ValueError, match="--image and --camera were given; expected one of them"):
-        run(tmp_path, image="a.jpg", camera=0)
+    for options in (
+        {"image": ["a.jpg"], "camera": 0},
+        {"video": "a.mp4", "camera": 0},
+        {"video": "a.mp4", "outputs": ["json"]},
+        {"image": ["a.jpg"], "max_frames": 3},
+        {"smooth": False},
+        {"image": ["a.jpg"], "box": ["0", "0", "9", "9"], "detector": "dlib"},
+    ):
+        with pytest.raises(ValueError, match="do not go together; leave one of them out"):
+            run(tmp_path, **options)
 
 
 def test_videos_and_cameras_are_passed_on(reconstructor, tmp_path, monkeypatch):

@@ -62,7 +62,7 @@ def test_all_faces_are_cropped_anew_together_as_often_as_asked(dome_face, photo,
 
 def test_without_refinement_the_first_crop_is_kept(dome_face, photo, network):
     (face,) = reconstruct_detected(photo, [FaceBox(BOX)], network, dome_face, num_refinements=0)
-    chex.assert_trees_all_equal(face.roi_box, roi_box_from_detection(BOX))
+    chex.assert_trees_all_equal(face.roi_box, roi_box_from_detection(BOX).round())
 
 
 def test_refinement_crops_around_the_predicted_landmarks(dome_face, photo, network):
@@ -72,7 +72,7 @@ def test_refinement_crops_around_the_predicted_landmarks(dome_face, photo, netwo
 
 
 def test_a_given_face_that_runs_away_is_an_error(dome_face, photo, run_away):
-    with pytest.raises(ValueError, match="no face can be; give the face's box"):
+    with pytest.raises(ValueError, match="no face can be; frame the face more tightly"):
         reconstruct_detected(
             photo, [FaceBox(BOX)], FixedFace(dome_face, run_away), dome_face, num_refinements=1
         )
@@ -103,6 +103,22 @@ def test_a_face_cut_by_the_border_keeps_its_place(dome_face, photo, network):
     assert (face.roi_box[:2] < 0).all()
     outside = round(-float(face.roi_box[0]) * 120 / float(face.roi_box[2] - face.roi_box[0]))
     assert (face.crop[:, : outside - 1] == 0).all()
+
+
+def test_points_come_back_through_the_box_that_was_cut(dome_face, photo, network):
+    """Crops are cut at whole pixels: what was cut at 8 must not be carried back from 8.39."""
+    (face,) = reconstruct_at(photo, [np.array([6.2, 8.39, 27.4, 29.39])], network, dome_face)
+    chex.assert_trees_all_equal(face.roi_box, np.array([6, 8, 27, 29], np.float32))
+    (whole,) = reconstruct_at(photo, [np.array([6, 8, 27, 29])], network, dome_face)
+    chex.assert_trees_all_equal(face.landmarks, whole.landmarks)
+
+
+def test_a_face_beside_the_picture_is_left_out_and_the_others_stay(dome_face, photo, network):
+    beside = FaceBox(np.array([205.0, 40.0, 260.0, 100.0]), 0.8)
+    (face,) = reconstruct_detected(
+        photo, [beside, FaceBox(BOX, 0.9)], network, dome_face, num_refinements=1
+    )
+    assert face.score == 0.9
 
 
 def test_no_faces_need_no_network(dome_face, photo, network):

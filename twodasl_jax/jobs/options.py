@@ -8,10 +8,10 @@ OPTIONS = (
     flags.DEFINE_string("workdir", None, "Folder of the run: checkpoints, tables, pictures."),
     flags.DEFINE_string("checkpoint", None, "evaluate: a trained run to score on a benchmark."),
     flags.DEFINE_string("predictions", None, "evaluate: or predictions, .npz, of any system."),
-    flags.DEFINE_string(
+    flags.DEFINE_multi_string(
         "image", None,
-        "predict: a photograph, a folder of them or a pattern like 'photos/*.jpg'; else the "
-        "astronaut of scikit-image. train: the photograph to reconstruct at the end.",
+        "predict: a photograph, a folder of them or a pattern like 'photos/*.jpg'; repeat it for "
+        "more; else scikit-image's astronaut. train: the photograph to reconstruct at the end.",
     ),
     flags.DEFINE_string(
         "video", None,
@@ -22,14 +22,14 @@ OPTIONS = (
         "predict: or the number of a camera, 0 is the first; shown, or recorded without windows.",
     ),
     flags.DEFINE_integer("max_frames", None, "predict: of a video or camera; else all."),
-    flags.DEFINE_bool("smooth", True, "predict: smooths faces over frames (One-Euro filter)."),
+    flags.DEFINE_bool("smooth", None, "predict: smooths faces over frames; else yes."),
     flags.DEFINE_list("box", None, "The face in it, x1,y1,x2,y2 in pixels; else it is looked for."),
     flags.DEFINE_list(
         "outputs", None,
         "predict: what to write, of strip, overlay, mesh, depth, pncc, normals, uv_texture, pose, "
         "landmarks, html, json (docs/predict.md); else strip,mesh,json.",
     ),
-    flags.DEFINE_list("mesh_formats", ["glb"], "predict: of the meshes: glb, obj, ply."),
+    flags.DEFINE_list("mesh_formats", None, "predict: of the meshes: glb, obj, ply; else glb."),
     flags.DEFINE_integer(
         "num_passes", 2,
         "predict, serve: with 2, the network sees a face again with its own first landmarks.",
@@ -48,8 +48,8 @@ OPTIONS = (
     flags.DEFINE_string("landmarks", None, "annotate: their 2D landmarks, .npz (docs/data.md)."),
     flags.DEFINE_string(
         "detector", None,
-        "predict, serve: finds the faces: mtcnn (the default), whole_image; or their landmarks: "
-        "dlib, fan. annotate: dlib or fan.",
+        "predict, serve: finds the faces: mtcnn (the default), mtcnn_small (small ones too), "
+        "whole_image; or their landmarks: dlib, fan. annotate: dlib or fan.",
     ),
     flags.DEFINE_string("face_model", None, "annotate, evaluate: its file; else the open one."),
     flags.DEFINE_string("output", None, "annotate, compare, predict: folder to write."),

@@ -1,60 +1,50 @@
 """Reconstructs the faces of photographs with a trained run."""
 
 import functools
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 
 from twodasl_jax.face_reconstructor import FaceReconstructor
+from twodasl_jax.jobs.photo_list import Photo, list_photos
 from twodasl_jax.jobs.predict_video import predict_camera, predict_video
 from twodasl_jax.jobs.workdir import Workdir
 from twodasl_jax.predict.face_detectors import FACE_DETECTORS
 from twodasl_jax.predict.outputs import known_outputs, write_outputs
-from twodasl_jax.predict.photo import find_photos, load_image
+from twodasl_jax.predict.photo import load_image
 from twodasl_jax.predict.reconstruct import Reconstruction
 from twodasl_jax.training.parallel import enable_compilation_cache
-
-ASTRONAUT = "astronaut"
-"""Name of the photograph that comes with scikit-image (Eileen Collins, NASA, public domain)."""
 
 ASTRONAUT_BOX = np.array([168.0, 65.0, 276.0, 195.0])
 """Her face in it, as a detector would frame it."""
 
+_NO_FACE = (
+    "no face was found in {}; frame it with --box=x1,y1,x2,y2, or take a portrait whole with "
+    "--detector=whole_image"
+)
+
 DEFAULT_OUTPUTS = ("strip", "mesh", "json")
-
-
-class Photo(NamedTuple):
-    """A photograph to be reconstructed.
-
-    Attributes:
-      path: of its file; None is scikit-image's astronaut.
-      name: of its results, relative to the folder that they go to, without an ending.
-    """
-
-    path: Path | None
-    name: str
 
 
 def predict(
     config: Any,
     *,
     workdir: str,
-    image: str | None,
+    image: Sequence[str] | None,
     video: str | None,
     camera: int | None,
     box: Sequence[str] | None,
     outputs: Sequence[str] | None,
-    mesh_formats: Sequence[str],
+    mesh_formats: Sequence[str] | None,
     output: str | None,
     detector: str | None,
     num_passes: int,
     max_frames: int | None,
-    smooth: bool,
+    smooth: bool | None,
 ) -> None:
     """Reconstructs every face of photographs, of a video or of a camera's pictures.
 
@@ -63,48 +53,60 @@ def predict(
     Args:
       config: its ``training.checkpoint`` is used (newest or best), or the run's where None.
       workdir: a trained run.
-      image: a photograph, a folder of them or a glob pattern; None is scikit-image's astronaut.
+      image: photographs, folders of them, glob patterns; None is scikit-image's astronaut.
       video: instead, a video.
       camera: or the number of a camera.
       box: ``x1, y1, x2, y2`` of the face in a single photograph; None asks the detector.
       outputs: what to write, names of `predict.outputs.OUTPUTS`; None is `DEFAULT_OUTPUTS`.
-      mesh_formats: of the meshes, one or more of glb, obj and ply.
+      mesh_formats: of the meshes, one or more of glb, obj and ply; None is glb.
       output: folder to write to; None is ``WORKDIR/prediction``.
       detector: what finds faces or their landmarks; None is MTCNN.
       num_passes: of the network, 1 or 2.
       max_frames: of a video or camera; None is all.
-      smooth: faces over the frames of a video or camera.
+      smooth: faces over the frames of a video or camera; None is yes.
 
     Raises:
       FileNotFoundError, ValueError, OSError: for wrong arguments; at the end, naming the
         photographs that gave no result.
     """
-    _require_one_input(image=image, video=video, camera=camera)
+    frames = {"video": video, "camera": camera}
+    of_photographs = {"image": image, "box": box, "outputs": outputs, "mesh_formats": mesh_formats}
+    _refuse_together({"video": video}, {"camera": camera})
+    _refuse_together(frames, of_photographs)
+    if video is None and camera is None:
+        _refuse_together({"max_frames": max_frames, "smooth": smooth}, {"no --video": True})
+    _refuse_together({"box": box}, {"detector": detector})
     names = known_outputs(outputs or DEFAULT_OUTPUTS)
+    folder = Path(output) if output else Workdir(workdir).folder / "prediction"
     corners = parse_box(box)
-    photos = list_photos(image) if video is None and camera is None else []
+    photos = list_photos(image, results=folder) if video is None and camera is None else []
     if corners is not None and len(photos) > 1:
-        raise ValueError(f"--box frames a face in one photograph, and {image} are {len(photos)}")
+        raise ValueError(f"--box frames a face in one photograph, and there are {len(photos)}")
     enable_compilation_cache()
     reconstructor = FaceReconstructor.from_checkpoint(
         workdir, detector=detector or "mtcnn", num_passes=num_passes, config=config
     )
-    folder = Path(output) if output else Workdir(workdir).folder / "prediction"
     where: dict[str, Any] = {"folder": folder, "console": Console()}
-    frames: dict[str, Any] = {"max_frames": max_frames, "smooth": smooth}
-    if video is not None:
-        predict_video(reconstructor, video=video, **where, **frames)
-    elif camera is not None:
-        predict_camera(reconstructor, camera=camera, **where, **frames)
-    else:
-        write = functools.partial(write_outputs, names, mesh_formats=mesh_formats)
+    if photos:
+        write = functools.partial(write_outputs, names, mesh_formats=mesh_formats or ("glb",))
         reconstruct_photos(reconstructor, photos, corners, write, **where)
+        return
+    where |= {"max_frames": max_frames, "smooth": smooth is not False}
+    if video is not None:
+        predict_video(reconstructor, video=video, **where)
+    elif camera is not None:
+        predict_camera(reconstructor, camera=camera, **where)
 
 
-def _require_one_input(**inputs: object) -> None:
-    given = [f"--{name}" for name, value in inputs.items() if value is not None]
-    if len(given) > 1:
-        raise ValueError(f"{' and '.join(given)} were given; expected one of them")
+def _refuse_together(these: Mapping[str, object], those: Mapping[str, object]) -> None:
+    """Refuses flags that contradict each other or would be ignored."""
+    first = [f"--{name}" for name, value in these.items() if value is not None]
+    second = [f"--{name}" for name, value in those.items() if value is not None]
+    if first and second:
+        raise ValueError(
+            f"{first[0]} and {second[0]} do not go together; leave one of them out "
+            "(docs/predict.md)"
+        )
 
 
 def parse_box(box: Sequence[str] | None) -> np.ndarray | None:
@@ -127,49 +129,24 @@ def parse_box(box: Sequence[str] | None) -> np.ndarray | None:
     return corners
 
 
-def list_photos(image: str | None) -> list[Photo]:
-    """The photographs of ``--image``, each with a name of its own for its results.
-
-    Raises:
-      FileNotFoundError: where there is none.
-    """
-    if image is None:
-        return [Photo(None, ASTRONAUT)]
-    paths = find_photos(image)
-    folder = Path(image).expanduser()
-    files = [path.relative_to(folder) if folder.is_dir() else Path(path.name) for path in paths]
-    stems = [file.with_suffix("") for file in files]
-    photos, taken = [], set()
-    for path, stem in zip(paths, stems, strict=True):
-        name = stem.as_posix()
-        # a.jpg beside a.png; a_1.jpg, which could be the second face of a.jpg.
-        of_a_face = re.sub(r"_\d+$", "", stem.name)
-        if stems.count(stem) > 1 or (of_a_face != stem.name and stem.with_name(of_a_face) in stems):
-            name = f"{name}_{path.suffix[1:].lower()}"
-        number = 1
-        while name in taken:  # of a pattern that reaches over folders
-            number += 1
-            name = f"{stem.as_posix()}_{number}"
-        taken.add(name)
-        photos.append(Photo(path, name))
-    return photos
-
-
-def check_photo(image: str | None, box: Sequence[str] | None) -> None:
+def check_photo(images: Sequence[str] | None, box: Sequence[str] | None) -> None:
     """Looks now for what `reconstruct_photo` will need after a long training.
 
     Raises:
       FileNotFoundError, ValueError: as it would.
     """
-    if image is None:
+    corners = parse_box(box)
+    if images is None:
         return
-    load_image(image)
-    if parse_box(box) is None:
-        FACE_DETECTORS["mtcnn"]()
+    if len(images) > 1:
+        raise ValueError(f"training reconstructs one photograph at its end; {len(images)} came")
+    photo = load_image(images[0])
+    if corners is None and not FACE_DETECTORS["mtcnn"]()(photo):
+        raise ValueError(_NO_FACE.format(images[0]))
 
 
 def reconstruct_photo(
-    workdir: Workdir, *, image: str | None, box: Sequence[str] | None, console: Console
+    workdir: Workdir, *, image: Sequence[str] | None, box: Sequence[str] | None, console: Console
 ) -> None:
     """Reconstructs one photograph with the networks of a run: picture strip, mesh and JSON.
 
@@ -179,12 +156,13 @@ def reconstruct_photo(
       box: as for `predict`.
       console: where the pose is printed.
     """
+    folder = workdir.folder / "prediction"
     reconstruct_photos(
         FaceReconstructor.from_checkpoint(workdir.folder),
-        list_photos(image)[:1],
+        list_photos(image, results=folder),
         parse_box(box),
         functools.partial(write_outputs, DEFAULT_OUTPUTS),
-        folder=workdir.folder / "prediction",
+        folder=folder,
         console=console,
     )
 
@@ -211,6 +189,8 @@ def reconstruct_photos(
     Raises:
       ValueError: after the last one, naming those without a result.
     """
+    if box is None and any(photo.path is not None for photo in photos):
+        reconstructor.prepare_detector()
     failures = []
     listed = photos if len(photos) == 1 else track(photos, "photographs", console=console)
     for photo in listed:
@@ -225,10 +205,12 @@ def reconstruct_photos(
                 target.name,
                 whitening=reconstructor.whitening,
             )
-        except (ValueError, OSError) as error:
+        except Exception as error:  # whatever one photograph does to a library, the rest go on
             if len(photos) == 1:
                 raise
-            console.print(f"{photo.name}: {error}", style="red", markup=False, highlight=False)
+            kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
+            told = f"{photo.name}: {kind}{error}"
+            console.print(told, style="red", markup=False, highlight=False)
             failures.append(photo)
         else:
             _tell(photo, faces, written, console)
@@ -254,10 +236,7 @@ def _reconstruct(
         image = load_image(photo.path)
     faces = reconstructor(image, boxes=None if box is None else [box])
     if not faces:
-        raise ValueError(
-            f"no face was found in {photo.path}; frame it with --box=x1,y1,x2,y2, or take a "
-            "portrait whole with --detector=whole_image"
-        )
+        raise ValueError(_NO_FACE.format(photo.path))
     return image, faces
 
 

@@ -62,7 +62,7 @@ class Run:
     console: Console
 
 
-def train(config: Any, *, workdir: str, image: str | None, box: Any) -> None:
+def train(config: Any, *, workdir: str, image: list[str] | None, box: Any) -> None:
     """Trains all stages; a stopped run goes on where it was.
 
     Args:

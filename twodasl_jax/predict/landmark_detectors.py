@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 
 from twodasl_jax.predict.optional_package import require_package
-from twodasl_jax.predict.photo import find_photos
+from twodasl_jax.predict.photo import find_photos, load_image
 
 Detector = Callable[[np.ndarray], np.ndarray]
 """``(h, w, 3)`` uint8 RGB to ``(faces, 68, 2)`` image pixels, the largest face first."""
@@ -100,11 +99,16 @@ def detect_in_folder(name: str, folder: Path, console: Console) -> tuple[np.ndar
       ValueError: for an unknown detector, or where no image has a face.
     """
     detect = make_landmark_detector(name)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder at {folder}; expected one that holds photographs")
     paths = find_photos(folder)
     names, points, without = [], [], []
     for path in track(paths, f"detecting landmarks ({name})", console=console):
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-        faces = np.zeros(0) if image is None else detect(np.ascontiguousarray(image))
+        try:
+            faces = detect(load_image(path))
+        except ValueError as error:
+            console.print(f"left out: {error}", markup=False, highlight=False)
+            continue
         if not len(faces):
             without.append(path.name)
             continue

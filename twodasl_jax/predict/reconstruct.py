@@ -38,7 +38,7 @@ class Reconstruction:
       roi_box: ``(4,)`` ``(sx, sy, ex, ey)``: where the crop was cut.
       crop: ``(120, 120, 3)`` uint8 RGB: what the network saw.
       box: ``(4,)`` ``(x1, y1, x2, y2)`` where the face was first looked for: a detector's box, a
-        given one, or the whole image's square.
+        given one, or the middle of the whole image.
       score: the detector's confidence in the box, 0 to 1; None where no detector gave it.
       landmarks: ``(68, 3)`` iBUG-68, image frame.
       vertices: ``(3, n)`` planar, image frame; ``face_model.triangles`` joins them.

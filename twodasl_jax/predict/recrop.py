@@ -22,6 +22,9 @@ from twodasl_jax.predict.reconstruct import (
     check_box,
 )
 
+_LEAST_SEEN = 0.25
+"""Share of the landmarks that lie in the image, of a face that is cut by its border."""
+
 _SMALLEST_FACE_PX = 8.0
 """A refined crop with a shorter side than this holds no face: the prediction ran away."""
 
@@ -52,7 +55,7 @@ def reconstruct_at(
 
     Args:
       image: ``(height, width, 3)`` uint8 RGB.
-      roi_boxes: ``(k, 4)`` where to cut, image pixels.
+      roi_boxes: ``(k, 4)`` where to cut, image pixels; rounded to whole ones, as crops are.
       reconstruct_crops: the network.
       face_model: the model it predicts coefficients of.
       found: where each face was first looked for; by default the crops' own boxes.
@@ -61,7 +64,7 @@ def reconstruct_at(
     check_image(image)
     if not len(roi_boxes):
         return []
-    boxes = np.asarray(roi_boxes, np.float32)
+    boxes = np.asarray(roi_boxes, np.float32).round()
     for box in boxes:
         check_box(box)
     crops = np.stack([crop_image(image, box) for box in boxes])
@@ -120,16 +123,13 @@ def reconstruct_detected(
     for face in found:
         check_box(face.box)
     roi_boxes = [roi_box_from_detection(face.box) for face in found]
-    faces = reconstruct_at(image, roi_boxes, reconstruct_crops, face_model, found=found)
-    for _ in range(num_refinements):
-        kept = [face for face in faces if _is_still_a_face(face, image.shape)]
-        faces = reconstruct_at(
-            image,
-            [roi_box_from_landmarks(face.landmarks_px) for face in kept],
-            reconstruct_crops,
-            face_model,
-            found=[FaceBox(face.box, face.score) for face in kept],
-        )
+    starts = list(found)
+    for round_number in range(num_refinements + 1):
+        faces = reconstruct_at(image, roi_boxes, reconstruct_crops, face_model, found=starts)
+        faces = [face for face in faces if _is_still_a_face(face, image.shape)]
+        if round_number < num_refinements:
+            roi_boxes = [roi_box_from_landmarks(face.landmarks_px) for face in faces]
+            starts = [FaceBox(face.box, face.score) for face in faces]
     return faces
 
 
@@ -164,18 +164,20 @@ def reconstruct_from_landmarks(
 
 
 def _is_still_a_face(face: Reconstruction, image_shape: tuple[int, ...]) -> bool:
-    """Whether a crop around the predicted landmarks could hold a face; logs where not."""
+    """Whether the predicted landmarks can be those of a face in the image; logs where not."""
     height, width = image_shape[:2]
-    box = roi_box_from_landmarks(face.landmarks_px)
-    inside = (box[:2] < (width, height)).all() and (box[2:] > 0).all()
+    points = face.landmarks_px
+    seen = ((points >= 0) & (points < (width, height))).all(axis=1).mean()
+    box = roi_box_from_landmarks(points)
     side = (box[2:] - box[:2]).min()
-    if inside and side >= _SMALLEST_FACE_PX and can_be_cut(box, height=height, width=width):
+    fits = side >= _SMALLEST_FACE_PX and can_be_cut(box, height=height, width=width)
+    if fits and seen >= _LEAST_SEEN:
         return True
     where = np.array2string(face.box, precision=0)
     if face.score is None:
         raise ValueError(
-            f"from {where}, re-cropping went to {np.array2string(box, precision=1)} of a {width} x "
-            f"{height} image, where no face can be; give the face's box"
+            f"the face looked for at {where} was predicted at {np.array2string(box, precision=1)} "
+            f"of a {width} x {height} image, where no face can be; frame the face more tightly"
         )
     logging.warning(
         "no face is left at %s (the detector's score: %.2f); left out", where, face.score

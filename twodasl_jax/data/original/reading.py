@@ -98,7 +98,10 @@ class Unreadable(NamedTuple):
 
 def num_processes(num_faces: int) -> int:
     """How many processes should read a data set; 1 means threads of this one."""
-    return max(1, min(MAX_PROCESSES, os.cpu_count() or 1, num_faces // FACES_PER_PROCESS))
+    # Of a machine's cores a container or a scheduler may allow a few; macOS cannot tell.
+    allowed = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if allowed else os.cpu_count() or 1
+    return max(1, min(MAX_PROCESSES, cores, num_faces // FACES_PER_PROCESS))
 
 
 @dataclasses.dataclass(frozen=True)
