@@ -250,7 +250,7 @@ class VideoWriter:
             self._stream = self._container.add_stream(
                 _ENCODER,
                 rate=self._frame_rate.limit_denominator(65_535),
-                options={"crf": "20", "preset": "veryfast"},
+                options={"crf": "20", "preset": "superfast"},
             )
         # 4:2:0 is what browsers play; it needs even sides.
         self._stream.pix_fmt = "yuv420p"
