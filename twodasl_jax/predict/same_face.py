@@ -1,87 +1,34 @@
-"""Whether two framings show one face, and whether a face can be where it was predicted."""
+"""Whether two reconstructions are of one face."""
+
+from collections.abc import Iterable
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
-from twodasl_jax.data.face_crop import can_be_cut, roi_box_from_landmarks
 from twodasl_jax.predict.reconstruct import Reconstruction
-
-SMALLEST_SIDE = 16.0
-"""A crop with a shorter side, in pixels of the frame, holds no face that can be followed."""
-
-_LEAST_OVERLAP = 0.3
-"""Crops of one face in two successive frames share at least this much of their union."""
 
 _SAME_FACE_COVER = 0.5
 """Of two framings of one face, the smaller lies in the larger by at least this share. Faces are
-measured by their tight boxes here: two heads side by side share less."""
+measured by their tight boxes: two heads side by side share less."""
 
 
-def is_plausible(
-    face: Reconstruction, box: np.ndarray | None, image_shape: tuple[int, ...]
-) -> bool:
-    """Whether a face can have been predicted there.
-
-    Most of it must lie in the picture, and it must be neither tiny nor far larger than the picture.
-    From one frame to the next it must stay where it was, at about its size.
-
-    Args:
-      face: the prediction.
-      box: ``(4,)`` the crop's box of the frame before, or None for a face that was searched.
-      image_shape: of the frame.
-    """
-    points = face.landmarks_px
-    if not np.isfinite(points).all():
-        return False
-    height, width = image_shape[:2]
-    inside = ((points >= 0) & (points <= (width, height))).all(axis=1).mean()
-    now = roi_box_from_landmarks(points)
-    side = float(now[2] - now[0])
-    if inside < 0.5 or not SMALLEST_SIDE <= side <= 2.0 * max(height, width):
-        return False
-    if not can_be_cut(now, height=height, width=width):  # twice the length of a long, low frame
-        return False
-    # At 25 frames per second half a head's size per frame is five metres a second.
-    return box is None or (
-        overlap(now, box) >= _LEAST_OVERLAP and 0.6 <= side / float(box[2] - box[0]) <= 1 / 0.6
-    )
-
-
-def overlap(first: np.ndarray, second: np.ndarray) -> float:
-    """Intersection over union of two boxes ``(x1, y1, x2, y2)``."""
-    shared = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
-    area = float(shared.clip(0).prod())
-    both = float((first[2:] - first[:2]).prod() + (second[2:] - second[:2]).prod())
-    return area / (both - area)
-
-
-def overlap_of_faces(first: Reconstruction, second: Reconstruction) -> float:
-    """Intersection over union of the boxes around two faces' landmarks, without margins."""
-    return overlap(_tight_box(first), _tight_box(second))
-
-
-def are_one(first: Reconstruction, second: Reconstruction) -> bool:
-    """Whether two reconstructions of a frame, or of successive ones, are of the same face."""
-    return _cover(_tight_box(first), _tight_box(second)) >= _SAME_FACE_COVER
-
-
-def match_faces(faces: list[Reconstruction], found: list[Reconstruction]) -> dict[int, int]:
-    """Which of `found` each face is: index by index, the pairs that together overlap the most."""
-    if not faces or not found:
-        return {}
-    overlaps = np.array([[overlap_of_faces(face, other) for other in found] for face in faces])
-    pairs = zip(*linear_sum_assignment(overlaps, maximize=True), strict=True)
-    return {int(row): int(column) for row, column in pairs if are_one(faces[row], found[column])}
-
-
-def _tight_box(face: Reconstruction) -> np.ndarray:
-    """``(4,)`` around the landmarks, without the crop's margin."""
+def tight_box(face: Reconstruction) -> np.ndarray:
+    """``(4,)`` around the landmarks, without the crop's margin, image pixels."""
     points = face.landmarks_px
     return np.concatenate([points.min(axis=0), points.max(axis=0)])
 
 
-def _cover(first: np.ndarray, second: np.ndarray) -> float:
-    """How much of the smaller box lies in the larger: 1 where it is within."""
-    shared = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
-    smaller = min(float((box[2:] - box[:2]).prod()) for box in (first, second))
-    return float(shared.clip(0).prod()) / smaller
+def are_one(first: Reconstruction, second: Reconstruction) -> bool:
+    """Whether the smaller face's tight box lies in the larger one's by half of it or more."""
+    boxes = tight_box(first), tight_box(second)
+    shared = np.minimum(boxes[0][2:], boxes[1][2:]) - np.maximum(boxes[0][:2], boxes[1][:2])
+    smaller = min(float((box[2:] - box[:2]).prod()) for box in boxes)
+    return float(shared.clip(0).prod()) >= _SAME_FACE_COVER * smaller
+
+
+def without_doubles(faces: Iterable[Reconstruction]) -> list[Reconstruction]:
+    """The faces in their order, less those that are one with an earlier face."""
+    kept: list[Reconstruction] = []
+    for face in faces:
+        if not any(are_one(face, other) for other in kept):
+            kept.append(face)
+    return kept

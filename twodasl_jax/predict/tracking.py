@@ -23,14 +23,14 @@ import numpy as np
 
 from twodasl_jax.data.face_crop import roi_box_from_landmarks
 from twodasl_jax.face_model.model import FaceModel
-from twodasl_jax.predict.reconstruct import Reconstruction
-from twodasl_jax.predict.same_face import (
-    are_one,
+from twodasl_jax.predict.frame_matching import (
     is_plausible,
     match_faces,
     overlap,
     overlap_of_faces,
 )
+from twodasl_jax.predict.reconstruct import Reconstruction
+from twodasl_jax.predict.same_face import are_one
 from twodasl_jax.predict.scene_cuts import SceneCutDetector, correlation
 from twodasl_jax.predict.smoothing import FaceSmoother
 
