@@ -1,7 +1,9 @@
 """The video job from a file to its files, with a made-up network."""
 
+import contextlib
 import io
 import json
+import signal
 from fractions import Fraction
 
 import numpy as np
@@ -161,6 +163,41 @@ def test_a_camera_with_windows_is_shown(tmp_path, reconstructor, image, console,
     assert summary is None
     assert shown == [(80, 200, 3), (80, 200, 3), "closed"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_closes_the_window_and_is_no_error(
+    tmp_path, reconstructor, image, console, monkeypatch
+):
+    shown = []
+
+    class MadeUpWindow(contextlib.nullcontext):
+        def __enter__(self):
+            return self
+
+        def show(self, picture):
+            shown.append(picture.shape)
+            signal.raise_signal(signal.SIGINT)
+            return True
+
+    pictures = (VideoFrame(image, index / 7) for index in range(100))
+    monkeypatch.setattr(job, "open_camera", lambda _: pictures)
+    monkeypatch.setattr(job, "can_show_windows", lambda: True)
+    monkeypatch.setattr(job, "Window", MadeUpWindow)
+    before = signal.getsignal(signal.SIGINT)
+    assert predict_camera(reconstructor, camera=0, folder=tmp_path, console=console) is None
+    assert len(shown) == 1
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_work(
+    tmp_path, reconstructor, film, console, monkeypatch
+):
+    monkeypatch.setattr(reconstructor, "reconstruct_at", lambda *_: pytest.fail("work was begun"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"cannot write into .*; choose another folder"):
+        predict_video(
+            reconstructor, video=str(film), folder=tmp_path / "file" / "x", console=console
+        )
 
 
 def test_a_camera_has_a_number(tmp_path, reconstructor, console):

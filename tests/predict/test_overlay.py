@@ -4,7 +4,6 @@ import chex
 import numpy as np
 import pytest
 
-from twodasl_jax.predict import overlay
 from twodasl_jax.predict.maps import code_colours
 from twodasl_jax.predict.overlay import draw_dense_alignment, overlay_mesh
 from twodasl_jax.predict.surface import TILE
@@ -67,12 +66,12 @@ def test_a_face_beside_the_picture_draws_nothing(frontal, dome_face):
         chex.assert_trees_all_equal(drawn, GREY)
 
 
-def test_a_large_face_is_drawn_on_a_bounded_grid(frontal, dome_face, monkeypatch):
+def test_a_large_face_is_drawn_on_a_bounded_grid(frontal, dome_face):
     """Coarser than its pixels, and still where it lies."""
-    monkeypatch.setattr(overlay, "_LARGEST_GRID", TILE)
     sheet = np.full((700, 900, 3), 128, np.uint8)
     enlarged = frontal.vertices * 5.0 - np.array([[50.0], [50.0], [0.0]])
-    ink = changed(sheet, overlay_mesh(sheet, enlarged, dome_face.triangles, opacity=1.0))
+    drawn = overlay_mesh(sheet, enlarged, dome_face.triangles, opacity=1.0, largest_grid=TILE)
+    ink = changed(sheet, drawn)
     rows, columns = np.nonzero(ink)
     # 500 px around (450, 350); a grid point is about two pixels.
     bounds = np.array([columns.min(), columns.max(), rows.min(), rows.max()])

@@ -4,6 +4,8 @@ import chex
 import numpy as np
 import pytest
 
+from twodasl_jax.predict import reconstruct as decoding
+
 
 def test_the_nose_lies_where_camera_and_crop_put_it(frontal, dome_face):
     # The origin projects to (60, 121 - 61) = the crop's middle; the nose is 50 mm in front.
@@ -26,6 +28,13 @@ def test_a_larger_box_scales_points_and_depth_alike(
     chex.assert_trees_all_close(
         np.ptp(doubled.vertices, axis=1), 2 * np.ptp(frontal.vertices, axis=1), atol=1e-4
     )
+
+
+def test_decoding_is_compiled_once(frontal_coefficients, roi_box, reconstruct):
+    reconstruct(frontal_coefficients, roi_box)
+    before = decoding._decode._cache_size()
+    reconstruct(2 * frontal_coefficients, roi_box + 1)
+    assert decoding._decode._cache_size() == before > 0
 
 
 @pytest.mark.parametrize("yaw", [-40.0, 0.0, 25.0])

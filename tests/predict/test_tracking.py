@@ -1,16 +1,16 @@
 """Who is who from frame to frame, in made-up scenes whose faces are known."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
 
-from twodasl_jax.data.face_crop import crop_image, roi_box_from_landmarks
+from twodasl_jax.data.face_crop import crop_image
 from twodasl_jax.predict.reconstruct import reconstruction_from_coefficients
 from twodasl_jax.predict.tracking import (
     FaceTracker,
     TrackingOptions,
-    is_plausible,
-    overlap,
 )
 
 RATE = 10.0
@@ -271,21 +271,36 @@ def test_smoothing_is_on_by_default(scene):
     assert 0 < moved[:, 0].mean() < 6
 
 
-def test_plausible_faces(scene):
-    image = scene.picture()
-    shape = image.shape
-    face = scene.face(image, 250, 150, 100)
-    box = roi_box_from_landmarks(face.landmarks_px)
-    assert is_plausible(face, None, shape)
-    assert is_plausible(face, box + 20, shape)
-    assert not is_plausible(face, box + 60, shape)
-    assert not is_plausible(face, np.array([200, 100, 400, 300]), shape)
-    assert not is_plausible(scene.face(image, 10, 10, 100), None, shape)
-    assert not is_plausible(scene.face(image, 250, 150, 12), None, shape)
+def test_one_face_that_is_always_found_keeps_one_number(scene, play, monkeypatch):
+    """As by the detector that takes the whole picture for a face, score None."""
+    monkeypatch.setattr(
+        scene, "find", lambda image: [scene.face(image, *next(iter(scene.faces.values())))]
+    )
+
+    def change(index):
+        scene.faces = {"ada": (150 + 8 * index, 150, 120)}
+
+    assert numbers(play(change, 25, search_seconds=0.3)) == [[1]] * 25
 
 
-def test_overlap_is_intersection_over_union():
-    box = np.array([0.0, 0.0, 2.0, 2.0])
-    assert overlap(box, box) == 1.0
-    assert overlap(box, box + 1) == pytest.approx(1 / 7)
-    assert overlap(box, box + 5) == 0.0
+def test_a_long_and_low_frame_does_not_end_the_video(scene):
+    """A face that grows beyond what can be cut out of the frame is lost, not an error."""
+    frame = np.zeros((500, 2000, 3), np.uint8)
+
+    def stretched(side):
+        face = scene.face(frame, 1000, 250, 300)
+        landmarks = face.landmarks.copy()
+        landmarks[[0, 16], 0] = 1000 + np.array([-1, 1]) * side / np.sqrt(8)
+        return dataclasses.replace(face, landmarks=landmarks)
+
+    def follow(image, boxes):
+        for box in boxes:
+            crop_image(image, box)
+        return [stretched(3600) for _ in boxes]
+
+    found = [stretched(3000)]
+    options = TrackingOptions(smooth=False)
+    tracker = FaceTracker(lambda _: found, follow, scene.face_model, options=options)
+    assert len(tracker(frame, 0.0)) == 1
+    found.clear()
+    assert [tracker(frame, 0.1), tracker(frame, 0.2)] == [[], []]

@@ -196,3 +196,62 @@ def test_where_it_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"), VideoWriter(tmp_path / "file" / "a.mp4") as writer:
         writer.write(picture(), 0.0)
+
+
+def broken(*_args, **_kwargs):
+    raise av.error.ExternalError(-542398533, "Generic error in an external library", "here")
+
+
+@pytest.mark.parametrize("where", ["open", "mux", "close"])
+def test_errors_of_ffmpeg_are_one_sentence_and_leave_nothing(tmp_path, monkeypatch, where):
+    class Broken:
+        """A container one of whose calls fails."""
+
+        def __init__(self, container):
+            self.container = container
+
+        def __getattr__(self, name):
+            return broken if name == where else getattr(self.container, name)
+
+    opened = av.open
+    monkeypatch.setattr(
+        av, "open", broken if where == "open" else lambda *a, **k: Broken(opened(*a, **k))
+    )
+    message = r"cannot write .*a\.mp4: Generic error in an external library; choose another folder"
+    with pytest.raises(OSError, match=message):
+        write(tmp_path / "a.mp4", np.arange(4) / 25)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_leaves_nothing(tmp_path):
+    def interrupted():
+        with VideoWriter(tmp_path / "a.mp4") as writer:
+            writer.write(picture(), 0.0)
+            writer.write(picture(), 0.1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ffmpeg_without_h264_is_told_before_the_work(tmp_path, monkeypatch):
+    def unknown(name, mode):
+        raise av.codec.codec.UnknownCodecError(name)
+
+    monkeypatch.setattr(av, "Codec", unknown)
+    with pytest.raises(ValueError, match=r"cannot encode H\.264 \(FFmpeg without libx264\)"):
+        VideoWriter(tmp_path / "a.mp4")
+
+
+def test_a_frame_that_cannot_be_converted_is_told(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.mp4", [0.0, 0.04])
+
+    class Unconvertible:
+        time, rotation = 0.0, 0
+        to_ndarray = broken
+
+    with VideoReader(path) as reader:
+        monkeypatch.setattr(reader, "_decoded", lambda: iter([Unconvertible()]))
+        with pytest.raises(OSError, match=r"cannot read .*a\.mp4: Generic error"):
+            list(reader)

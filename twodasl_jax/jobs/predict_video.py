@@ -12,9 +12,15 @@ from rich.console import Console
 
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.predict.camera import Window, can_show_windows, open_camera
+from twodasl_jax.predict.outputs import _check_writable as check_writable
 from twodasl_jax.predict.reconstruct import Reconstruction
 from twodasl_jax.predict.tracking import FaceTracker, TrackingOptions
-from twodasl_jax.predict.video import VideoSummary, side_by_side, write_faces_of_video
+from twodasl_jax.predict.video import (
+    VideoSummary,
+    interrupt_asked,
+    side_by_side,
+    write_faces_of_video,
+)
 from twodasl_jax.predict.video_files import VideoReader
 
 _CAMERA_RATE = Fraction(30)
@@ -65,6 +71,7 @@ def predict_video(
         left behind then.
     """
     _check_max_frames(max_frames)
+    check_writable(folder)
     paths = _paths(folder, f"{Path(video).stem}_faces")
     with VideoReader(video) as reader:
         expected = reader.num_frames
@@ -119,13 +126,15 @@ def predict_camera(
     frames = itertools.islice(open_camera(camera), max_frames)  # fails first, if it does
     tracker = _tracker(reconstructor, smooth)
     if can_show_windows():
-        console.print("press Q in the window to end")
-        with Window(f"camera {camera}") as window:
+        console.print("press Q in the window, or Ctrl-C here, to end")
+        with interrupt_asked() as interrupt, Window(f"camera {camera}") as window:
             for frame in frames:
                 faces = tracker(frame.image, frame.time)
-                if not window.show(side_by_side(frame.image, faces, reconstructor.face_model)):
+                picture = side_by_side(frame.image, faces, reconstructor.face_model)
+                if not window.show(picture) or interrupt.is_set():
                     break
         return None
+    check_writable(folder)
     paths = _paths(folder, f"camera{camera}_{time.strftime('%Y%m%d_%H%M%S')}")
     console.print(
         "this OpenCV has no windows (opencv-python has, opencv-python-headless has none): "

@@ -37,6 +37,7 @@ def overlay_mesh(
     *,
     colours: np.ndarray | None = None,
     opacity: float = 0.85,
+    largest_grid: int = _LARGEST_GRID,
 ) -> np.ndarray:
     """Lays a shaded mesh over a photograph, lit from the viewer, with soft edges.
 
@@ -46,6 +47,8 @@ def overlay_mesh(
       triangles: ``(t, 3)`` counter-clockwise seen from outside (with y up).
       colours: ``(n, 3)`` uint8 vertex colours; grey clay where None.
       opacity: of the mesh, 0 to 1.
+      largest_grid: most points, along an axis, of the grid that the face is drawn on; at best it
+        is twice as fine as the photograph. The time goes with its square.
     """
     drawn = rgb_copy(image)
     if not 0.0 <= opacity <= 1.0:
@@ -65,8 +68,8 @@ def overlay_mesh(
     if colours is None:
         colours = np.broadcast_to(np.array(CLAY, np.uint8), (vertices.shape[1], 3))
     albedo = jnp.asarray(colours.T / 255.0, jnp.float32)
-    lit = shade_headlight(jnp.asarray(view_normals(vertices, triangles)), albedo)
-    layers = _drawn_on_grid(vertices, triangles, np.asarray(lit), region)
+    lit = _shade(jnp.asarray(view_normals(vertices, triangles)), albedo)
+    layers = _drawn_on_grid(vertices, triangles, np.asarray(lit), region, largest_grid)
     size = (region.width, region.height)
     shrinks = layers.shape[1] >= region.width
     layers = cv2.resize(layers, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
@@ -78,12 +81,19 @@ def overlay_mesh(
     return drawn
 
 
+_shade = jax.jit(shade_headlight)
+
+
 def _drawn_on_grid(
-    vertices: np.ndarray, triangles: np.ndarray | jax.Array, colours: np.ndarray, region: Region
+    vertices: np.ndarray,
+    triangles: np.ndarray | jax.Array,
+    colours: np.ndarray,
+    region: Region,
+    largest_grid: int,
 ) -> np.ndarray:
     """RGB, black beside the face, and its mask, on a grid over a region: uint8 ``(h, w, 4)``."""
     sides = np.array([region.width, region.height])
-    grid = np.ceil(sides * min(_FINER, _LARGEST_GRID / sides.max())).astype(int)
+    grid = np.ceil(sides * min(_FINER, largest_grid / sides.max())).astype(int)
     scale = (grid / sides).astype(np.float32)
     # The region's edge lies half a pixel before its first pixel's centre, the grid's likewise.
     corner = np.array([region.left, region.top], np.float32) - 0.5

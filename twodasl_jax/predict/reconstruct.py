@@ -83,7 +83,7 @@ ReconstructCrops = Callable[[np.ndarray, np.ndarray], CropFaces]
 
 
 def decode_crops(face_model: FaceModel, coefficients: Float[Array, "b 62"]) -> CropFaces:
-    """Decodes and projects a batch of faces; pure, to be compiled.
+    """Decodes and projects a batch of faces; pure, to be compiled (`_decode` is).
 
     Args:
       face_model: the model the coefficients belong to.
@@ -98,6 +98,10 @@ def decode_crops(face_model: FaceModel, coefficients: Float[Array, "b 62"]) -> C
         camera,
         euler_from_rotation(camera.rotation),
     )
+
+
+# Compiled once for each face model and number of faces, whoever calls.
+_decode = jax.jit(decode_crops)
 
 
 def carry_to_image(
@@ -174,7 +178,7 @@ def reconstruction_from_coefficients(
             f"({NUM_COEFFICIENTS},) and (4,): one face at a time"
         )
     return carry_to_image(
-        jax.device_get(decode_crops(face_model, jnp.asarray(coefficients)[None])),
+        jax.device_get(_decode(face_model, jnp.asarray(coefficients)[None])),
         0,
         roi_box,
         face_model=face_model,

@@ -20,11 +20,17 @@ from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from twodasl_jax.data.face_crop import roi_box_from_landmarks
 from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.predict.frame_matching import (
+    is_plausible,
+    match_faces,
+    overlap,
+    overlap_of_faces,
+)
 from twodasl_jax.predict.reconstruct import Reconstruction
+from twodasl_jax.predict.same_face import are_one
 from twodasl_jax.predict.scene_cuts import SceneCutDetector, correlation
 from twodasl_jax.predict.smoothing import FaceSmoother
 
@@ -34,18 +40,8 @@ FindFaces = Callable[[np.ndarray], list[Reconstruction]]
 FollowFaces = Callable[[np.ndarray, Sequence[np.ndarray]], list[Reconstruction]]
 """The same picture and k boxes ``(4,)`` to the k faces cut exactly there, in their order."""
 
-SMALLEST_SIDE = 16.0
-"""A crop with a shorter side, in pixels of the frame, holds no face that can be followed."""
-
-_LEAST_OVERLAP = 0.3
-"""Crops of one face in two successive frames share at least this much of their union."""
-
 _SAME_PLACE = 0.7
 """Crops that share less (9 % of the side to the right and down) are of a face in motion."""
-
-_SAME_FACE_COVER = 0.5
-"""Of two framings of one face, the smaller lies in the larger by at least this share. Faces are
-measured by their tight boxes here: two heads side by side share less."""
 
 _DRIFTED_OVERLAP = 0.7
 """A followed face that shares less of its union with what a search found there has drifted."""
@@ -183,19 +179,21 @@ class FaceTracker:
     def _search(self, image: np.ndarray, time: float, doubted: list[_Track]) -> None:
         """Confirms, recovers, gives up and begins tracks by what a detector finds."""
         found = [face for face in self._find_faces(image) if is_plausible(face, None, image.shape)]
-        confirmed = _match([track.last for track in self._tracks], found)
+        confirmed = match_faces([track.last for track in self._tracks], found)
         for row, column in confirmed.items():
             track, face = self._tracks[row], found[column]
             track.confirmed = time
-            if overlap(_tight_box(track.last), _tight_box(face)) < _DRIFTED_OVERLAP:
+            if overlap_of_faces(track.last, face) < _DRIFTED_OVERLAP:
                 self._move(track, face, time)
         patience = self._options.patience_seconds
         self._tracks = [track for track in self._tracks if time - track.confirmed < patience]
         candidates = [*doubted, *self._lost]
-        again = {column: row for row, column in _match([c.last for c in candidates], found).items()}
+        again = {
+            column: row for row, column in match_faces([c.last for c in candidates], found).items()
+        }
         for index, face in enumerate(found):
             # One face may be framed twice: by the detector, or by a track and the detector.
-            if any(_are_one(face, track.last) for track in self._tracks):
+            if any(are_one(face, track.last) for track in self._tracks):
                 continue
             track = candidates[again[index]] if index in again else self._begin(face, time)
             self._move(track, face, time)
@@ -221,74 +219,11 @@ class FaceTracker:
         return TrackedFace(track.number, smooth, track.last)
 
 
-def is_plausible(
-    face: Reconstruction, box: np.ndarray | None, image_shape: tuple[int, ...]
-) -> bool:
-    """Whether a face can have been predicted there.
-
-    Most of it must lie in the picture, and it must be neither tiny nor far larger than the picture.
-    From one frame to the next it must stay where it was, at about its size.
-
-    Args:
-      face: the prediction.
-      box: ``(4,)`` the crop's box of the frame before, or None for a face that was searched.
-      image_shape: of the frame.
-    """
-    points = face.landmarks_px
-    if not np.isfinite(points).all():
-        return False
-    height, width = image_shape[:2]
-    inside = ((points >= 0) & (points <= (width - 1, height - 1))).all(axis=1).mean()
-    now = roi_box_from_landmarks(points)
-    side = float(now[2] - now[0])
-    if inside < 0.5 or not SMALLEST_SIDE <= side <= 2.0 * max(height, width):
-        return False
-    # At 25 frames per second half a head's size per frame is five metres a second.
-    return box is None or (
-        overlap(now, box) >= _LEAST_OVERLAP and 0.6 <= side / float(box[2] - box[0]) <= 1 / 0.6
-    )
-
-
-def overlap(first: np.ndarray, second: np.ndarray) -> float:
-    """Intersection over union of two boxes ``(x1, y1, x2, y2)``."""
-    shared = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
-    area = float(shared.clip(0).prod())
-    both = float((first[2:] - first[:2]).prod() + (second[2:] - second[:2]).prod())
-    return area / (both - area)
-
-
-def _tight_box(face: Reconstruction) -> np.ndarray:
-    """``(4,)`` around the landmarks, without the crop's margin."""
-    points = face.landmarks_px
-    return np.concatenate([points.min(axis=0), points.max(axis=0)])
-
-
-def _cover(first: np.ndarray, second: np.ndarray) -> float:
-    """How much of the smaller box lies in the larger: 1 where it is within."""
-    shared = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
-    smaller = min(float((box[2:] - box[:2]).prod()) for box in (first, second))
-    return float(shared.clip(0).prod()) / smaller
-
-
-def _are_one(first: Reconstruction, second: Reconstruction) -> bool:
-    return _cover(_tight_box(first), _tight_box(second)) >= _SAME_FACE_COVER
-
-
-def _match(faces: list[Reconstruction], found: list[Reconstruction]) -> dict[int, int]:
-    """Which of `found` each face is: the pairs that together overlap the most."""
-    if not faces or not found:
-        return {}
-    boxes = [_tight_box(face) for face in found]
-    overlaps = np.array([[overlap(_tight_box(face), box) for box in boxes] for face in faces])
-    pairs = zip(*linear_sum_assignment(overlaps, maximize=True), strict=True)
-    return {int(row): int(column) for row, column in pairs if _are_one(faces[row], found[column])}
-
-
 def _without_doubles(tracks: list[_Track]) -> list[_Track]:
     """Where two tracks ran onto one face, the one that a search confirmed later stays."""
     kept: list[_Track] = []
     for track in sorted(tracks, key=lambda track: (-track.confirmed, track.number)):
-        if not any(_are_one(track.last, other.last) for other in kept):
+        if not any(are_one(track.last, other.last) for other in kept):
             kept.append(track)
     return kept
 

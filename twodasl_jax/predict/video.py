@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
 
 import cv2
 import numpy as np
@@ -28,8 +27,10 @@ from rich.text import Text
 
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.predict.drawing import draw_landmarks, draw_pose_axes, overlay_mesh
+from twodasl_jax.predict.surface import TILE
 from twodasl_jax.predict.tracking import FaceTracker, TrackedFace
 from twodasl_jax.predict.video_files import VideoFrame, VideoWriter
+from twodasl_jax.predict.whole_file import naming_write_errors, whole_file
 
 PANEL_SIZE = (960, 720)
 """Largest width and height of each of the two pictures; larger frames are drawn scaled down."""
@@ -38,6 +39,11 @@ LINES_VERSION = 1
 """Of the JSON lines: raised when a field changes its meaning or goes."""
 
 _MESH_OPACITY = 0.6
+
+_LARGEST_GRID = TILE
+"""See `overlay_mesh`: one tile of the rasteriser, where faces in photographs take up to
+36. Only the outlines of large faces look less smooth for it."""
+
 _LABEL_GROUND = (16, 20, 28)
 
 
@@ -90,8 +96,9 @@ def write_faces_of_video(
     numbers: set[int] = set()
     count = with_faces = 0
     with (
-        _interrupt_asked() as interrupt,
-        _file_when_complete(lines_path) as lines,
+        interrupt_asked() as interrupt,
+        whole_file(lines_path) as unfinished,
+        unfinished.open("w", encoding="utf-8") as lines,
         VideoWriter(video_path, frame_rate=frame_rate) as writer,
         _progress(console) as progress,
     ):
@@ -99,7 +106,8 @@ def write_faces_of_video(
         for frame in frames:
             faces = tracker(frame.image, frame.time)
             writer.write(side_by_side(frame.image, faces, face_model), frame.time)
-            lines.write(json.dumps(frame_record(count, frame.time, faces)) + "\n")
+            with naming_write_errors(lines_path):
+                print(json.dumps(frame_record(count, frame.time, faces)), file=lines, flush=True)
             numbers |= {face.number for face in faces}
             count, with_faces = count + 1, with_faces + bool(faces)
             progress.advance(task)
@@ -161,19 +169,21 @@ def side_by_side(
     small = image
     if size != (width, height):
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    # Positions are continuous (pixel c spans c to c + 1), so the panel's are the frame's, scaled.
     scale = np.array([size[0] / width, size[1] / height, ratio])
-    shift = np.append(0.5 * (scale[:2] - 1.0), 0.0)  # whole numbers are pixels' centres
     # The nearest face, which is the largest, is drawn over the others.
     ordered = sorted(faces, key=lambda face: np.ptp(face.reconstruction.landmarks[:, 1]))
-    points = [
-        (face.reconstruction.landmarks * scale + shift, face.reconstruction.vertices)
-        for face in ordered
-    ]
     drawn = small
-    for _, vertices in points:
-        placed = vertices * scale[:, None] + shift[:, None]
-        drawn = overlay_mesh(drawn, placed, face_model.triangles, opacity=_MESH_OPACITY)
-    for face, (landmarks, _) in zip(ordered, points, strict=True):
+    for face in ordered:
+        drawn = overlay_mesh(
+            drawn,
+            face.reconstruction.vertices * scale[:, None],
+            face_model.triangles,
+            opacity=_MESH_OPACITY,
+            largest_grid=_LARGEST_GRID,
+        )
+    for face in ordered:
+        landmarks = face.reconstruction.landmarks * scale
         length = float(np.ptp(landmarks[:, :2], axis=0).max())
         drawn = draw_landmarks(drawn, landmarks, thickness=max(1, round(length / 200)))
         drawn = draw_pose_axes(
@@ -219,8 +229,8 @@ def _progress(console: Console) -> Progress:
 
 
 @contextlib.contextmanager
-def _interrupt_asked() -> Iterator[threading.Event]:
-    """Set by the first Ctrl-C; the second one raises KeyboardInterrupt as usual."""
+def interrupt_asked() -> Iterator[threading.Event]:
+    """A context whose event is set by the first Ctrl-C; the second one raises as usual."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked  # signals reach the main thread only
@@ -235,16 +245,3 @@ def _interrupt_asked() -> Iterator[threading.Event]:
         yield asked
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@contextlib.contextmanager
-def _file_when_complete(path: Path) -> Iterator[TextIO]:
-    """A text file that is there only after its context ended well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
-    try:
-        with unfinished.open("w", encoding="utf-8") as file:
-            yield file
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

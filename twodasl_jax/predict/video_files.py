@@ -5,6 +5,7 @@ time stamps, and ends silently at a broken frame; the ffmpeg program of imageio-
 through a pipe that has no time stamps either.
 """
 
+import contextlib
 import math
 from collections.abc import Iterator
 from fractions import Fraction
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from twodasl_jax.predict.optional_package import require_package
+from twodasl_jax.predict.whole_file import naming_write_errors, whole_file
 
 VIDEO_ENDINGS = (".mp4", ".mov", ".m4v")
 """Containers that can be written: those in which browsers play H.264."""
@@ -26,6 +28,8 @@ _BT709 = 1
 """FFmpeg's number of the colours that players expect of H.264 (ITU-T H.273)."""
 
 _USUAL_RATE = Fraction(25)
+
+_ENCODER = "libx264"
 
 
 class VideoFrame(NamedTuple):
@@ -90,6 +94,7 @@ class VideoReader:
 
         Raises:
           ValueError: where not one frame can be decoded.
+          OSError: where a decoded frame cannot be turned into a picture.
         """
         first = before = None
         unreadable = count = 0
@@ -140,7 +145,13 @@ class VideoReader:
         """The frame as it is to be looked at: phones store it lying, with a note of its turn."""
         width, height = self._size
         # A stream that changes its size midway keeps its first.
-        image = frame.to_ndarray(format="rgb24", width=width, height=height)
+        try:
+            image = frame.to_ndarray(format="rgb24", width=width, height=height)
+        except self._av.FFmpegError as error:
+            raise OSError(
+                f"cannot read {self._path}: {error.strerror}; convert it to H.264 with 8 bits a "
+                "colour"
+            ) from error
         return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90) % 4))
 
     def _duration(self) -> float | None:
@@ -173,7 +184,7 @@ class VideoWriter:
           frame_rate: how long the last frame is shown, and a hint for players.
 
         Raises:
-          ValueError: for another ending, or PyAV is not installed.
+          ValueError: for another ending, or PyAV is not installed, or has no H.264.
         """
         self._av = require_package("av", extra="video")
         self.path = Path(path)
@@ -182,7 +193,14 @@ class VideoWriter:
                 f"cannot write a video named '{self.path.name}'; its ending must be one of "
                 f"{', '.join(VIDEO_ENDINGS)}"
             )
-        self._unfinished = self.path.with_name(self.path.name + ".unfinished")
+        try:
+            self._av.Codec(_ENCODER, "w")
+        except ValueError as error:  # PyAV's UnknownCodecError
+            raise ValueError(
+                f"this PyAV cannot encode H.264 (FFmpeg without {_ENCODER}); its wheels can: "
+                "pip install --force-reinstall --only-binary av av"
+            ) from error
+        self._files = contextlib.ExitStack()
         self._frame_rate = frame_rate
         self._container: Any = None
         self._stream: Any = None
@@ -206,7 +224,8 @@ class VideoWriter:
             raise ValueError(f"a frame is {image.shape}, those before {self._shape}")
         # How long a frame is shown is known when the next one comes.
         if self._waiting is not None:
-            self._encode(*self._waiting, until=time)
+            with self._naming_errors():
+                self._encode(*self._waiting, until=time)
         self._waiting = image, time
 
     def __enter__(self) -> "VideoWriter":
@@ -215,34 +234,24 @@ class VideoWriter:
     def __exit__(
         self,
         kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
-        if self._container is None:
-            return
-        try:
-            if kind is None and self._waiting is not None:
-                image, time = self._waiting
-                self._encode(image, time, until=time + float(1 / self._frame_rate))
-                self._container.mux(self._stream.encode())
-            self._container.close()
-            if kind is None:
-                self._unfinished.replace(self.path)
-        finally:
-            self._unfinished.unlink(missing_ok=True)
+        self._files.__exit__(kind, error, traceback)
 
     def _open(self, image: np.ndarray) -> None:
         self._shape = image.shape
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._unfinished.touch()  # an OSError with its own words where that is not allowed
-        self._container = self._av.open(
-            str(self._unfinished), "w", format="mp4", options={"movflags": "+faststart"}
-        )
-        self._stream = self._container.add_stream(
-            "libx264",
-            rate=self._frame_rate.limit_denominator(65_535),
-            options={"crf": "20", "preset": "veryfast"},
-        )
+        unfinished = self._files.enter_context(whole_file(self.path))
+        with self._naming_errors():
+            self._container = self._av.open(
+                str(unfinished), "w", format="mp4", options={"movflags": "+faststart"}
+            )
+            self._files.push(self._finish)  # before the file is put in its place
+            self._stream = self._container.add_stream(
+                _ENCODER,
+                rate=self._frame_rate.limit_denominator(65_535),
+                options={"crf": "20", "preset": "superfast"},
+            )
         # 4:2:0 is what browsers play; it needs even sides.
         self._stream.pix_fmt = "yuv420p"
         self._stream.height, self._stream.width = (
@@ -252,6 +261,20 @@ class VideoWriter:
         self._stream.codec_context.colorspace = _BT709
         self._stream.codec_context.color_primaries = _BT709
         self._stream.codec_context.color_trc = _BT709
+
+    def _finish(self, kind: type[BaseException] | None, *_error: object) -> None:
+        """Writes what is left and closes; after an error only closes."""
+        if kind is not None or self._waiting is None:
+            with contextlib.suppress(self._av.FFmpegError):  # the error before says more
+                self._container.close()
+            return
+        image, time = self._waiting
+        with self._naming_errors(), contextlib.closing(self._container):
+            self._encode(image, time, until=time + float(1 / self._frame_rate))
+            self._container.mux(self._stream.encode())
+
+    def _naming_errors(self) -> contextlib.AbstractContextManager[None]:
+        return naming_write_errors(self.path, self._av.FFmpegError)
 
     def _encode(self, image: np.ndarray, time: float, *, until: float) -> None:
         even = np.ascontiguousarray(image[: self._stream.height, : self._stream.width])

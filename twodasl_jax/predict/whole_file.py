@@ -1,6 +1,50 @@
 """Files written whole or not at all."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Gives a path beside a file; what is written there becomes the file when the context ends.
+
+    After any exception in the context, Ctrl-C included, the old file is left, or none.
+
+    Args:
+      path: of the file; its folder is made.
+
+    Yields:
+      Where to write it: in the same folder, so that the renaming is one step.
+
+    Raises:
+      OSError: where the folder cannot be made or the file not be put in its place, naming the
+        file and why. Errors in the context stay as they are: see `naming_write_errors`.
+    """
+    unfinished = path.with_name(path.name + ".unfinished")
+    with naming_write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield unfinished
+        with naming_write_errors(path):
+            unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def naming_write_errors(path: Path, *kinds: type[Exception]) -> Iterator[None]:
+    """Turns errors of writing into OSErrors that name the file, why, and what to do.
+
+    Args:
+      path: of the file.
+      kinds: of exceptions, besides OSError, that mean that it cannot be written.
+    """
+    try:
+        yield
+    except (OSError, *kinds) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise OSError(f"cannot write {path}: {reason}; choose another folder") from error
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -13,15 +57,5 @@ def write_whole(path: Path, data: bytes) -> None:
     Raises:
       OSError: where it cannot be written, naming the file and why.
     """
-    unfinished = path.with_name(path.name + ".unfinished")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            unfinished.write_bytes(data)
-            unfinished.replace(path)
-        except OSError:
-            unfinished.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OSError(f"cannot write {path}: {reason}; choose another folder") from error
+    with whole_file(path) as unfinished, naming_write_errors(path):
+        unfinished.write_bytes(data)
