@@ -43,8 +43,8 @@ def dot(request, reconstruct):
     image[top : top + pixels, left : left + pixels] = 255
     in_crop = middle_of(crop_image(image, box)[..., 0].astype(float))
     coefficients = np.zeros(62, np.float32)
-    # 0.75 of the dot's width: the centres of its pixels lie under the dome, no others.
-    coefficients[[0, 5, 10]] = 0.75 * pixels / 100 * (120 / side)
+    # 0.7 of the dot's width: the centres of its pixels lie under the dome, no others.
+    coefficients[[0, 5, 10]] = 0.7 * pixels / 100 * (120 / side)
     coefficients[[3, 7]] = in_crop[0], flip_y(in_crop[1])
     place = np.array([left, top]) + pixels / 2
     return image, image[..., 0] > 0, place, in_crop, reconstruct(coefficients, box)
@@ -72,10 +72,13 @@ def test_the_surface_covers_the_dots_pixels(dot, dome_face):
 
 
 def test_the_mesh_is_laid_over_the_dots_pixels(dot, dome_face):
-    image, filled, _, _, face = dot
+    image, filled, place, _, face = dot
     black = np.zeros_like(image)
     drawn = overlay_mesh(black, face.vertices, dome_face.triangles, opacity=1.0)
     chex.assert_trees_all_equal(drawn.any(-1), filled)
+    # The same share of each pixel is covered, and the light is symmetric up to the directions of
+    # the dome's diagonals.
+    chex.assert_trees_all_close(middle_of(drawn[..., 0].astype(float)), place, atol=0.02)
 
 
 def test_vertices_take_the_dots_colour(dot, dome_face):

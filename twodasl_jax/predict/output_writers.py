@@ -15,11 +15,7 @@ from PIL import Image, PngImagePlugin
 from twodasl_jax.coefficients import Whitening
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.predict.drawing import draw_landmarks, reconstruction_strip
-from twodasl_jax.predict.export import (
-    colours_from_photo,
-    mesh_bytes,
-    mesh_vertices,
-)
+from twodasl_jax.predict.export import colours_from_photo, mesh_bytes, mesh_vertices
 from twodasl_jax.predict.maps import (
     DepthScale,
     code_colours,
