@@ -9,6 +9,10 @@ and published scores use, x right, **y down**, in pixels of the 120x120 crop::
 121 and not 120: the released coefficients count rows from one (MATLAB). A shift of one
 pixel moves the AFLW2000-3D number by about 0.1 points, so nothing else may know this.
 
+Both, and the image frame that crops are cut from, are **continuous**: pixel c of a picture spans
+c to c + 1. Whatever rasterises, samples or draws needs its centre at c instead: the *raster frame*
+of `image_to_raster`.
+
 Everything here is plain arithmetic on numpy *or* JAX arrays, and imports neither: the
 host-side data code and the compiled step share it.
 """
@@ -62,6 +66,24 @@ def image_to_crop(points: Any, roi_box: Any) -> Any:
     """
     start, end = roi_box[..., None, :2], roi_box[..., None, 2:]
     return (points - start) * (CROP_SIZE / (end - start))
+
+
+def image_to_raster(positions: Any) -> Any:
+    """Carries x or y to where the centre of pixel c is c: subtracts one half.
+
+    In the image frame, as in the crop frame, pixel c spans c to c + 1 and has its centre at
+    c + 1/2: `crop_to_image` is exact with ``cv2.resize`` only so. The rasteriser, OpenCV's strokes,
+    ``cv2.warpAffine``, ``cv2.remap`` and scipy's ``map_coordinates`` put the centre of pixel c at
+    c: every position passes through here on its way to one of them, and nothing else knows the
+    half pixel.
+
+    Args:
+      positions: x or y (not depth) of any shape, pixels of the continuous frame.
+
+    Returns:
+      The same in the *raster frame*.
+    """
+    return positions - 0.5
 
 
 def depth_to_image(depth: Any, roi_box: Any) -> Any:

@@ -35,7 +35,7 @@ def test_the_groups_hold_each_landmark_once():
 def test_each_landmark_is_marked():
     landmarks = spread_landmarks()
     ink = changed(GREY, draw_landmarks(GREY, landmarks))
-    x, y = landmarks.round().astype(int).T
+    x, y = np.floor(landmarks).astype(int).T  # pixel c spans c to c + 1
     assert ink[y, x].all()
 
 
@@ -45,7 +45,8 @@ def test_missing_landmarks_draw_nothing():
     landmarks = np.full((68, 2), np.nan)
     landmarks[30] = 100, 80
     rows, columns = np.nonzero(changed(GREY, draw_landmarks(GREY, landmarks)))
-    assert np.hypot(rows - 80, columns - 100).max() < 6
+    centres = rows + 0.5, columns + 0.5
+    assert np.hypot(centres[0] - 80, centres[1] - 100).max() < 6
 
 
 def test_landmarks_far_outside_are_harmless():
@@ -70,17 +71,37 @@ def test_the_axes_of_a_frontal_head_run_right_and_up():
 
 def test_a_panel_carries_photograph_and_points_alike(frontal):
     image = np.zeros((160, 200, 3), np.uint8)
-    x, y = frontal.landmarks_px[30].round().astype(int)
+    x, y = np.floor(frontal.landmarks_px[30]).astype(int)
     image[y - 1 : y + 2, x - 1 : x + 2] = 255
     panel, landmarks, vertices = face_panel(image, frontal, side=300)
     chex.assert_shape(panel, (300, 300, 3))
     rows, columns = np.nonzero(panel[..., 0] > 128)
     # The mark is whole pixels, the landmark is not: half a source pixel is about one here.
     chex.assert_trees_all_close(
-        np.array([columns.mean(), rows.mean()]), landmarks[30, :2].astype(float), atol=1.2
+        np.array([columns.mean(), rows.mean()]) + 0.5, landmarks[30, :2].astype(float), atol=1.2
     )
     ratio = np.ptp(vertices, axis=1) / np.ptp(frontal.vertices, axis=1)
     chex.assert_trees_all_close(ratio, np.full(3, 300 / 144, np.float32), rtol=1e-4)
+
+
+def test_a_large_face_is_averaged_into_its_panel(reconstruct, frontal_coefficients):
+    """Noise of one pixel under panel pixels of twelve."""
+    noise = np.random.default_rng(0).integers(0, 256, (1440, 1440, 3), np.uint8)
+    found = reconstruct(frontal_coefficients, np.array([120.0, 120, 1320, 1320], np.float32))
+    panel, _, _ = face_panel(noise, found, side=120)
+    # Independent pixels have a deviation of 74, means of 12 x 12 one of 6.
+    assert panel.std() < 8
+    assert panel.mean() == pytest.approx(127.5, abs=1)
+
+
+def test_a_panel_is_black_beside_the_photograph(frontal):
+    white = np.full((80, 100, 3), 255, np.uint8)  # the panel shows (28, 8) to (172, 152)
+    panel, _, _ = face_panel(white, frontal, side=144)
+    assert (panel[:71, :71] == 255).all()
+    assert not panel[73:].any()
+    assert not panel[:, 73:].any()
+    away = np.zeros((9, 9, 3), np.uint8)
+    chex.assert_shape(face_panel(away, frontal, side=144)[0], (144, 144, 3))
 
 
 def test_the_strip_has_four_different_panels(frontal, dome_face, photo):

@@ -9,11 +9,11 @@ import trimesh
 
 from twodasl_jax.predict.export import (
     MESH_SUFFIXES,
-    colours_from_albedo,
     colours_from_photo,
-    export_mesh,
+    mesh_bytes,
     mesh_vertices,
 )
+from twodasl_jax.predict.maps import code_colours
 from twodasl_jax.predict.visibility import visible_vertices
 
 
@@ -28,10 +28,9 @@ def read_back(path):
 
 @pytest.mark.parametrize("suffix", MESH_SUFFIXES)
 def test_a_mesh_comes_back_as_it_was_written(tmp_path, dome_face, frontal, suffix):
-    path = tmp_path / "made" / f"face{suffix}"
-    vertices = mesh_vertices(frontal, dome_face)
-    colours = colours_from_albedo(dome_face)
-    export_mesh(path, vertices, np.asarray(dome_face.triangles), colours)
+    path = tmp_path / f"face{suffix}"
+    vertices, colours = mesh_vertices(frontal, dome_face), code_colours(dome_face)
+    path.write_bytes(mesh_bytes(suffix, vertices, np.asarray(dome_face.triangles), colours))
     back, triangles, shades = read_back(path)
     unit = 1000.0 if suffix == ".glb" else 1.0
     # obj prints 8 decimals, glb and ply keep float32: 1e-3 mm is far above either.
@@ -52,7 +51,8 @@ def test_a_mesh_comes_back_as_it_was_written(tmp_path, dome_face, frontal, suffi
 def test_the_mesh_stands_upright_and_looks_along_z(tmp_path, dome_face, frontal):
     path = tmp_path / "face.glb"
     triangles = np.asarray(dome_face.triangles)
-    export_mesh(path, mesh_vertices(frontal, dome_face), triangles, colours_from_albedo(dome_face))
+    vertices = mesh_vertices(frontal, dome_face)
+    path.write_bytes(mesh_bytes(".glb", vertices, triangles, code_colours(dome_face)))
     vertices, faces, _ = read_back(path)
     nose = int(dome_face.landmark_vertices[30])
     assert np.argmax(vertices[:, 2]) == nose
@@ -65,29 +65,24 @@ def test_the_mesh_stands_upright_and_looks_along_z(tmp_path, dome_face, frontal)
     assert normals[:, 2].sum() > 0
 
 
-def test_the_material_is_matt_and_two_sided(tmp_path, dome_face, frontal):
-    path = tmp_path / "face.glb"
-    export_mesh(
-        path,
-        mesh_vertices(frontal, dome_face),
-        np.asarray(dome_face.triangles),
-        colours_from_albedo(dome_face),
-    )
-    data = path.read_bytes()
+def test_the_material_is_matt_and_two_sided(dome_face, frontal):
+    vertices, triangles = mesh_vertices(frontal, dome_face), np.asarray(dome_face.triangles)
+    data = mesh_bytes(".glb", vertices, triangles, code_colours(dome_face))
     assert data[:4] == b"glTF"
     assert b'"metallicFactor":0.0' in data
     assert b'"doubleSided":true' in data
 
 
-def test_a_posed_mesh_is_turned_as_in_the_photograph(
+def test_a_mesh_looks_ahead_however_the_head_is_turned(
     dome_face, frontal_coefficients, roi_box, reconstruct, turned_by
 ):
     found = reconstruct(turned_by(30.0, frontal_coefficients), roi_box)
-    posed = mesh_vertices(found, dome_face, posed=True).T
-    expected = found.vertices * np.array([[1.0], [-1.0], [1.0]])
-    expected -= expected.mean(axis=1, keepdims=True)
-    # The camera is one pixel per millimetre, so both are the same numbers; float32.
-    chex.assert_trees_all_close(posed, expected.astype(np.float32), atol=1e-3)
+    mean = np.asarray(dome_face.linear.mean, np.float64)
+    expected = mean - mean.mean(axis=1, keepdims=True)
+    # float32 of lengths up to 50 mm.
+    chex.assert_trees_all_close(
+        mesh_vertices(found, dome_face).T, expected.astype(np.float32), atol=1e-4
+    )
 
 
 def test_lengths_are_millimetres_whatever_the_models_unit(dome_face, frontal):
@@ -104,8 +99,11 @@ def test_colours_are_sampled_under_the_vertices(dome_face, frontal, photo):
     right = frontal.vertices[0] > 101
     assert (colours[left] == (200, 0, 0))[:, 0].all()
     assert (colours[right] == (0, 0, 200))[:, 2].all()
-    # The green ramp is the row number; bilinear sampling rounds to 8 bits.
-    chex.assert_trees_all_close(colours[:, 1].astype(np.float32), frontal.vertices[1], atol=1.0)
+    # The green ramp is the row number, whose centre lies half a pixel further; bilinear sampling
+    # rounds to 8 bits.
+    chex.assert_trees_all_close(
+        colours[:, 1].astype(np.float32), frontal.vertices[1] - 0.5, atol=0.51
+    )
 
 
 def test_hidden_vertices_take_their_mirror_images_colour(
@@ -127,15 +125,12 @@ def test_a_face_outside_the_photograph_is_refused(
         colours_from_photo(photo, away, dome_face)
 
 
-def test_bad_meshes_are_refused(tmp_path, dome_face):
+def test_bad_meshes_are_refused():
     triangles = np.array([[0, 1, 2]])
     corners, grey = np.eye(3), np.full((3, 3), 128, np.uint8)
     with pytest.raises(ValueError, match=r"suffix '.stl'; expected one of .glb, .obj, .ply"):
-        export_mesh(tmp_path / "face.stl", corners, triangles, grey)
+        mesh_bytes(".stl", corners, triangles, grey)
     with pytest.raises(ValueError, match=r"expected \(n, 3\), all finite"):
-        export_mesh(tmp_path / "face.glb", corners * np.nan, triangles, grey)
+        mesh_bytes(".glb", corners * np.nan, triangles, grey)
     with pytest.raises(ValueError, match=r"expected \(3, 3\) uint8"):
-        export_mesh(tmp_path / "face.glb", corners, triangles, grey / 255.0)
-    colourless = dataclasses.replace(dome_face, albedo_mean=None, albedo_basis=None)
-    with pytest.raises(ValueError, match="'dome' has no albedo"):
-        colours_from_albedo(colourless)
+        mesh_bytes(".glb", corners, triangles, grey / 255.0)

@@ -15,7 +15,7 @@ from twodasl_jax.predict.maps import (
     pncc_map,
     view_normals,
 )
-from twodasl_jax.predict.surface import face_surface, rasterize_complete
+from twodasl_jax.predict.surface import face_surface, raster_vertices, rasterize_complete
 from twodasl_jax.rendering.rasterizer import interpolate
 
 SIZE = {"height": 160, "width": 200}
@@ -37,7 +37,7 @@ def surface(vertices, dome_face):
 
 @pytest.fixture(scope="module")
 def z_buffer(vertices, dome_face):
-    return rasterize_complete(vertices, dome_face.triangles, **SIZE)
+    return rasterize_complete(raster_vertices(vertices), dome_face.triangles, **SIZE)
 
 
 def test_depth_is_the_z_buffer_pixel_for_pixel(surface, z_buffer, vertices):
@@ -55,8 +55,9 @@ def test_depth_is_the_z_buffer_pixel_for_pixel(surface, z_buffer, vertices):
 
 
 def test_the_deepest_face_takes_all_values(frontal, dome_face):
+    half = np.array([[0.5], [0.5], [0.0]], np.float32)
     surfaces = [
-        face_surface(frontal.vertices * factor, dome_face.triangles, height=400, width=400)
+        face_surface(frontal.vertices * factor + half, dome_face.triangles, height=400, width=400)
         for factor in (1.0, 2.0)
     ]
     scale = depth_scale(surfaces)
@@ -64,7 +65,7 @@ def test_the_deepest_face_takes_all_values(frontal, dome_face):
     picture = depth_map(
         surfaces[1:], DepthScale(scale.step_px, scale.far_px[1:]), height=400, width=400
     )
-    # The nose's tip is a vertex, nearly at a pixel's centre.
+    # The nose's tip is a vertex, at the centre of pixel (200, 160).
     assert picture.max() > 65000
     assert (
         depth_map(
@@ -84,7 +85,9 @@ def test_a_flat_face_has_a_depth(frontal, dome_face):
 def test_pncc_is_the_z_buffers_codes_pixel_for_pixel(surface, z_buffer, vertices, dome_face):
     picture = pncc_map([surface], dome_face, **SIZE)
     code = jnp.asarray(normalised_coordinates(dome_face))
-    expected = interpolate(code, z_buffer, jnp.asarray(vertices), dome_face.triangles)
+    expected = interpolate(
+        code, z_buffer, jnp.asarray(raster_vertices(vertices)), dome_face.triangles
+    )
     wanted = (np.moveaxis(np.asarray(expected), 0, -1) * 255).round()
     # Values within float32 of a half may round to either side.
     assert np.abs(picture - wanted).max() <= 1
@@ -105,7 +108,9 @@ def test_the_code_is_the_mean_face_in_a_unit_cube(dome_face):
 def test_normals_are_the_z_buffers_pixel_for_pixel(surface, z_buffer, vertices, dome_face):
     picture = normal_map([surface], **SIZE)
     normals = jnp.asarray(view_normals(vertices, dome_face.triangles))
-    expected = interpolate(normals, z_buffer, jnp.asarray(vertices), dome_face.triangles)
+    expected = interpolate(
+        normals, z_buffer, jnp.asarray(raster_vertices(vertices)), dome_face.triangles
+    )
     mixed = np.moveaxis(np.asarray(expected), 0, -1)
     covered = np.asarray(z_buffer.triangle_ids) >= 0
     unit = mixed[covered] / np.linalg.norm(mixed[covered], axis=-1, keepdims=True)

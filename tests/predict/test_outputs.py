@@ -1,5 +1,6 @@
 """What a photograph's outputs leave in a folder: names, sizes, one or many faces, errors."""
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -13,12 +14,15 @@ from PIL import Image
 from twodasl_jax.evaluation.aflw2000 import load_aflw2000
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.predict import outputs
+from twodasl_jax.predict.export import colours_from_photo
 from twodasl_jax.predict.maps import depth_map, depth_scale, normal_map, pncc_map
-from twodasl_jax.predict.outputs import OUTPUTS, OutputFile, known_outputs, write_outputs
+from twodasl_jax.predict.output_writers import OUTPUTS, OutputFile
+from twodasl_jax.predict.outputs import check_outputs, known_outputs, write_outputs
 from twodasl_jax.predict.photo import load_image
 from twodasl_jax.predict.reconstruct import reconstruction_from_coefficients
-from twodasl_jax.predict.surface import face_surface, rasterize_complete
+from twodasl_jax.predict.surface import face_surface, raster_vertices, rasterize_complete
 from twodasl_jax.predict.uv_texture import uv_texture
+from twodasl_jax.predict.visibility import FaceNotShownError
 from twodasl_jax.predict.whole_file import write_whole
 
 STEM = "mé, 1"
@@ -117,8 +121,8 @@ def test_the_json_lists_every_other_file(folder):
 
 
 @pytest.mark.parametrize("ending", ["glb", "obj", "ply"])
-def test_meshes_open_elsewhere(folder, two_faces, dome_face, ending):
-    for number in range(2):
+def test_meshes_open_elsewhere(folder, two_faces, dome_face, image, ending):
+    for number, face in enumerate(two_faces):
         path = folder / f"{STEM}_{number}.{ending}"
         (mesh,) = trimesh.load_scene(path, process=False).geometry.values()
         assert len(mesh.vertices) == dome_face.num_vertices
@@ -131,7 +135,14 @@ def test_meshes_open_elsewhere(folder, two_faces, dome_face, ending):
         colours = (
             mesh.visual.vertex_attributes["color"] if has_material else mesh.visual.vertex_colors
         )
-        assert np.asarray(colours)[:, :3].std() > 10  # of noise, not of one grey
+        expected = colours_from_photo(image, face, dome_face) / 255.0
+        if ending == "glb":  # linear light, by the definition of sRGB
+            steep = ((expected + 0.055) / 1.055) ** 2.4
+            expected = np.where(expected <= 0.04045, expected / 12.92, steep)
+        # Half a level of 8 bits; obj prints rounded decimals, which are cut to levels again.
+        chex.assert_trees_all_close(
+            np.asarray(colours)[:, :3].astype(float), 255.0 * expected, atol=1.01
+        )
 
 
 def test_textures_come_with_their_mask(folder, two_faces, dome_face, image):
@@ -154,7 +165,41 @@ def test_unknown_names_list_the_choices(tmp_path, image, frontal, dome_face):
         write_outputs(
             ["mesh"], image, [frontal], dome_face, tmp_path / "new", "me", mesh_formats=["stl"]
         )
+    with pytest.raises(ValueError, match=message):
+        check_outputs(["dept"], dome_face, tmp_path / "new")
+    with pytest.raises(ValueError, match=r"'stl'.*choose one or more of glb, obj, ply"):
+        check_outputs(["mesh"], dome_face, tmp_path / "new", mesh_formats=["stl"])
     assert not (tmp_path / "new").exists()
+
+
+def test_what_would_fail_for_any_photograph_is_found_before(tmp_path, dome_face):
+    assert check_outputs(["json", "uv_texture"], dome_face, tmp_path / "new") == [
+        "uv_texture",
+        "json",
+    ]
+    assert not list((tmp_path / "new").iterdir())
+    without = dataclasses.replace(dome_face, uv=0.0 * dome_face.uv)
+    assert check_outputs(["mesh"], without, tmp_path) == ["mesh"]
+    with pytest.raises(ValueError, match="'dome' has no usable uv layout"):
+        check_outputs(["uv_texture"], without, tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"cannot write into .*file: .*; choose another folder"):
+        check_outputs(["mesh"], dome_face, tmp_path / "file")
+
+
+def test_a_face_beside_the_photograph_costs_the_others_nothing(
+    tmp_path, image, frontal, frontal_coefficients, reconstruct, dome_face
+):
+    away = reconstruct(frontal_coefficients, np.array([500.0, 0, 620, 120], np.float32))
+    message = r"of us all but this was written \(2 faces, counted from 0\): face 0: .* 200 x 160"
+    with pytest.raises(FaceNotShownError, match=message):
+        write_outputs(list(OUTPUTS), image, [away, frontal], dome_face, tmp_path, "us")
+    record = json.loads((tmp_path / "us.json").read_text())
+    assert set(record["faces"][0]["files"]) == {"strip"}
+    assert set(record["faces"][1]["files"]) == {"strip", "mesh", "uv_texture", "html"}
+    listed = [name for names in record["files"].values() for name in names]
+    listed += [name for face in record["faces"] for own in face["files"].values() for name in own]
+    assert {*listed, "us.json"} == {path.name for path in tmp_path.iterdir()}
 
 
 def test_names_are_taken_once_and_the_json_last():
@@ -234,7 +279,9 @@ def test_depth_of_a_real_face_is_its_z_buffer(shared_data, tmp_path):
     )
     write_outputs(["depth", "json"], image, [face], face_model, tmp_path, "real")
     height, width = image.shape[:2]
-    raster = rasterize_complete(face.vertices, face_model.triangles, height=height, width=width)
+    raster = rasterize_complete(
+        raster_vertices(face.vertices), face_model.triangles, height=height, width=width
+    )
     picture = read(tmp_path / "real_depth.png")
     covered = np.asarray(raster.triangle_ids) >= 0
     assert covered.sum() > 10_000

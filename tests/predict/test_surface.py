@@ -5,7 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from twodasl_jax.predict.surface import TILE, face_surface, rasterize_complete, region_of
+from twodasl_jax.predict import surface as module
+from twodasl_jax.predict.surface import (
+    TILE,
+    face_surface,
+    raster_vertices,
+    rasterize_complete,
+    region_of,
+)
 from twodasl_jax.predict.visibility import depth_buffer, visible_vertices
 from twodasl_jax.rendering.rasterizer import interpolate
 
@@ -31,7 +38,8 @@ def test_a_region_is_the_rasterisers_picture_pixel_for_pixel(frontal, dome_face,
     height, width = 420, 610
     vertices = frontal.vertices * scale + np.array([[*shift, 0.0]], np.float32).T
     vertices = vertices.astype(np.float32)
-    expected = rasterize_complete(vertices, dome_face.triangles, height=height, width=width)
+    framed = raster_vertices(vertices)
+    expected = rasterize_complete(framed, dome_face.triangles, height=height, width=width)
     surface = face_surface(vertices, dome_face.triangles, height=height, width=width)
     assert (np.asarray(expected.triangle_ids) >= 0).any()
     ids, depth = over_picture(surface, height, width)
@@ -41,7 +49,7 @@ def test_a_region_is_the_rasterisers_picture_pixel_for_pixel(frontal, dome_face,
     chex.assert_trees_all_close(depth[covered], np.asarray(expected.depth)[covered], rtol=1e-5)
     assert (depth[~covered] == -np.inf).all()
     attributes = dome_face.linear.mean
-    wanted = interpolate(attributes, expected, jnp.asarray(vertices), dome_face.triangles)
+    wanted = interpolate(attributes, expected, jnp.asarray(framed), dome_face.triangles)
     values, mask = np.zeros((3, height, width), np.float32), np.zeros((height, width), bool)
     for tile, part, shares in surface.tiles(np.asarray(attributes)):
         values[(slice(None), *tile.slices)], mask[tile.slices] = shares, part
@@ -52,9 +60,9 @@ def test_a_region_is_the_rasterisers_picture_pixel_for_pixel(frontal, dome_face,
 
 def test_only_the_faces_own_region_is_kept(frontal):
     region = region_of(frontal.vertices, height=2000, width=3000)
-    # 100 px around (100, 80).
-    assert (region.left, region.top, region.right, region.bottom) == (50, 30, 151, 131)
-    assert (region.width, region.height) == (101, 101)
+    # 100 px around (100, 80): pixels 50 to 149 and 30 to 129.
+    assert (region.left, region.top, region.right, region.bottom) == (50, 30, 150, 130)
+    assert (region.width, region.height) == (100, 100)
 
 
 @pytest.mark.parametrize("shift", [-1e4, 1e4, 1e30])
@@ -67,16 +75,35 @@ def test_a_face_beside_the_picture_has_no_pixels(frontal, dome_face, shift):
 
 
 def test_pictures_of_any_size_share_one_compilation(frontal, dome_face):
-    from twodasl_jax.predict import surface
-
     def draw(size):
         face_surface(frontal.vertices * 2, dome_face.triangles, height=size, width=size + 31)
 
     draw(200)
-    before = surface._rasterize._cache_size()
+    before = module._rasterize._cache_size()
     for size in (90, 333, 1200):
         draw(size)
-    assert surface._rasterize._cache_size() == before
+    assert module._rasterize._cache_size() == before
+
+
+def test_tiles_go_on_with_the_candidate_list_that_sufficed(monkeypatch):
+    """Layers over four tiles: only the first one is tried with too short a list."""
+    tried, rasterize = [], module._rasterize
+
+    def counted(*args, capacity, **size):
+        tried.append(capacity)
+        return rasterize(*args, capacity=capacity, **size)
+
+    monkeypatch.setattr(module, "_rasterize", counted)
+    monkeypatch.setattr(module, "TILE", 32)
+    corners = np.array([[-50.0, 200.0, -50.0], [-50.0, -50.0, 200.0]])
+    layers = np.concatenate([np.tile(corners, 40), np.repeat(np.arange(40.0), 3)[None]])
+    triangles = np.arange(120, dtype=np.int32).reshape(40, 3)
+    surface = face_surface(layers, triangles, height=64, width=64)
+    assert (surface.triangle_ids == 39).all()
+    enough = tried[-1]
+    assert tried[0] < enough
+    assert tried[-4:] == [enough] * 4
+    assert tried.count(enough) == 4
 
 
 def test_the_rasteriser_gets_as_large_a_list_as_it_needs():

@@ -1,7 +1,8 @@
 """Pictures of a reconstruction: landmarks, pose axes, strips, contact sheets.
 
 Every function takes and gives ``(height, width, 3)`` uint8 RGB arrays and changes none in place.
-Image points follow the rasteriser: ``(x, y) = (column, row)`` is a pixel's centre.
+Points are of the image frame: the pixel in column c and row r spans ``(c, r)`` to
+``(c + 1, r + 1)`` and has its centre at ``(c + 1/2, r + 1/2)``.
 """
 
 from collections.abc import Sequence
@@ -9,10 +10,12 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from twodasl_jax.crop_frame import image_to_raster
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.predict.overlay import overlay_mesh
 from twodasl_jax.predict.reconstruct import Reconstruction
 from twodasl_jax.predict.strokes import Colour, draw_arrow, draw_dot, draw_line, rgb_copy
+from twodasl_jax.predict.surface import region_of
 
 LANDMARK_GROUPS: dict[str, tuple[range, bool, Colour]] = {
     "jaw": (range(0, 17), False, (120, 205, 255)),
@@ -107,17 +110,38 @@ def face_panel(
     half = (0.5 + margin) * float((end - start).max())
     corner = 0.5 * (start + end) - half
     scale = side / (2.0 * half)
-    shift = -scale * corner
-    panel = cv2.warpAffine(
-        image,
-        np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]]),
-        (side, side),
-        flags=cv2.INTER_AREA if scale < 1.0 else cv2.INTER_CUBIC,
-    )
-    offset = np.array([*shift, 0.0], np.float32)
+    offset = np.array([*(-scale * corner), 0.0], np.float32)
     landmarks = reconstruction.landmarks * scale + offset
     vertices = reconstruction.vertices * scale + offset[:, None]
-    return panel, landmarks, vertices
+    return _square(image, corner, side=side, scale=scale), landmarks, vertices
+
+
+def _square(image: np.ndarray, corner: np.ndarray, *, side: int, scale: float) -> np.ndarray:
+    """The square of ``side / scale`` image pixels from a corner on, as ``side`` pixels."""
+    # Wider by what cubic interpolation looks at.
+    border = 2.0 * max(1.0, 1.0 / scale)
+    far = corner + side / scale + border
+    region = region_of(
+        np.stack([corner - border, far], axis=1), height=image.shape[0], width=image.shape[1]
+    )
+    if region.width == 0 or region.height == 0:
+        return np.zeros((side, side, 3), np.uint8)
+    part = image[region.slices]
+    size = np.array([region.width, region.height])
+    if scale < 1.0:
+        # The mean of the pixels that become one: warpAffine would pick single ones.
+        size = np.ceil(size * scale).astype(int)
+        part = cv2.resize(part, size.tolist(), interpolation=cv2.INTER_AREA)
+    gain = scale * np.array([region.width, region.height]) / size
+    start = scale * (np.array([region.left, region.top]) - corner)
+    # The centre of the part's first pixel is at 1/2; warpAffine works on the raster frame.
+    first = image_to_raster(gain * 0.5 + start)
+    return cv2.warpAffine(
+        part,
+        np.array([[gain[0], 0.0, first[0]], [0.0, gain[1], first[1]]]),
+        (side, side),
+        flags=cv2.INTER_CUBIC,
+    )
 
 
 def reconstruction_strip(

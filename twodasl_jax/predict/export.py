@@ -1,6 +1,5 @@
 """Meshes on disk: the reconstructed face as ``.glb``, ``.obj`` or ``.ply``, with vertex colours."""
 
-from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
@@ -11,24 +10,21 @@ from scipy.ndimage import map_coordinates
 from scipy.spatial import KDTree
 
 from twodasl_jax.coefficients import split_coefficients
+from twodasl_jax.crop_frame import image_to_raster
 from twodasl_jax.face_model.linear import vertices_from_coefficients
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.predict.reconstruct import Reconstruction
-from twodasl_jax.predict.visibility import in_picture, visible_vertices
-from twodasl_jax.predict.whole_file import write_whole
+from twodasl_jax.predict.visibility import FaceNotShownError, in_picture, visible_vertices
 
 MESH_SUFFIXES = (".glb", ".obj", ".ply")
 
 
-def mesh_vertices(
-    reconstruction: Reconstruction, face_model: FaceModel, *, posed: bool = False
-) -> np.ndarray:
-    """The face in millimetres: x right, y up, z (the front) towards the viewer.
+def mesh_vertices(reconstruction: Reconstruction, face_model: FaceModel) -> np.ndarray:
+    """The face in millimetres: x right, y up; it looks along +z, however the head was turned.
 
     Args:
       reconstruction: whose shape and expression to decode.
       face_model: the model it belongs to.
-      posed: turn it as the head in the photograph is turned; else it looks along +z.
 
     Returns:
       ``(n, 3)`` float32, centred on the mean vertex.
@@ -39,8 +35,6 @@ def mesh_vertices(
     )
     points = points / face_model.units_per_millimetre
     points -= points.mean(axis=1, keepdims=True)
-    if posed:
-        points = np.asarray(reconstruction.camera.rotation, np.float64) @ points
     return points.T.astype(np.float32)
 
 
@@ -61,14 +55,14 @@ def colours_from_photo(
       ``(n, 3)`` uint8 sRGB.
 
     Raises:
-      ValueError: when not one vertex lies in the picture.
+      FaceNotShownError: when not one vertex is seen in the picture.
     """
     height, width = image.shape[:2]
-    x, y = reconstruction.vertices[:2].astype(np.float32)
+    x, y = image_to_raster(reconstruction.vertices[:2].astype(np.float32))
     seen = visible_vertices(reconstruction, face_model)
     seen &= in_picture(reconstruction.vertices, height=height, width=width)
     if not seen.any():
-        raise ValueError(
+        raise FaceNotShownError(
             f"no vertex of the face lies in the {width} x {height} picture; is it the photograph "
             "that the reconstruction was made from?"
         )
@@ -85,40 +79,6 @@ def colours_from_photo(
         _, nearest = KDTree(mean[~unknown]).query(mean[unknown])
         source[unknown] = source[np.flatnonzero(~unknown)[nearest]]
     return sampled[source]
-
-
-def colours_from_albedo(face_model: FaceModel) -> np.ndarray:
-    """The face model's mean albedo: ``(n, 3)`` uint8.
-
-    Raises:
-      ValueError: where the model has no colours.
-    """
-    if face_model.albedo_mean is None:
-        raise ValueError(
-            f"face model '{face_model.name}' has no albedo; sample the photograph instead "
-            "(colours_from_photo)"
-        )
-    albedo = np.asarray(face_model.albedo_mean).T
-    return (albedo.clip(0, 1) * 255).round().astype(np.uint8)
-
-
-def export_mesh(
-    path: str | Path, vertices: np.ndarray, triangles: np.ndarray, colours: np.ndarray
-) -> None:
-    """Writes a coloured mesh in the format that the suffix names, whole or not at all.
-
-    Args:
-      path: ends in one of `MESH_SUFFIXES`; its folder is made.
-      vertices: and the rest as for `mesh_bytes`.
-      triangles: see there.
-      colours: see there.
-
-    Raises:
-      ValueError: as `mesh_bytes`.
-      OSError: where the file cannot be written.
-    """
-    path = Path(path)
-    write_whole(path, mesh_bytes(path.suffix, vertices, triangles, colours))
 
 
 def mesh_bytes(

@@ -1,101 +1,25 @@
-"""What ``--mode=predict --outputs=…`` writes of a photograph: one table, one function.
+"""What ``--mode=predict --outputs=…`` leaves in a folder: checked, named, and written.
 
-A writer takes a `PhotoFaces` and yields files as bytes; `write_outputs` names and writes them,
-each whole or not at all. A new output is a function and a line in `OUTPUTS`.
+Each file is written whole or not at all. The outputs themselves are in `output_writers`.
 """
 
-import dataclasses
-import functools
-import io
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, PngImagePlugin
 
 from twodasl_jax.coefficients import Whitening
 from twodasl_jax.face_model.model import FaceModel
-from twodasl_jax.predict.drawing import draw_landmarks, reconstruction_strip
-from twodasl_jax.predict.export import (
-    MESH_SUFFIXES,
-    colours_from_photo,
-    mesh_bytes,
-    mesh_vertices,
-)
-from twodasl_jax.predict.maps import (
-    DepthScale,
-    code_colours,
-    depth_map,
-    depth_scale,
-    normal_map,
-    pncc_map,
-)
-from twodasl_jax.predict.overlay import draw_dense_alignment, overlay_mesh
-from twodasl_jax.predict.pose_picture import draw_head_pose
-from twodasl_jax.predict.prediction_json import prediction_json, prediction_record
+from twodasl_jax.predict.export import MESH_SUFFIXES
+from twodasl_jax.predict.output_writers import OUTPUTS, PhotoFaces
 from twodasl_jax.predict.reconstruct import Reconstruction
-from twodasl_jax.predict.surface import FaceSurface, face_surface
-from twodasl_jax.predict.uv_texture import Origin, uv_texture
-from twodasl_jax.predict.viewer import viewer_page
+from twodasl_jax.predict.uv_texture import uv_layout
+from twodasl_jax.predict.visibility import FaceNotShownError
 from twodasl_jax.predict.whole_file import write_whole
 
-_JPEG_QUALITY = 92
-
-
-@dataclasses.dataclass(frozen=True)
-class PhotoFaces:
-    """A photograph with its faces, and how to write them: what every writer gets.
-
-    Attributes:
-      image: ``(height, width, 3)`` uint8 RGB.
-      faces: at least one.
-      face_model: they belong to.
-      title: the photograph's name.
-      whitening: statistics of the training's coefficients, the sliders' unit; None: see `viewer`.
-      mesh_formats: of the meshes, without the dot.
-      texture_size: texels along a side of the uv texture.
-      files: output -> names of its files that show all faces, as written so far.
-      face_files: for each face, the same of the files of its own.
-    """
-
-    image: np.ndarray
-    faces: Sequence[Reconstruction]
-    face_model: FaceModel
-    title: str
-    whitening: Whitening | None
-    mesh_formats: Sequence[str]
-    texture_size: int
-    files: dict[str, list[str]]
-    face_files: tuple[dict[str, list[str]], ...]
-
-    @functools.cached_property
-    def surfaces(self) -> tuple[FaceSurface, ...]:
-        """What the photograph's pixels see of each face; rasterised once for all outputs."""
-        height, width = self.image.shape[:2]
-        triangles = self.face_model.triangles
-        return tuple(
-            face_surface(face.vertices, triangles, height=height, width=width)
-            for face in self.faces
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class OutputFile:
-    """A file to write.
-
-    Attributes:
-      ending: of its name, behind the photograph's (and, among several faces, the face's number).
-      data: its bytes.
-      face: which face it shows; None where it shows all.
-    """
-
-    ending: str
-    data: bytes
-    face: int | None = None
-
-
-Writer = Callable[[PhotoFaces], Iterator[OutputFile]]
+_LAYOUT_SIZE = 256
+"""Texels a side, at which a uv layout is tried out: one tile of the rasteriser."""
 
 
 def write_outputs(
@@ -130,15 +54,14 @@ def write_outputs(
       The files, in the order of writing; the JSON, which lists the others, comes last.
 
     Raises:
+      FaceNotShownError: when all that can be is written, naming the faces of which the photograph
+        shows nothing: they have no colours, so no mesh, texture or page.
       ValueError: for an unknown output or mesh format, where there is no face, or where the
         face model lacks what an output needs.
       OSError: where the folder or a file cannot be written.
     """
     chosen = known_outputs(names)
-    unknown = [name for name in mesh_formats if f".{name}" not in MESH_SUFFIXES]
-    if unknown or not mesh_formats:
-        choices = ", ".join(suffix[1:] for suffix in MESH_SUFFIXES)
-        raise ValueError(f"mesh formats are {list(mesh_formats)}; choose one or more of {choices}")
+    _check_mesh_formats(mesh_formats)
     if not faces:
         raise ValueError(f"no face was found in {stem}: there is nothing to write of it")
     folder = Path(folder)
@@ -153,6 +76,7 @@ def write_outputs(
         texture_size=texture_size,
         files={},
         face_files=tuple({} for _ in faces),
+        not_shown={},
     )
     written = []
     for name in chosen:
@@ -163,7 +87,43 @@ def write_outputs(
             listing = photo.files if file.face is None else photo.face_files[file.face]
             listing.setdefault(name, []).append(path.name)
             written.append(path)
+    if photo.not_shown:
+        reasons = "; ".join(f"face {face}: {why}" for face, why in photo.not_shown.items())
+        raise FaceNotShownError(
+            f"of {stem} all but this was written ({len(faces)} faces, counted from 0): {reasons}"
+        )
     return written
+
+
+def check_outputs(
+    names: Sequence[str],
+    face_model: FaceModel,
+    folder: str | Path,
+    *,
+    mesh_formats: Sequence[str] = ("glb",),
+) -> list[str]:
+    """Finds out before a long run what `write_outputs` would refuse for any photograph.
+
+    Args:
+      names: keys of `OUTPUTS`.
+      face_model: of the faces to come.
+      folder: made where it is missing.
+      mesh_formats: as for `write_outputs`.
+
+    Returns:
+      The outputs, each once, the JSON last.
+
+    Raises:
+      ValueError: for an unknown output or mesh format, or where the face model has no uv layout
+        and a texture is wanted.
+      OSError: where the folder cannot be written.
+    """
+    chosen = known_outputs(names)
+    _check_mesh_formats(mesh_formats)
+    if "uv_texture" in chosen:
+        uv_layout(face_model, size=_LAYOUT_SIZE)
+    _check_writable(Path(folder))
+    return chosen
 
 
 def known_outputs(names: Sequence[str]) -> list[str]:
@@ -179,6 +139,13 @@ def known_outputs(names: Sequence[str]) -> list[str]:
     return sorted(dict.fromkeys(names), key=lambda name: name == "json")
 
 
+def _check_mesh_formats(names: Sequence[str]) -> None:
+    unknown = [name for name in names if f".{name}" not in MESH_SUFFIXES]
+    if unknown or not names:
+        choices = ", ".join(suffix[1:] for suffix in MESH_SUFFIXES)
+        raise ValueError(f"mesh formats are {list(names)}; choose one or more of {choices}")
+
+
 def _check_writable(folder: Path) -> None:
     # Found out before the work, and by writing: permission bits tell nothing of a read-only mount.
     try:
@@ -189,126 +156,3 @@ def _check_writable(folder: Path) -> None:
         raise OSError(
             f"cannot write into {folder}: {error.strerror or error}; choose another folder"
         ) from error
-
-
-def _strip(photo: PhotoFaces) -> Iterator[OutputFile]:
-    for number, face in enumerate(photo.faces):
-        strip = reconstruction_strip(photo.image, face, photo.face_model)
-        yield OutputFile("_strip.jpg", _jpeg(strip), face=number)
-
-
-def _overlay(photo: PhotoFaces) -> Iterator[OutputFile]:
-    lit, dots = photo.image, photo.image
-    colours = code_colours(photo.face_model)
-    for face in reversed(photo.faces):
-        lit = overlay_mesh(lit, face.vertices, photo.face_model.triangles)
-        dots = draw_dense_alignment(dots, face, photo.face_model, colours)
-    yield OutputFile("_overlay.jpg", _jpeg(lit))
-    yield OutputFile("_dense.jpg", _jpeg(dots))
-
-
-def _landmarks(photo: PhotoFaces) -> Iterator[OutputFile]:
-    drawn = photo.image
-    for face in reversed(photo.faces):
-        size = float(np.ptp(face.landmarks_px, axis=0).max())
-        drawn = draw_landmarks(drawn, face.landmarks, thickness=max(1, round(size / 150)))
-    yield OutputFile("_landmarks.jpg", _jpeg(drawn))
-
-
-def _pose(photo: PhotoFaces) -> Iterator[OutputFile]:
-    drawn = photo.image
-    for face in reversed(photo.faces):
-        drawn = draw_head_pose(drawn, face)
-    yield OutputFile("_pose.jpg", _jpeg(drawn))
-
-
-def _depth(photo: PhotoFaces) -> Iterator[OutputFile]:
-    scale = depth_scale(photo.surfaces)
-    height, width = photo.image.shape[:2]
-    picture = depth_map(photo.surfaces, scale, height=height, width=width)
-    yield OutputFile("_depth.png", _png(picture, step_px=repr(scale.step_px)))
-
-
-def _pncc(photo: PhotoFaces) -> Iterator[OutputFile]:
-    height, width = photo.image.shape[:2]
-    picture = pncc_map(photo.surfaces, photo.face_model, height=height, width=width)
-    yield OutputFile("_pncc.png", _png(picture))
-
-
-def _normals(photo: PhotoFaces) -> Iterator[OutputFile]:
-    height, width = photo.image.shape[:2]
-    yield OutputFile("_normals.png", _png(normal_map(photo.surfaces, height=height, width=width)))
-
-
-def _mesh(photo: PhotoFaces) -> Iterator[OutputFile]:
-    triangles = np.asarray(photo.face_model.triangles)
-    for number, face in enumerate(photo.faces):
-        vertices = mesh_vertices(face, photo.face_model)
-        colours = colours_from_photo(photo.image, face, photo.face_model)
-        for name in photo.mesh_formats:
-            data = mesh_bytes(f".{name}", vertices, triangles, colours)
-            yield OutputFile(f".{name}", data, face=number)
-
-
-def _uv_texture(photo: PhotoFaces) -> Iterator[OutputFile]:
-    meaning = ", ".join(f"{origin.value} {origin.name.lower()}" for origin in Origin)
-    for number, face in enumerate(photo.faces):
-        texture = uv_texture(photo.image, face, photo.face_model, size=photo.texture_size)
-        yield OutputFile("_uv_texture.png", _png(texture.colours), face=number)
-        yield OutputFile("_uv_mask.png", _png(texture.origin, values=meaning), face=number)
-
-
-def _html(photo: PhotoFaces) -> Iterator[OutputFile]:
-    for number, face in enumerate(photo.faces):
-        page = viewer_page(
-            photo.image, face, photo.face_model, title=photo.title, whitening=photo.whitening
-        )
-        yield OutputFile(".html", page.encode(), face=number)
-
-
-def _json(photo: PhotoFaces) -> Iterator[OutputFile]:
-    scale: DepthScale | None = depth_scale(photo.surfaces) if "depth" in photo.files else None
-    height, width = photo.image.shape[:2]
-    record = prediction_record(
-        photo.faces,
-        photo.face_model,
-        width=width,
-        height=height,
-        files=photo.files,
-        face_files=photo.face_files,
-        depth=scale,
-    )
-    yield OutputFile(".json", prediction_json(record))
-
-
-OUTPUTS: dict[str, Writer] = {
-    "strip": _strip,
-    "overlay": _overlay,
-    "mesh": _mesh,
-    "depth": _depth,
-    "pncc": _pncc,
-    "normals": _normals,
-    "uv_texture": _uv_texture,
-    "pose": _pose,
-    "landmarks": _landmarks,
-    "html": _html,
-    "json": _json,
-}
-"""``--outputs`` -> what writes it."""
-
-
-def _png(picture: np.ndarray, **notes: str) -> bytes:
-    """A picture of 8 or 16 bits, losslessly; notes go into the file's text chunks."""
-    text = PngImagePlugin.PngInfo()
-    for key, value in notes.items():
-        text.add_text(key, value)
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG", pnginfo=text)
-    return file.getvalue()
-
-
-def _jpeg(picture: np.ndarray) -> bytes:
-    """A picture to look at; without colour subsampling, which would blur thin lines."""
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
-    return file.getvalue()

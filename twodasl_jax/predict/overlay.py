@@ -43,7 +43,8 @@ def overlay_mesh(
 
     Args:
       image: ``(height, width, 3)`` uint8 RGB.
-      vertices: ``(3, n)`` image frame: x right, y down, z towards the viewer, pixels.
+      vertices: ``(3, n)`` image frame: x right, y down, z towards the viewer; pixel c spans c to
+        c + 1.
       triangles: ``(t, 3)`` counter-clockwise seen from outside (with y up).
       colours: ``(n, 3)`` uint8 vertex colours; grey clay where None.
       opacity: of the mesh, 0 to 1.
@@ -55,7 +56,7 @@ def overlay_mesh(
         raise ValueError(f"opacity is {opacity}; expected 0 to 1")
     height, width = image.shape[:2]
     vertices = np.asarray(vertices, np.float32)
-    # One pixel wider: the smoothed rim reaches half a pixel beyond the outermost vertex.
+    # One pixel wider: enlarged from a coarse grid, the rim reaches beyond the outermost vertex.
     region = region_of(vertices, height=height, width=width)
     region = Region(
         max(region.left - 1, 0),
@@ -95,11 +96,8 @@ def _drawn_on_grid(
     sides = np.array([region.width, region.height])
     grid = np.ceil(sides * min(_FINER, largest_grid / sides.max())).astype(int)
     scale = (grid / sides).astype(np.float32)
-    # The region's edge lies half a pixel before its first pixel's centre, the grid's likewise.
-    corner = np.array([region.left, region.top], np.float32) - 0.5
-    framed = np.concatenate(
-        [(vertices[:2] - corner[:, None]) * scale[:, None] - 0.5, vertices[2:] * scale.mean()]
-    )
+    corner = np.array([[region.left], [region.top]], np.float32)
+    framed = np.concatenate([(vertices[:2] - corner) * scale[:, None], vertices[2:] * scale.mean()])
     layers = np.zeros((grid[1], grid[0], 4), np.uint8)
     for tile, mask, values in face_surface(
         framed, triangles, height=int(grid[1]), width=int(grid[0])

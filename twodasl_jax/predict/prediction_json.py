@@ -1,7 +1,10 @@
-"""``<photograph>.json``: all numbers of a photograph's faces, and the names of the files written.
+"""``<photograph>.json``: a photograph's faces in numbers, and the names of the files written.
+
+Vertices are not in it: a mesh has them, and coefficients with their face model give them.
 
 Schema ``twodasl_jax.prediction``, version 1. Lengths are image pixels, angles degrees. The image
-frame is x right, y down, z towards the viewer; ``(0, 0)`` is the centre of the first pixel::
+frame is x right, y down, z towards the viewer; ``(0, 0)`` is the upper left corner of the picture
+and ``(0.5, 0.5)`` the centre of its first pixel::
 
     schema               "twodasl_jax.prediction"
     version              1; changes when a key changes its meaning or goes, not when one comes
@@ -11,16 +14,19 @@ frame is x right, y down, z towards the viewer; ``(0, 0)`` is the centre of the 
     files                output -> names of the files that show all faces, beside this one
     depth                null without that output, else {background: 0, step_px}: a value v of the
                          16-bit picture is z = depth_far_px + (v - 1)·step_px of the image frame
-    faces                a list, the largest face first, of
+    faces                a list, detected faces from the largest to the smallest, given boxes in
+                         their order, of
       box                [x1, y1, x2, y2] where the face was first looked for
       score              the detector's confidence in the box, 0 to 1; null where none gave it
       roi_box            [x1, y1, x2, y2] of the 120 x 120 crop the network saw
-      coefficients       [62]: camera 12, shape 40, expression 10; raw, of that crop
+      coefficients       [62]: camera 12, shape 40, expression 10; raw, of that crop. The first
+                         12, row by row, are the 3 x 4 matrix [A | t] that takes a point of the
+                         model to crop pixels: (x, y, z) = A·point + t, y up, y_crop = 121 - y
       landmarks_2d       [68][2] iBUG-68, image pixels
       landmarks_3d       [68][3] the same in the image frame
       head_pose_degrees  {pitch, yaw, roll}, signs of 300W-LP's Pose_Para
-      camera             {scale, rotation [3][3], translation [3]}: crop = scale·rotation·point +
-                         translation takes model units to crop pixels (x right, y up from 121)
+      camera             {scale, rotation [3][3], translation [3]}: the nearest similarity to that
+                         matrix, scale·rotation for A; equal to it only where A is one
       depth_far_px       z of the face's farthest vertex; null without the output depth
       files              output -> names of the files of this face alone
 """

@@ -31,7 +31,7 @@ class Reconstruction:
     """One face of one photograph; image pixels unless a name says otherwise.
 
     The *image frame* is x right, y down, z towards the viewer, in pixels of the photograph
-    (depth scaled like x and y).
+    (depth scaled like x and y); it is continuous: pixel c spans c to c + 1.
 
     Attributes:
       coefficients: ``(62,)`` raw, of the crop cut at `roi_box`.

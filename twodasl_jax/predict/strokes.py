@@ -1,7 +1,12 @@
-"""Anti-aliased strokes with an outline: what landmarks and axes are drawn with."""
+"""Anti-aliased strokes with an outline: what landmarks and axes are drawn with.
+
+Points are of the image frame: pixel c spans c to c + 1.
+"""
 
 import cv2
 import numpy as np
+
+from twodasl_jax.crop_frame import image_to_raster
 
 Colour = tuple[int, int, int]
 
@@ -23,8 +28,8 @@ def rgb_copy(image: np.ndarray) -> np.ndarray:
 
 
 def fixed_point(point: np.ndarray) -> tuple[int, int]:
-    """OpenCV's fixed-point form of ``(x, y)`` pixels, clipped to what it can hold."""
-    x, y = (point * 2**_SUBPIXEL_BITS).round().clip(-(2**24), 2**24).astype(int)
+    """OpenCV's fixed-point form of ``(x, y)``, image frame, clipped to what it can hold."""
+    x, y = (image_to_raster(point) * 2**_SUBPIXEL_BITS).round().clip(-(2**24), 2**24).astype(int)
     return int(x), int(y)
 
 

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from twodasl_jax.crop_frame import image_to_raster
 from twodasl_jax.rendering.rasterizer import (
     Rasterization,
     default_capacity,
@@ -55,7 +56,7 @@ class FaceSurface(NamedTuple):
       region: where in the picture; of no pixels where the face lies beside it.
       triangle_ids: ``(region.height, region.width)`` int32, -1 where the background is seen.
       depth: the same shape, float32: z of the surface, ``-inf`` on the background.
-      vertices: ``(3, n)`` x right, y down, z towards the viewer, pixels of the picture.
+      vertices: ``(3, n)`` image frame of the picture.
       triangles: ``(t, 3)``.
     """
 
@@ -83,7 +84,9 @@ class FaceSurface(NamedTuple):
                 continue
             padded = np.full((TILE, TILE), -1, np.int32)
             padded[: tile.height, : tile.width] = ids
-            shaded = _interpolate(values, padded, _moved(self.vertices, tile), corners)
+            shaded = _interpolate(
+                values, padded, raster_vertices(self.vertices, tile.left, tile.top), corners
+            )
             yield tile, ids >= 0, np.asarray(shaded)[:, : tile.height, : tile.width]
 
 
@@ -93,7 +96,8 @@ def face_surface(
     """Rasterises a face where it lies in a picture, and nowhere else.
 
     Args:
-      vertices: ``(3, n)`` x right, y down, z towards the viewer, pixels of the picture.
+      vertices: ``(3, n)`` image frame of the picture: x right, y down, z towards the viewer;
+        pixel c spans c to c + 1.
       triangles: ``(t, 3)``.
       height: of the picture.
       width: of the picture.
@@ -102,8 +106,16 @@ def face_surface(
     region = region_of(vertices, height=height, width=width)
     triangle_ids = np.full((region.height, region.width), -1, np.int32)
     depth = np.full(triangle_ids.shape, -np.inf, np.float32)
+    capacity = None
     for tile, local in _tiles_of(region):
-        raster = rasterize_complete(_moved(vertices, tile), triangles, height=TILE, width=TILE)
+        # From a tile to the next: a crowded face would be rasterised twice in each.
+        raster, capacity = _rasterized(
+            raster_vertices(vertices, tile.left, tile.top),
+            triangles,
+            height=TILE,
+            width=TILE,
+            capacity=capacity,
+        )
         # Cut on the host: a slice of a device array compiles anew for every size.
         triangle_ids[local.slices] = np.asarray(raster.triangle_ids)[: tile.height, : tile.width]
         depth[local.slices] = np.asarray(raster.depth)[: tile.height, : tile.width]
@@ -111,11 +123,25 @@ def face_surface(
 
 
 def region_of(vertices: np.ndarray, *, height: int, width: int) -> Region:
-    """The pixels of a picture whose centres the bounding box of ``(3, n)`` vertices may hold."""
+    """The pixels of a picture that the bounding box of ``(3, n)`` vertices touches."""
     # Clipped as floats: a float beyond int64 would cast to anything.
     left, top = np.floor(vertices[:2].min(axis=1)).clip(0, (width, height)).astype(int)
-    right, bottom = np.ceil(vertices[:2].max(axis=1) + 1).clip(0, (width, height)).astype(int)
+    right, bottom = np.ceil(vertices[:2].max(axis=1)).clip(0, (width, height)).astype(int)
     return Region(int(left), int(top), int(right), int(bottom))
+
+
+def raster_vertices(vertices: np.ndarray, left: int = 0, top: int = 0) -> np.ndarray:
+    """Vertices in the raster frame of a part of the picture: ``(3, n)``.
+
+    Exact in float32 near the part, the shifts being halves.
+
+    Args:
+      vertices: ``(3, n)`` image frame.
+      left: column where the part begins.
+      top: its row.
+    """
+    x, y, z = vertices
+    return np.stack([image_to_raster(x - left), image_to_raster(y - top), z])
 
 
 def rasterize_complete(
@@ -126,18 +152,31 @@ def rasterize_complete(
     Each size of picture compiles anew: keep to few (`face_surface` needs one).
 
     Args:
-      vertices: ``(3, n)`` x right, y down, z towards the viewer, pixels of the picture.
+      vertices: ``(3, n)`` raster frame (`image_to_raster`): x right, y down, the centre of pixel c
+        at c, z towards the viewer.
       triangles: ``(t, 3)``.
       height: of the picture.
       width: of the picture.
     """
+    return _rasterized(vertices, triangles, height=height, width=width, capacity=None)[0]
+
+
+def _rasterized(
+    vertices: np.ndarray,
+    triangles: np.ndarray | jax.Array,
+    *,
+    height: int,
+    width: int,
+    capacity: int | None,
+) -> tuple[Rasterization, int]:
+    """As `rasterize_complete`, from a candidate list's length on; and the length that sufficed."""
     points, corners = jnp.asarray(vertices, jnp.float32), jnp.asarray(triangles)
-    capacity = default_capacity(height, width, corners.shape[0])
+    capacity = capacity or default_capacity(height, width, corners.shape[0])
     while True:
         raster = _rasterize(points, corners, height=height, width=width, capacity=capacity)
         missing = int(raster.overflow)
         if missing == 0:
-            return raster
+            return raster, capacity
         # Doubled, not fitted: the next picture then finds the larger one compiled.
         while missing > 0:
             missing -= capacity
@@ -151,11 +190,6 @@ def _tiles_of(region: Region) -> Iterator[tuple[Region, Region]]:
             right, bottom = min(left + TILE, region.right), min(top + TILE, region.bottom)
             x, y = region.left, region.top
             yield Region(left, top, right, bottom), Region(left - x, top - y, right - x, bottom - y)
-
-
-def _moved(vertices: np.ndarray, tile: Region) -> np.ndarray:
-    """Vertices in a tile's own pixels: exact in float32 near the tile, the shift being whole."""
-    return vertices - np.array([[tile.left], [tile.top], [0]], np.float32)
 
 
 @functools.partial(jax.jit, static_argnames=("height", "width", "capacity"))

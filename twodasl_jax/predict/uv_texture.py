@@ -12,11 +12,12 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from twodasl_jax.crop_frame import image_to_raster
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.predict.maps import view_normals
 from twodasl_jax.predict.reconstruct import Reconstruction
 from twodasl_jax.predict.surface import FaceSurface, face_surface
-from twodasl_jax.predict.visibility import depth_buffer, in_picture
+from twodasl_jax.predict.visibility import FaceNotShownError, depth_buffer, in_picture
 
 SIZES = range(16, 8193)
 """Texels along a side that a texture may have."""
@@ -80,8 +81,8 @@ def uv_texture(
       size: of the texture, texels.
 
     Raises:
-      ValueError: where the model has no usable layout, the photograph shows none of the face, or
-        the size is none of `SIZES`.
+      FaceNotShownError: where the photograph shows none of the face.
+      ValueError: where the model has no usable layout, or the size is none of `SIZES`.
     """
     if size not in SIZES:
         raise ValueError(
@@ -111,7 +112,7 @@ def uv_texture(
     origin[mirrored] = Origin.MIRRORED
     origin[seen] = Origin.SEEN
     if not (origin >= Origin.MIRRORED).any():
-        raise ValueError(
+        raise FaceNotShownError(
             f"the {width} x {height} picture shows nothing of the face, so it gives no texture; is "
             "it the photograph that the reconstruction was made from?"
         )
@@ -138,7 +139,7 @@ def uv_layout(face_model: FaceModel, *, size: int) -> FaceSurface:
         )
     x, _, z = np.asarray(face_model.linear.mean, np.float64)
     distance = np.hypot(x - np.median(x), z - z.min())
-    texels = np.stack([uv[:, 0] * size - 0.5, (1.0 - uv[:, 1]) * size - 0.5, distance])
+    texels = np.stack([uv[:, 0] * size, (1.0 - uv[:, 1]) * size, distance])
     layout = face_surface(texels, face_model.triangles, height=size, width=size)
     covered = (layout.triangle_ids >= 0).sum() / size**2
     if covered < _SMALLEST_LAYOUT:
@@ -196,8 +197,10 @@ def _share_of_own(seen: np.ndarray, mirrored: np.ndarray, twin_seen: np.ndarray)
 def _sampled(image: np.ndarray, places: np.ndarray, vertices: np.ndarray, size: int) -> np.ndarray:
     """The photograph at ``(2 or more, size, size)`` places, bilinear: ``(size, size, 3)`` uint8."""
     height, width = image.shape[:2]
-    low = np.floor(vertices[:2].min(axis=1)).clip(0, (width - 1, height - 1)).astype(int)
-    high = np.ceil(vertices[:2].max(axis=1)).clip(low, (width - 1, height - 1)).astype(int)
+    # All pixels that bilinear sampling mixes: a position at a pixel's edge takes both sides of it.
+    box = image_to_raster(vertices[:2])
+    low = np.floor(box.min(axis=1)).clip(0, (width - 1, height - 1)).astype(int)
+    high = np.ceil(box.max(axis=1)).clip(low, (width - 1, height - 1)).astype(int)
     cut = image[low[1] : high[1] + 1, low[0] : high[0] + 1]
     # Where a texel spans several pixels, their mean is sampled: single ones would be noise.
     shrink = max(1, int(np.ptp(vertices[:2], axis=1).max() / size))
@@ -206,7 +209,7 @@ def _sampled(image: np.ndarray, places: np.ndarray, vertices: np.ndarray, size: 
     cut = np.pad(cut, padding, mode="edge")
     columns, rows = int(whole[1]) // shrink, int(whole[0]) // shrink
     cut = cv2.resize(cut, (columns, rows), interpolation=cv2.INTER_AREA)
-    x, y = ((places[axis] - low[axis] + 0.5) / shrink - 0.5 for axis in range(2))
+    x, y = (image_to_raster((places[axis] - low[axis]) / shrink) for axis in range(2))
     return cv2.remap(
         cut,
         x.astype(np.float32),

@@ -21,7 +21,6 @@ from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.predict import viewer_data
 from twodasl_jax.predict.export import colours_from_photo, mesh_bytes, mesh_vertices
 from twodasl_jax.predict.reconstruct import Reconstruction
-from twodasl_jax.predict.whole_file import write_whole
 
 _PAGE = Path(__file__).parent / "viewer_page"
 
@@ -41,33 +40,6 @@ NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FO
 DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT
 OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE."""
 """What three.js asks every copy of it to carry, beside its line of copyright."""
-
-
-def write_viewer(
-    path: str | Path,
-    image: np.ndarray,
-    face: Reconstruction,
-    face_model: FaceModel,
-    *,
-    title: str,
-    whitening: Whitening | None = None,
-) -> None:
-    """Writes the page of one face, whole or not at all.
-
-    Args:
-      path: of the ``.html`` file; its folder is made.
-      image: and the rest as for `viewer_page`.
-      face: see there.
-      face_model: see there.
-      title: see there.
-      whitening: see there.
-
-    Raises:
-      ValueError: as `viewer_page`.
-      OSError: where the file cannot be written.
-    """
-    page = viewer_page(image, face, face_model, title=title, whitening=whitening)
-    write_whole(Path(path), page.encode())
 
 
 def viewer_page(

@@ -19,6 +19,7 @@ from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.predict.drawing import LANDMARK_GROUPS
 from twodasl_jax.predict.export import mesh_vertices
 from twodasl_jax.predict.reconstruct import Reconstruction
+from twodasl_jax.predict.visibility import FaceNotShownError
 
 NUM_SHAPE_SLIDERS = 12
 """Of 40: they hold 96 % of BFM's variance and 85 % of the open face model's; each more costs a BFM
@@ -170,14 +171,14 @@ def photo_in_frame(image: np.ndarray, face: Reconstruction) -> dict[str, Any]:
       ``href``, and ``x``, ``y``, ``width``, ``height`` in sides of the frame.
 
     Raises:
-      ValueError: when the frame lies beside the photograph.
+      FaceNotShownError: when the frame lies beside the photograph.
     """
     corner, side = frame_of(face)
     height, width = image.shape[:2]
     left, top = np.floor(corner).clip(0).astype(int)
     right, bottom = np.ceil(corner + side).astype(int).clip(max=(width, height))
     if right <= left or bottom <= top:
-        raise ValueError(
+        raise FaceNotShownError(
             f"the face lies beside the {width} x {height} picture; is it the photograph that the "
             "reconstruction was made from?"
         )
@@ -185,8 +186,7 @@ def photo_in_frame(image: np.ndarray, face: Reconstruction) -> dict[str, Any]:
     picture.thumbnail((LARGEST_PHOTO_SIDE, LARGEST_PHOTO_SIDE))
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=88, optimize=True)
-    # Image points are pixel centres at integers: pixel 0 begins at -0.5.
-    x, y = (np.array([left, top]) - 0.5 - corner) / side
+    x, y = (np.array([left, top]) - corner) / side  # pixel c begins at c
     return {
         "href": "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode(),
         "x": float(x),

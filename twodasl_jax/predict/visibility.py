@@ -13,11 +13,15 @@ _TOLERANCE = 0.02
 """How much nearer than a point the surface may be, as a share of the face's size."""
 
 
+class FaceNotShownError(ValueError):
+    """A photograph shows nothing of a face, so it can give it no colours."""
+
+
 class DepthBuffer(NamedTuple):
     """A face's z-buffer in a square frame of its own, whatever the photograph's size.
 
     Attributes:
-      corner: ``(2,)`` where the frame starts, image pixels.
+      corner: ``(2,)`` where the centre of the frame's first pixel lies, image pixels.
       scale: pixels of the buffer per image pixel.
       depth: ``(TILE, TILE)`` z of the nearest surface, buffer pixels; ``-inf`` on the background.
     """
@@ -64,6 +68,9 @@ def visible_vertices(reconstruction: Reconstruction, face_model: FaceModel) -> n
 
 
 def in_picture(points: np.ndarray, *, height: int, width: int) -> np.ndarray:
-    """Which of ``(2 or 3, *shape)`` image points lie on a picture: ``(*shape,)`` bool."""
+    """Which of ``(2 or 3, *shape)`` image points lie on a picture: ``(*shape,)`` bool.
+
+    A picture spans 0 to its width and 0 to its height.
+    """
     x, y = points[:2]
-    return (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    return (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
