@@ -14,7 +14,7 @@ from twodasl_jax.jobs.photo_list import Photo, list_photos
 from twodasl_jax.jobs.predict_video import predict_camera, predict_video
 from twodasl_jax.jobs.workdir import Workdir
 from twodasl_jax.predict.face_detectors import FACE_DETECTORS
-from twodasl_jax.predict.outputs import known_outputs, write_outputs
+from twodasl_jax.predict.outputs import check_outputs, known_outputs, write_outputs
 from twodasl_jax.predict.photo import load_image
 from twodasl_jax.predict.reconstruct import Reconstruction
 from twodasl_jax.training.parallel import enable_compilation_cache
@@ -88,7 +88,9 @@ def predict(
     )
     where: dict[str, Any] = {"folder": folder, "console": Console()}
     if photos:
-        write = functools.partial(write_outputs, names, mesh_formats=mesh_formats or ("glb",))
+        formats = mesh_formats or ("glb",)
+        check_outputs(names, reconstructor.face_model, folder, mesh_formats=formats)
+        write = functools.partial(write_outputs, names, mesh_formats=formats)
         reconstruct_photos(reconstructor, photos, corners, write, **where)
         return
     where |= {"max_frames": max_frames, "smooth": smooth is not False}

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.predict.camera import Window, can_show_windows, open_camera
-from twodasl_jax.predict.outputs import _check_writable as check_writable
+from twodasl_jax.predict.outputs import check_writable
 from twodasl_jax.predict.reconstruct import Reconstruction
 from twodasl_jax.predict.tracking import FaceTracker, TrackingOptions
 from twodasl_jax.predict.video import (

@@ -65,7 +65,7 @@ def write_outputs(
     if not faces:
         raise ValueError(f"no face was found in {stem}: there is nothing to write of it")
     folder = Path(folder)
-    _check_writable(folder)
+    check_writable(folder)
     photo = PhotoFaces(
         image,
         faces,
@@ -122,7 +122,7 @@ def check_outputs(
     _check_mesh_formats(mesh_formats)
     if "uv_texture" in chosen:
         uv_layout(face_model, size=_LAYOUT_SIZE)
-    _check_writable(Path(folder))
+    check_writable(Path(folder))
     return chosen
 
 
@@ -146,7 +146,7 @@ def _check_mesh_formats(names: Sequence[str]) -> None:
         raise ValueError(f"mesh formats are {list(names)}; choose one or more of {choices}")
 
 
-def _check_writable(folder: Path) -> None:
+def check_writable(folder: Path) -> None:
     # Found out before the work, and by writing: permission bits tell nothing of a read-only mount.
     try:
         folder.mkdir(parents=True, exist_ok=True)

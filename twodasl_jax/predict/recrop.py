@@ -123,13 +123,15 @@ def reconstruct_detected(
     for face in found:
         check_box(face.box)
     roi_boxes = [roi_box_from_detection(face.box) for face in found]
-    starts = list(found)
-    for round_number in range(num_refinements + 1):
-        faces = reconstruct_at(image, roi_boxes, reconstruct_crops, face_model, found=starts)
-        faces = [face for face in faces if _is_still_a_face(face, image.shape)]
-        if round_number < num_refinements:
-            roi_boxes = [roi_box_from_landmarks(face.landmarks_px) for face in faces]
-            starts = [FaceBox(face.box, face.score) for face in faces]
+
+    def at(boxes: Sequence[np.ndarray], starts: Sequence[FaceBox]) -> list[Reconstruction]:
+        faces = reconstruct_at(image, boxes, reconstruct_crops, face_model, found=starts)
+        return [face for face in faces if _is_still_a_face(face, image.shape)]
+
+    faces = at(roi_boxes, found)
+    for _ in range(num_refinements):
+        roi_boxes = [roi_box_from_landmarks(face.landmarks_px) for face in faces]
+        faces = at(roi_boxes, [FaceBox(face.box, face.score) for face in faces])
     return faces
 
 
