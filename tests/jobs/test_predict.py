@@ -107,7 +107,7 @@ def test_a_single_bad_photograph_is_one_error(reconstructor, tmp_path):
     black = save(tmp_path / "black.png", level=0)
     with pytest.raises(ValueError, match=r"no face was found in .*; frame it with --box"):
         run(tmp_path, image=[str(black)])
-    assert not (tmp_path / "run").exists()
+    assert not list((tmp_path / "run" / "prediction").iterdir())
 
 
 def test_a_box_is_for_one_photograph(reconstructor, tmp_path):

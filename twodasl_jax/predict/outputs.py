@@ -147,6 +147,14 @@ def _check_mesh_formats(names: Sequence[str]) -> None:
 
 
 def check_writable(folder: Path) -> None:
+    """Makes a folder and tries to write into it.
+
+    Args:
+      folder: that results will go to.
+
+    Raises:
+      OSError: saying why it cannot be written into.
+    """
     # Found out before the work, and by writing: permission bits tell nothing of a read-only mount.
     try:
         folder.mkdir(parents=True, exist_ok=True)
