@@ -1,5 +1,6 @@
 """What one training run carries from step to step, and what a checkpoint holds."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -63,13 +64,18 @@ def create_state(
       The state at step 0. It owns copies of the arrays, since the compiled step donates
       (overwrites) its input state.
     """
-    params, batch_stats = jax.tree.map(
-        lambda leaf: jnp.array(leaf, copy=True), (dict(params), dict(batch_stats))
-    )
+    return _fresh_state(dict(params), dict(batch_stats), optimizer)
+
+
+# One program for all arrays: done one by one, each shape is compiled for itself.
+@functools.partial(jax.jit, static_argnums=2)
+def _fresh_state(
+    params: dict[str, Any], batch_stats: dict[str, Any], optimizer: optax.GradientTransformation
+) -> TrainState:
     return TrainState(
         step=jnp.zeros((), jnp.int32),
-        params=params,
-        batch_stats=batch_stats,
+        params=jax.tree.map(jnp.copy, params),
+        batch_stats=jax.tree.map(jnp.copy, batch_stats),
         opt_state=optimizer.init(params),
     )
 
