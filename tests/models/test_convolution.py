@@ -25,7 +25,10 @@ CASES = (
     {"kernel_size": 3, "stride": 2, "depthwise": False, "size": 8},
     {"kernel_size": 3, "stride": 2, "depthwise": False, "size": 9},
     {"kernel_size": 7, "stride": 2, "depthwise": False, "size": 12},
+    {"kernel_size": 7, "stride": 2, "depthwise": False, "size": 13},
     {"kernel_size": 7, "stride": 4, "depthwise": False, "size": 12},
+    {"kernel_size": 7, "stride": 4, "depthwise": False, "size": 15},
+    {"kernel_size": 5, "stride": 3, "depthwise": False, "size": 10},
     {"kernel_size": 3, "stride": 1, "depthwise": True, "size": 8},
     {"kernel_size": 3, "stride": 2, "depthwise": True, "size": 9},
 )

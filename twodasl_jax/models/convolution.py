@@ -44,21 +44,21 @@ def resolve_implementation(name: str) -> str:
     return name
 
 
+def _pad(x: Float[Array, "b h w c"], width: int) -> Float[Array, "b i j c"]:
+    return jnp.pad(x, ((0, 0), (width, width), (width, width), (0, 0)))
+
+
 def _shifted_views(
-    x: Float[Array, "b h w c"], kernel_size: int, stride: int
+    padded: Float[Array, "b h w c"], rows: int, columns: int, stride: tuple[int, int]
 ) -> list[Float[Array, "b i j c"]]:
-    """The k·k strided views of the padded input, in the row-major order of the kernel."""
-    pad = (kernel_size - 1) // 2
-    padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    rows, columns = ((side + 2 * pad - kernel_size) // stride + 1 for side in x.shape[1:3])
+    """The strided views of the padded input under a rows x columns kernel, in row-major order."""
+    b, h, w, c = padded.shape
+    height, width = h - rows + 1, w - columns + 1
+    # `lax.slice`: what indexing would give, in less time to trace.
     return [
-        padded[
-            :,
-            i : i + stride * (rows - 1) + 1 : stride,
-            j : j + stride * (columns - 1) + 1 : stride,
-        ]
-        for i in range(kernel_size)
-        for j in range(kernel_size)
+        jax.lax.slice(padded, (0, i, j, 0), (b, i + height, j + width, c), (1, *stride, 1))
+        for i in range(rows)
+        for j in range(columns)
     ]
 
 
@@ -79,14 +79,20 @@ def _native(
 def _im2col(
     x: Float[Array, "b h w c"], kernel: Float[Array, "k k c o"], stride: int
 ) -> Float[Array, "b i j o"]:
-    patches = jnp.concatenate(_shifted_views(x, kernel.shape[0], stride), axis=-1)
+    k = kernel.shape[0]
+    patches = _pad(x, (k - 1) // 2)
+    # A stem's 7x7 in two steps: 7 + 7 views instead of 49, each of which is compiled for itself.
+    steps = [(1, k, (1, stride)), (k, 1, (stride, 1))] if k > 3 else [(k, k, (stride, stride))]
+    for step in steps:
+        patches = jnp.concatenate(_shifted_views(patches, *step), axis=-1)
     return patches @ kernel.reshape(-1, kernel.shape[-1])
 
 
 def _depthwise(
     x: Float[Array, "b h w c"], kernel: Float[Array, "k k 1 c"], stride: int
 ) -> Float[Array, "b i j c"]:
-    views = _shifted_views(x, kernel.shape[0], stride)
+    k = kernel.shape[0]
+    views = _shifted_views(_pad(x, (k - 1) // 2), k, k, (stride, stride))
     taps = kernel.reshape(-1, kernel.shape[-1])
     total = views[0] * taps[0][None, None, None]
     for view, tap in zip(views[1:], taps[1:], strict=True):
