@@ -8,8 +8,11 @@
     python run.py --mode=evaluate --config=configs/evaluation.py --config.benchmark=aflw2000_3d \
         --config.data_dir=FOLDER_THAT_HOLDS_AFLW2000 --checkpoint=runs/quickstart --workdir=OUT
 
-  Reconstruct the face of a photograph with a trained run (--box frames the face):
-    python run.py --mode=predict --workdir=runs/quickstart --image=me.jpg --box=168,65,276,195
+  Reconstruct the faces of photographs, of a video or of a camera with a trained run:
+    python run.py --mode=predict --workdir=runs/quickstart --image=me.jpg --outputs=overlay,mesh
+    python run.py --mode=predict --workdir=runs/quickstart --video=talk.mp4
+  The same as a page of this machine, for uploads:
+    python run.py --mode=serve --workdir=runs/quickstart
 
   Fit 3D coefficients to photographs with 2D landmarks, for configs that train on them:
     python run.py --mode=annotate --images=FOLDER --landmarks=FILE.npz --output=runs/fits
