@@ -14,9 +14,6 @@ and fresh networks included, and has compilations of its own. Random data: readi
 """
 
 import argparse
-import importlib.metadata
-import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -28,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+
+from machine import describe_machine  # noqa: E402  found by the line above
 
 CASES = {
     "resnet50": "ResNet-50, one pass, batch 32, coefficient loss (JAX)",
@@ -254,9 +253,7 @@ def main() -> None:
 
         return work(given.worker, given.face_model or str(OPEN_FACE_FILE), given.cache)
     packages = ["jax", "flax", *(["torch"] if "torch" in given.cases else [])]
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    print(f"{machine}, {versions}")
+    print(describe_machine(packages))
     results = measure(given.cases, given.rounds, given.face_model)
     medians = {case: statistics.median(row[0] for row in rows) for case, rows in results.items()}
     print(f"\n{'case':12s} {'median':>9s} {'least':>9s} {'peak GiB':>9s}")
