@@ -24,10 +24,10 @@ from pathlib import Path
 import numpy as np
 from machine import describe_machine
 from skimage.data import astronaut
-from twodasl_jax.predict.outputs import OUTPUTS, write_outputs
 
 from twodasl_jax.face_reconstructor import BATCH_SIZES, FaceReconstructor
 from twodasl_jax.predict.face_detectors import FACE_DETECTORS
+from twodasl_jax.predict.outputs import OUTPUTS, write_outputs
 from twodasl_jax.predict.photo import load_image
 from twodasl_jax.training.host_memory import keep_freed_memory
 
