@@ -71,6 +71,6 @@ def run_mode(name: str, config: Any, options: Mapping[str, Any]) -> None:
     missing = [flag for flag in mode.required if options[flag] is None]
     if missing:
         needed = ", ".join(f"--{flag}" for flag in mode.required)
-        raise ValueError(f"no --{missing[0]} was given; this mode needs {needed}")
+        raise ValueError(f"no --{missing[0]} was given; this mode needs {needed} (--help)")
     job = job_of(name)
     job(config, **{flag: options[flag] for flag in (*mode.required, *mode.optional)})

@@ -23,7 +23,7 @@ OPTIONS = (
     ),
     flags.DEFINE_integer("max_frames", None, "predict: of a video or camera; else all."),
     flags.DEFINE_bool("smooth", None, "predict: smooths faces over frames; else yes."),
-    flags.DEFINE_list("box", None, "The face in it, x1,y1,x2,y2 in pixels; else it is looked for."),
+    flags.DEFINE_list("box", None, "predict, train: the face, x1,y1,x2,y2 in pixels."),
     flags.DEFINE_list(
         "outputs", None,
         "predict: what to write, of strip, overlay, mesh, depth, pncc, normals, uv_texture, pose, "

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from absl import logging
 from rich.console import Console
 from rich.progress import track
 
@@ -82,6 +83,8 @@ def predict(
     photos = list_photos(image, results=folder) if video is None and camera is None else []
     if corners is not None and len(photos) > 1:
         raise ValueError(f"--box frames a face in one photograph, and there are {len(photos)}")
+    if not image and photos:
+        logging.warning("no --image was given: taking scikit-image's astronaut")
     enable_compilation_cache()
     reconstructor = FaceReconstructor.from_checkpoint(
         workdir, detector=detector or "mtcnn", num_passes=num_passes, config=config
