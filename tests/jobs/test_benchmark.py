@@ -262,7 +262,7 @@ def test_undetected_faces_are_listed_and_counted(original, tmp_path, stand_in, m
     monkeypatch.setitem(
         LANDMARK_DETECTORS,
         "made_up",
-        lambda: lambda photo: detections(photo) if next(found) else None,
+        lambda: lambda photo: detections(photo)[: int(next(found))],
     )
     chosen = config(original, crop_source="detector", detector="made_up")
     results = score(chosen, tmp_path / "out", checkpoint=stand_in)
@@ -274,7 +274,7 @@ def test_undetected_faces_are_listed_and_counted(original, tmp_path, stand_in, m
     assert results["num_images"] == 2
     assert results["metrics"]["landmarks68_2d"]["original"]["count"] == 2
     assert "2 faces were left out" in " ".join(capsys.readouterr().out.split())
-    monkeypatch.setitem(LANDMARK_DETECTORS, "made_up", lambda: lambda photo: None)
+    monkeypatch.setitem(LANDMARK_DETECTORS, "made_up", lambda: lambda photo: np.zeros((0, 68, 2)))
     with pytest.raises(ValueError, match="all 4 faces of aflw2000_3d are left out"):
         score(chosen, tmp_path / "none", checkpoint=stand_in)
     # For the map alone nothing is left out: those faces have an empty one.

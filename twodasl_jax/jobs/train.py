@@ -84,7 +84,11 @@ def train(config: Any, *, workdir: str, image: list[str] | None, box: Any) -> No
         _evaluate_once(run, stage.name, stage, networks)
     report.write_pictures(run.workdir, [stage.name for stage in run.config.stages], run.sets)
     report.print_table(run.workdir, run.console)
-    reconstruct_photo(run.workdir, image=image, box=box, console=run.console)
+    try:
+        reconstruct_photo(run.workdir, image=image, box=box, console=run.console)
+    except ValueError as error:
+        # The training is done and scored; networks that saw little may see no face in a photograph.
+        run.console.print(f"no picture of the photograph: {error}", style="red", markup=False)
 
 
 def _prepare(config: Any, workdir: Workdir, console: Console) -> tuple[Run, Networks | None]:

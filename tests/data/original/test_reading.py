@@ -91,10 +91,16 @@ def test_no_more_than_a_window_is_read_ahead(monkeypatch):
 
 
 def test_small_sets_are_read_by_threads_and_large_ones_by_a_process_per_core(monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    def allow(cores):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+
+    allow(3)
     assert [num_processes(count) for count in (4, 8191, 8192, 10**6)] == [1, 1, 2, 3]
-    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    allow(64)
     assert num_processes(10**6) == reading.MAX_PROCESSES
+    monkeypatch.delattr(os, "sched_getaffinity")  # macOS
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert num_processes(10**6) == 2
 
 
 @pytest.mark.parametrize("error", [ValueError, OSError])
