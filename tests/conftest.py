@@ -1,6 +1,7 @@
 """Shared fixtures and the strictness that every test runs under."""
 
 import os
+import shutil
 
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
@@ -46,6 +47,18 @@ def shared_data() -> Path:
 def repository() -> Path:
     """The root of the checkout."""
     return REPOSITORY
+
+
+@pytest.fixture
+def original(repository, tmp_path):
+    """Copies a builder's made-up data, to be damaged."""
+
+    def copy(name):
+        folder = tmp_path / name
+        shutil.copytree(repository / "tfds_builders" / name / "dummy_data", folder)
+        return folder
+
+    return copy
 
 
 @pytest.fixture(scope="session")

@@ -62,7 +62,9 @@ class FaceReconstructor:
             raise ValueError(f"num_passes is {num_passes}; expected 1 or 2")
         choices = (*FACE_DETECTORS, *LANDMARK_DETECTORS)
         if detector not in choices:
-            raise ValueError(f"no detector is called '{detector}'; choose one of {choices}")
+            raise ValueError(
+                f"no detector is called '{detector}'; choose one of {', '.join(choices)}"
+            )
         self.face_model = trained.face_model
         self.whitening = trained.constants.whitening
         self._detector_name = detector

@@ -1,6 +1,5 @@
 import dataclasses
 import io
-import shutil
 
 import numpy as np
 import pytest
@@ -19,18 +18,6 @@ def console():
 @pytest.fixture(scope="session")
 def open_face():
     return load_face_model()
-
-
-@pytest.fixture
-def original(repository, tmp_path):
-    """Copies a builder's made-up data, to be damaged."""
-
-    def copy(name):
-        folder = tmp_path / name
-        shutil.copytree(repository / "tfds_builders" / name / "dummy_data", folder)
-        return folder
-
-    return copy
 
 
 @pytest.fixture(scope="session")

@@ -195,11 +195,12 @@ def test_one_kind_of_input_at_a_time(tmp_path):
         {"image": ["a.jpg"], "camera": 0},
         {"video": "a.mp4", "camera": 0},
         {"video": "a.mp4", "outputs": ["json"]},
-        {"image": ["a.jpg"], "max_frames": 3},
-        {"smooth": False},
         {"image": ["a.jpg"], "box": ["0", "0", "9", "9"], "detector": "dlib"},
     ):
         with pytest.raises(ValueError, match="do not go together; leave one of them out"):
+            run(tmp_path, **options)
+    for options in ({"image": ["a.jpg"], "max_frames": 3}, {"smooth": False}):
+        with pytest.raises(ValueError, match="are for --video and --camera"):
             run(tmp_path, **options)
 
 

@@ -70,17 +70,17 @@ def predict(
       FileNotFoundError, ValueError, OSError: for wrong arguments; at the end, naming the
         photographs that gave no result.
     """
-    frames = {"video": video, "camera": camera}
     of_photographs = {"image": image, "box": box, "outputs": outputs, "mesh_formats": mesh_formats}
     _refuse_together({"video": video}, {"camera": camera})
-    _refuse_together(frames, of_photographs)
-    if video is None and camera is None:
-        _refuse_together({"max_frames": max_frames, "smooth": smooth}, {"no --video": True})
+    _refuse_together({"video": video, "camera": camera}, of_photographs)
     _refuse_together({"box": box}, {"detector": detector})
+    of_photos = video is None and camera is None
+    if of_photos and (max_frames is not None or smooth is not None):
+        raise ValueError("--max_frames and --smooth are for --video and --camera; give one of them")
     names = known_outputs(outputs or DEFAULT_OUTPUTS)
     folder = Path(output) if output else Workdir(workdir).folder / "prediction"
     corners = parse_box(box)
-    photos = list_photos(image, results=folder) if video is None and camera is None else []
+    photos = list_photos(image, results=folder) if of_photos else []
     if corners is not None and len(photos) > 1:
         raise ValueError(f"--box frames a face in one photograph, and there are {len(photos)}")
     if not image and photos:
