@@ -6,7 +6,7 @@ import itertools
 import json
 import shutil
 import tarfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,17 +94,23 @@ def write_annotation(
         **_arrays(faces, fits, rows),
     }
     np.savez_compressed(unfinished / "annotations.npz", **arrays)
-    with (unfinished / "rejected.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file_name", "residual_percent", "yaw_degrees", "reason"])
-        for row, reason in sorted(reasons.items()):
-            residual, yaw = fits.residual_percent[row], fits.yaw_degrees[row]
-            writer.writerow([faces.names[row], f"{residual:.3f}", f"{yaw:.1f}", reason])
+    _write_rejected(unfinished / "rejected.csv", faces, fits, reasons)
     _write_pictures(unfinished, faces, fits, rows, settings)
     (unfinished / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n")
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
     return accepted
+
+
+def _write_rejected(
+    path: Path, faces: LabelledFaces, fits: Fits, reasons: Mapping[int, str]
+) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file_name", "residual_percent", "yaw_degrees", "reason"])
+        for row, reason in sorted(reasons.items()):
+            residual, yaw = fits.residual_percent[row], fits.yaw_degrees[row]
+            writer.writerow([faces.names[row], f"{residual:.3f}", f"{yaw:.1f}", reason])
 
 
 def _crop_name(name: str, ending: str, taken: Collection[str]) -> str:

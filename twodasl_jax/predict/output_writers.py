@@ -47,7 +47,6 @@ class PhotoFaces:
       title: the photograph's name.
       whitening: statistics of the training's coefficients, the sliders' unit; None: see `viewer`.
       mesh_formats: of the meshes, without the dot.
-      texture_size: texels along a side of the uv texture.
       files: output -> names of its files that show all faces, as written so far.
       face_files: for each face, the same of the files of its own.
       not_shown: face -> why an output that needs to see it left it out.
@@ -59,7 +58,6 @@ class PhotoFaces:
     title: str
     whitening: Whitening | None
     mesh_formats: Sequence[str]
-    texture_size: int
     files: dict[str, list[str]]
     face_files: tuple[dict[str, list[str]], ...]
     not_shown: dict[int, str]
@@ -173,7 +171,7 @@ def _uv_texture(photo: PhotoFaces) -> Iterator[OutputFile]:
     meaning = ", ".join(f"{origin.value} {origin.name.lower()}" for origin in Origin)
 
     def textures(face: Reconstruction) -> dict[str, bytes]:
-        texture = uv_texture(photo.image, face, photo.face_model, size=photo.texture_size)
+        texture = uv_texture(photo.image, face, photo.face_model)
         return {
             "_uv_texture.png": _png(texture.colours),
             "_uv_mask.png": _png(texture.origin, values=meaning),

@@ -4,7 +4,7 @@ Each file is written whole or not at all. The outputs themselves are in `output_
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,6 @@ def write_outputs(
     *,
     whitening: Whitening | None = None,
     mesh_formats: Sequence[str] = ("glb",),
-    texture_size: int = 512,
 ) -> list[Path]:
     """Writes the wanted outputs of one photograph.
 
@@ -48,7 +47,6 @@ def write_outputs(
       whitening: statistics of the coefficients that the network was trained on: the unit of the
         page's sliders.
       mesh_formats: one or more of glb, obj and ply.
-      texture_size: texels along a side of the uv texture.
 
     Returns:
       The files, in the order of writing; the JSON, which lists the others, comes last.
@@ -73,26 +71,28 @@ def write_outputs(
         title=stem,
         whitening=whitening,
         mesh_formats=mesh_formats,
-        texture_size=texture_size,
         files={},
         face_files=tuple({} for _ in faces),
         not_shown={},
     )
-    written = []
-    for name in chosen:
-        for file in OUTPUTS[name](photo):
-            number = f"_{file.face}" if file.face is not None and len(faces) > 1 else ""
-            path = folder / f"{stem}{number}{file.ending}"
-            write_whole(path, file.data)
-            listing = photo.files if file.face is None else photo.face_files[file.face]
-            listing.setdefault(name, []).append(path.name)
-            written.append(path)
+    written = [path for name in chosen for path in _write_output(name, photo, folder, stem)]
     if photo.not_shown:
         reasons = "; ".join(f"face {face}: {why}" for face, why in photo.not_shown.items())
         raise FaceNotShownError(
             f"of {stem} all but this was written ({len(faces)} faces, counted from 0): {reasons}"
         )
     return written
+
+
+def _write_output(name: str, photo: PhotoFaces, folder: Path, stem: str) -> Iterator[Path]:
+    """Writes one output's files and lists them in `photo`, which the JSON reads."""
+    for file in OUTPUTS[name](photo):
+        number = f"_{file.face}" if file.face is not None and len(photo.faces) > 1 else ""
+        path = folder / f"{stem}{number}{file.ending}"
+        write_whole(path, file.data)
+        listing = photo.files if file.face is None else photo.face_files[file.face]
+        listing.setdefault(name, []).append(path.name)
+        yield path
 
 
 def check_outputs(

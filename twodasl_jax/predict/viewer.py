@@ -20,7 +20,7 @@ from twodasl_jax.coefficients import Whitening
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.predict import viewer_data
 from twodasl_jax.predict.export import colours_from_photo, mesh_bytes, mesh_vertices
-from twodasl_jax.predict.reconstruct import Reconstruction
+from twodasl_jax.predict.reconstruct import HeadPose, Reconstruction
 
 _PAGE = Path(__file__).parent / "viewer_page"
 
@@ -40,6 +40,15 @@ NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FO
 DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT
 OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE."""
 """What three.js asks every copy of it to carry, beside its line of copyright."""
+
+
+_PARTS = {
+    "style": "viewer.css",
+    "unpack": "unpack.js",
+    "viewer": "viewer.js",
+    "controls": "controls.js",
+}
+"""Places in viewer.html -> the files that stand there."""
 
 
 def viewer_page(
@@ -81,29 +90,26 @@ def viewer_page(
         "file_name": file_name(title, ".glb"),
         **viewer_data.geometry_of(face, face_model),
     }
-    pose = face.head_pose
     summary = f"{face_model.num_vertices:,} vertices, face model “{face_model.name}”"
     return _fill(
         (_PAGE / "viewer.html").read_text(encoding="utf-8"),
         {
             "title": html.escape(title),
             "summary": html.escape(summary),
-            **{
-                name: f"{getattr(pose, name):+.1f}°".replace("-", "&minus;")
-                for name in ("yaw", "pitch", "roll")
-            },
+            **_pose_texts(face.head_pose),
             # "<" would let a text of the data end the script element that holds it.
             "face": json.dumps(described).replace("<", "\\u003c"),
             "payload": payload,
             "three": three_js(),
             "three_licence": _MIT_LICENCE,
-            "style": (_PAGE / "viewer.css").read_text(encoding="utf-8"),
-            **{
-                name: (_PAGE / f"{name}.js").read_text(encoding="utf-8")
-                for name in ("unpack", "viewer", "controls")
-            },
+            **{name: (_PAGE / file).read_text(encoding="utf-8") for name, file in _PARTS.items()},
         },
     )
+
+
+def _pose_texts(pose: HeadPose) -> dict[str, str]:
+    angles = {"yaw": pose.yaw, "pitch": pose.pitch, "roll": pose.roll}
+    return {name: f"{angle:+.1f}°".replace("-", "&minus;") for name, angle in angles.items()}
 
 
 def file_name(title: str, suffix: str) -> str:
