@@ -103,7 +103,8 @@ def jax_step(case: str) -> Callable[[], None]:
     landmarks = landmark_model(load_face_model())
     whitening = Whitening(np.zeros(62, "f4"), np.ones(62, "f4"))
     constants = Constants(landmarks, np.asarray(vertex_gram(landmarks), "f4"), whitening)
-    batch = random_batch()
+    # On the device, as training has them when it calls the step.
+    batch, constants = jax.block_until_ready(jax.device_put((random_batch(), constants)))
     step = jax.jit(
         functools.partial(twodasl.train_step, method=method, optimizer=optimizer), donate_argnums=0
     )

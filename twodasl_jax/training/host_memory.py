@@ -11,15 +11,19 @@ import ctypes
 # glibc, malloc.h: the option numbers of mallopt.
 _TRIM_THRESHOLD = -1
 _MMAP_MAX = -4
-_ARENA_MAX = -8
 
 
 def keep_freed_memory() -> bool:
     """Tells glibc's malloc to keep freed memory instead of returning it to the system.
 
-    Call it once, before JAX starts its threads: a thread that already owns an arena keeps
-    it, and arenas other than the first always map large blocks. The process's memory then
-    never shrinks below its peak. Nothing else changes, no result depends on it.
+    Only the main thread's arena can keep large blocks: glibc maps them for every other one.
+    So JAX is told to run steps on the CPU in the thread that calls them, which must be the
+    main thread, with inputs that are ready (else XLA's own threads run the step). One arena
+    for all threads would do as well, but XLA compiles in as many threads as there are cores,
+    and they would wait for each other: a quarter of a first step's time on two cores.
+
+    Call it once, before JAX sees its devices. The process's memory then never shrinks below
+    its peak. Nothing else changes, no result depends on it.
 
     Returns:
       Whether the C library took it; False where it has no such options (macOS, musl).
@@ -28,5 +32,10 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return False
-    options = ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, -1))
-    return all(mallopt(option, value) == 1 for option, value in options)
+    options = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, -1))
+    if not all(mallopt(option, value) == 1 for option, value in options):
+        return False
+    import jax  # not above: --help does without
+
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
+    return True

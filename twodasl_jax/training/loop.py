@@ -113,6 +113,8 @@ def train(
         following = _next_batch(batches, place_batch) if step < num_steps else None
         while following is not None:
             batch, position = following
+            # An accelerator had the last step's time to take it; on the CPU see `host_memory`.
+            jax.block_until_ready(batch)
             state, metrics = step_fn(state, batch)
             step += 1
             following = _next_batch(batches, place_batch) if step < num_steps else None
