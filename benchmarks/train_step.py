@@ -78,6 +78,7 @@ def jax_step(case: str) -> Callable[[], None]:
     from twodasl_jax.models.critic import Critic
     from twodasl_jax.models.image_encoder import make_encoder
     from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
+    from twodasl_jax.training.parallel import compile_step, make_mesh, replicate, shard_batch
     from twodasl_jax.training.state import create_state
 
     full = case.endswith("full")
@@ -103,13 +104,14 @@ def jax_step(case: str) -> Callable[[], None]:
     landmarks = landmark_model(load_face_model())
     whitening = Whitening(np.zeros(62, "f4"), np.ones(62, "f4"))
     constants = Constants(landmarks, np.asarray(vertex_gram(landmarks), "f4"), whitening)
-    # On the device, as training has them when it calls the step.
-    batch, constants = jax.block_until_ready(jax.device_put((random_batch(), constants)))
-    step = jax.jit(
-        functools.partial(twodasl.train_step, method=method, optimizer=optimizer), donate_argnums=0
+    mesh = make_mesh(num_devices=1)
+    step = compile_step(
+        functools.partial(twodasl.train_step, method=method, optimizer=optimizer), mesh
     )
     key = jax.random.key(0, impl="rbg")
     state = create_state(*twodasl.init_networks(method, key), optimizer)
+    state, constants = replicate((state, constants), mesh)
+    batch = jax.block_until_ready(shard_batch(random_batch(), mesh))
 
     def run() -> None:
         nonlocal state
@@ -182,13 +184,16 @@ def work(case: str, face_model_file: str, cache: str) -> None:
     built = time.perf_counter()
     step()
     first = time.perf_counter()
-    print(f"ready {built - start:.3f} {first - built:.3f}", flush=True)
+    print(f"{built - start:.3f} {first - built:.3f} {peak_gib():.3f}", flush=True)
     for _ in sys.stdin:
         begin = time.perf_counter()
         step()
-        seconds = time.perf_counter() - begin
-        resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(f"{seconds:.6f} {resident:.3f}", flush=True)
+        print(f"{time.perf_counter() - begin:.6f} {peak_gib():.3f}", flush=True)
+
+
+def peak_gib() -> float:
+    """The most memory that this process had in use, in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def start_worker(case: str, face_model: str, cache: str) -> "subprocess.Popen[str]":
@@ -202,40 +207,45 @@ def start_worker(case: str, face_model: str, cache: str) -> "subprocess.Popen[st
     )
 
 
-def answer(worker: "subprocess.Popen[str]") -> list[str]:
+def answer(worker: "subprocess.Popen[str]") -> list[float]:
     """The next line of a worker; a worker that died ends the benchmark."""
     assert worker.stdout is not None
     line = worker.stdout.readline()
     if not line:
         sys.exit("a case died; its error is above")
-    return line.split()
+    return [float(value) for value in line.split()]
+
+
+def start_up(case: str, face_model: str, cache: str) -> tuple[str, float]:
+    """Set-up and first step of a case that has the machine for itself; the peak in GiB."""
+    worker = start_worker(case, face_model, cache)
+    built, first, peak = answer(worker)
+    worker.communicate()
+    return f"set-up {built:5.1f} s, first step {first:5.1f} s", peak
 
 
 def measure(cases: list[str], rounds: int, face_model: str) -> dict[str, list[list[float]]]:
-    """Runs the cases in turns; prints start-up times; gives seconds and GiB per round."""
+    """Prints start-up times, then runs the cases in turns; gives seconds and GiB per round."""
     results: dict[str, list[list[float]]] = {case: [] for case in cases}
     with tempfile.TemporaryDirectory() as cache:
-        workers = {}
         for case in cases:
-            worker = start_worker(case, face_model, cache)
-            _, built, first = answer(worker)
-            print(f"{case:12s} set-up {built} s, first step {first} s (compilation included)")
-            workers[case] = worker
+            cold, peak = start_up(case, face_model, cache)
+            print(f"{case:12s} {cold}", end="", flush=True)
+            if case != "torch":
+                warm, _ = start_up(case, face_model, cache)
+                print(f", peak {peak:.2f} GiB; with a warm compilation cache: {warm}", end="")
+            print(flush=True)
+        workers = {case: start_worker(case, face_model, cache) for case in cases}
+        for worker in workers.values():
+            answer(worker)
         for _ in range(rounds):
             for case, worker in workers.items():
                 assert worker.stdin is not None
                 worker.stdin.write("go\n")
                 worker.stdin.flush()
-                results[case].append([float(value) for value in answer(worker)])
+                results[case].append(answer(worker))
         for worker in workers.values():
             worker.communicate()
-        for case in cases:
-            if case == "torch":
-                continue
-            again = start_worker(case, face_model, cache)
-            _, built, first = answer(again)
-            print(f"{case:12s} warm compilation cache: set-up {built} s, first step {first} s")
-            again.communicate()
     return results
 
 

@@ -2,6 +2,9 @@ import platform
 import subprocess
 import sys
 
+import jax
+import jax.monitoring
+import jax.numpy as jnp
 import pytest
 
 from twodasl_jax.training import host_memory
@@ -23,22 +26,60 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-def _faults_of_a_repeated_step(repository):
-    # In a process of its own: the setting is the whole process's, and cannot be taken back.
+# 256 MiB are freed, and kept; then XLA says that it has compiled for a second.
+COMPILE = """
+import ctypes, sys
+from twodasl_jax.training.host_memory import COMPILED_EVENT, keep_freed_memory
+assert keep_freed_memory()
+import jax
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+def resident_mib():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 >> 20
+before = resident_mib()
+block = libc.malloc(256 << 20)
+libc.memset(block, 1, 256 << 20)
+libc.free(block)
+kept = resident_mib() - before
+jax.monitoring.record_event_duration_secs(COMPILED_EVENT, 1.0)
+print(kept, resident_mib() - before)
+"""
+
+
+def _run(program, repository):
+    # In a process of its own: the settings are the whole process's, and cannot be taken back.
     run = subprocess.run(
-        [sys.executable, "-c", COUNT_FAULTS],
-        cwd=repository,
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-c", program], cwd=repository, capture_output=True, text=True, check=True
     )
-    return int(run.stdout)
+    return [int(word) for word in run.stdout.split()]
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="left out: an option of glibc")
+needs_glibc = pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="left out: options of glibc"
+)
+
+
+@needs_glibc
 def test_the_memory_of_a_step_is_mapped_only_once(repository):
-    # 256 MiB is 65,536 pages of 4 KiB.
-    assert _faults_of_a_repeated_step(repository) < 6_000
+    (faults,) = _run(COUNT_FAULTS, repository)
+    assert faults < 6_000  # 256 MiB is 65,536 pages of 4 KiB
+
+
+@needs_glibc
+def test_what_the_compiler_used_is_given_back(repository):
+    kept, left = _run(COMPILE, repository)
+    assert kept > 240
+    assert left < 16
+
+
+def test_jax_reports_a_compilation_by_the_name_that_is_listened_for():
+    events = []
+    listener = lambda event, seconds, **_: events.append(event)  # noqa: E731
+    jax.monitoring.register_event_duration_secs_listener(listener)
+    jax.jit(lambda x: 3 * x + 7)(jnp.ones(11)).block_until_ready()
+    assert host_memory.COMPILED_EVENT in events
 
 
 def test_says_so_where_the_library_has_no_such_option(monkeypatch):
