@@ -1,6 +1,6 @@
 """Trains, evaluates and applies 2DASL: 3D face reconstruction from one photograph.
 
-  Train (and evaluate, and predict) on rendered faces, no downloads, about 10 minutes:
+  Train (and evaluate, and predict) on rendered faces, no downloads, about 5 minutes:
     python run.py --config=configs/quickstart.py --workdir=runs/quickstart
 
   Evaluate a trained run again: --mode=evaluate --workdir=runs/quickstart

@@ -44,7 +44,8 @@ def keep_freed_memory() -> bool:
     import jax.monitoring
 
     def give_back(event: str, duration_secs: float, **_: object) -> None:
-        if event == COMPILED_EVENT and duration_secs > 0.5:  # less is not worth going through the heap
+        # After less it is not worth going through the heap.
+        if event == COMPILED_EVENT and duration_secs > 0.5:
             malloc_trim(0)
 
     jax.config.update("jax_cpu_enable_async_dispatch", False)
