@@ -23,6 +23,7 @@ from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.data.crop_files import decode_crop, read_crop_annotations, read_encoded
 from twodasl_jax.data.detector_noise import DetectorNoise, detector_like
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21, LANDMARKS_18_FROM_68
+from twodasl_jax.user_files.record_file import RecordFile
 
 Role = Literal["annotated", "in_the_wild"]
 
@@ -37,6 +38,9 @@ FARTHEST_OUTSIDE_PX = 20.0
 """A label farther outside the crop than this is an annotator's slip (AFLW has a few hundreds of
 pixels away, on another face; MERL-RAV 47 points) and counts as not visible: squared or not, one
 would outweigh the rest of its batch."""
+
+RENDERED_IMAGES = "expected (n, 120, 120, 3) uint8: delete the folder, to render it again"
+"""What ``image.npy`` of a rendered set should hold, for messages."""
 
 RENDER_TO_CROP_PX = 0.5
 """The renderer puts the centre of pixel c at c, the crop frame of photographs at c + 1/2."""
@@ -61,7 +65,7 @@ def landmarks18_and_weights(
 
 
 class RenderedSource:
-    """Faces rendered into a folder by `write_rendered`; images stay on disk (memory-mapped)."""
+    """Faces rendered into a folder by `write_rendered`; images stay on disk, read one by one."""
 
     def __init__(self, folder: str | Path, *, role: Role = "annotated") -> None:
         """Opens the folder.
@@ -84,7 +88,7 @@ class RenderedSource:
                 raise FileNotFoundError(
                     f"{folder} holds no complete set of rendered faces: no {name}"
                 )
-        self.images = np.load(folder / "image.npy", mmap_mode="r")
+        self.images = RecordFile(folder / "image.npy", expected=RENDERED_IMAGES)
         with np.load(folder / "labels.npz") as file:
             labels = {key: file[key] for key in file.files}
         _check_rendered(folder, self.images, labels)
@@ -112,7 +116,7 @@ class RenderedSource:
         landmarks = self.labels["landmarks"][index]
         everywhere = np.ones(68, np.float32)
         points, weights = landmarks18_and_weights(landmarks, everywhere)
-        element = {"image": np.array(self.images[index])}
+        element = {"image": self.images[index]}
         if self._role == "annotated":
             element["coefficients"] = self.labels["coefficients"][index]
             return element | {"landmarks18": points, "landmark18_weights": weights}
@@ -163,7 +167,9 @@ def write_rendered(
     unfinished.rename(folder)
 
 
-def _check_rendered(folder: Path, images: np.ndarray, labels: Mapping[str, np.ndarray]) -> None:
+def _check_rendered(
+    folder: Path, images: np.ndarray | RecordFile, labels: Mapping[str, np.ndarray]
+) -> None:
     if images.shape[1:] != (CROP_SIZE, CROP_SIZE, 3) or images.dtype != np.uint8:
         raise ValueError(
             f"{folder}: images are {images.shape} {images.dtype}; expected (n, 120, 120, 3) uint8"
