@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class NpyHeader(NamedTuple):
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def read_npy_header(file: BinaryIO) -> NpyHeader:
+def read_npy_header(file: IO[bytes]) -> NpyHeader:
     """Reads the head of a ``.npy`` and leaves the file at its first element.
 
     Raises:
