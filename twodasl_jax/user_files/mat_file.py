@@ -32,7 +32,7 @@ _VARIABLE_HEAD = 512
 def read_variables(
     path: str | Path, names: Sequence[str], *, expected: str
 ) -> dict[str, np.ndarray]:
-    """Some numeric variables of a MATLAB file (version 7.2 or older).
+    """Some variables of a MATLAB file (version 7.2 or older).
 
     Args:
       path: the file.
@@ -40,27 +40,27 @@ def read_variables(
       expected: a clause, ``expected …``, for the message.
 
     Returns:
-      Name -> real numbers as they are stored, for those of the names that the file has.
+      Name -> numbers as they are stored, for those of the names that the file has. What is no
+      array of numbers (cells, a struct, a text) is not read, and comes as an empty array of
+      objects.
 
     Raises:
       FileNotFoundError, PermissionError, OSError: as `open_file`.
-      ValueError: where the file is broken, or one of these variables is no array of real numbers,
-        or takes more than `LARGEST_ARRAYS_BYTES`.
+      ValueError: where the file is broken, or one of these variables takes more than
+        `LARGEST_ARRAYS_BYTES`.
     """
     content = read_bytes(path, expected=expected, at_most=LARGEST_ARRAYS_BYTES)
     try:
-        _require_readable(content, names)
-        found = scipy.io.loadmat(io.BytesIO(content), variable_names=list(names))
-        variables = {name: np.asarray(found[name]) for name in names if name in found}
-        for name, array in variables.items():
-            if array.dtype.kind not in "biuf":
-                raise ValueError(f"{name} is {array.shape} {array.dtype}, no real numbers")
+        others = _require_readable(content, names)
+        numeric = [name for name in names if name not in others]
+        found = scipy.io.loadmat(io.BytesIO(content), variable_names=numeric) if numeric else {}
     except MemoryError as error:
         raise ValueError(f"{path} does not fit into memory; {expected}") from error
     except Exception as error:  # scipy raises a dozen kinds on broken bytes
         reason = error if str(error) else type(error).__name__
         raise ValueError(f"{path} is no readable .mat file: {reason}; {expected}") from error
-    return variables
+    variables = {name: np.asarray(found[name]) for name in numeric if name in found}
+    return variables | {name: np.empty(0, object) for name in others}
 
 
 class _Element(NamedTuple):
@@ -74,12 +74,16 @@ class _Variable(NamedTuple):
     shape: tuple[int, ...]
 
 
-def _require_readable(content: bytes, names: Sequence[str]) -> None:
-    """Refuses what scipy cannot read, or could read only at the cost of all memory."""
-    order = _byte_order(content)
+def _require_readable(content: bytes, names: Sequence[str]) -> set[str]:
+    """Refuses what scipy cannot read, or could read only at the cost of all memory.
+
+    Returns:
+      Those of the names that are no arrays of numbers.
+    """
+    order, others = _byte_order(content), set[str]()
     if order is None:
         _require_version_4(content)
-        return
+        return others
     for element in _elements(content, order):
         compressed = element.kind == _COMPRESSED
         # A compressed variable has its own tag again.
@@ -92,8 +96,9 @@ def _require_readable(content: bytes, names: Sequence[str]) -> None:
         if variable is None or variable.name not in names:
             continue  # scipy passes it over
         if variable.array_class not in _NUMERIC_CLASSES:
-            # Cells within cells, however deep, would be followed.
-            raise ValueError(f"{variable.name} is no array of numbers")
+            # Of cells within cells scipy would follow any number, until the stack is full.
+            others.add(variable.name)
+            continue
         declared = 8 * math.prod(variable.shape)
         if compressed and len(element.body) * _LARGEST_RATIO > LARGEST_ARRAYS_BYTES:
             declared = max(declared, _unpacked_size(element.body))
@@ -102,6 +107,7 @@ def _require_readable(content: bytes, names: Sequence[str]) -> None:
                 f"{variable.name} takes {declared / 1e9:,.1f} GB; at most "
                 f"{LARGEST_ARRAYS_BYTES / 1e9:.1f} GB are read"
             )
+    return others
 
 
 def _variable(head: bytes, order: str) -> _Variable | None:
