@@ -23,6 +23,8 @@ from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.data.crop_files import decode_crop, read_crop_annotations, read_encoded
 from twodasl_jax.data.detector_noise import DetectorNoise, detector_like
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21, LANDMARKS_18_FROM_68
+from twodasl_jax.user_files.arrays import read_npz
+from twodasl_jax.user_files.json_file import read_json
 from twodasl_jax.user_files.record_file import RecordFile
 
 Role = Literal["annotated", "in_the_wild"]
@@ -40,7 +42,11 @@ pixels away, on another face; MERL-RAV 47 points) and counts as not visible: squ
 would outweigh the rest of its batch."""
 
 RENDERED_IMAGES = "expected (n, 120, 120, 3) uint8: delete the folder, to render it again"
-"""What ``image.npy`` of a rendered set should hold, for messages."""
+RENDERED_LABELS = (
+    "expected coefficients, landmarks and yaw_degrees: delete the folder, to render it again"
+)
+RENDERED_SETTINGS = "expected the settings of rendered faces: delete the folder, to render it again"
+"""What the files of a rendered set should hold, for messages."""
 
 RENDER_TO_CROP_PX = 0.5
 """The renderer puts the centre of pixel c at c, the crop frame of photographs at c + 1/2."""
@@ -89,8 +95,7 @@ class RenderedSource:
                     f"{folder} holds no complete set of rendered faces: no {name}"
                 )
         self.images = RecordFile(folder / "image.npy", expected=RENDERED_IMAGES)
-        with np.load(folder / "labels.npz") as file:
-            labels = {key: file[key] for key in file.files}
+        labels = read_npz(folder / "labels.npz", expected=RENDERED_LABELS)
         _check_rendered(folder, self.images, labels)
         labels["landmarks"] = labels["landmarks"] + np.float32(RENDER_TO_CROP_PX)
         labels["coefficients"] = labels["coefficients"].copy()
@@ -178,10 +183,10 @@ def _check_rendered(
     for name, shape in shapes.items():
         if name not in labels:
             raise ValueError(f"{folder} lacks {name}; it has {', '.join(labels)}")
-        if labels[name].shape != (len(images), *shape):
+        if labels[name].shape != (len(images), *shape) or labels[name].dtype.kind not in "iuf":
             raise ValueError(
-                f"{folder}: {name} are {labels[name].shape}; expected {(len(images), *shape)}, "
-                "one per image"
+                f"{folder}: {name} are {labels[name].shape} {labels[name].dtype}; expected "
+                f"{(len(images), *shape)}, one per image"
             )
         finite = np.asarray(np.isfinite(labels[name]).reshape(len(images), -1).all(axis=1))
         if not finite.all():
@@ -194,7 +199,7 @@ def _check_rendered(
 def is_rendered_with(folder: str | Path, settings: Mapping[str, Any]) -> bool:
     """Whether the folder holds a complete set made with just these settings."""
     path = Path(folder) / "settings.json"
-    return path.exists() and json.loads(path.read_text()) == dict(settings)
+    return path.exists() and read_json(path, expected=RENDERED_SETTINGS) == dict(settings)
 
 
 class CropSource:

@@ -97,8 +97,8 @@ def numbers_of(
     return array
 
 
-def names_of(path: str | Path, arrays: Mapping[str, np.ndarray], name: str) -> list[str]:
-    """A file's list of names, each once.
+def texts_of(path: str | Path, arrays: Mapping[str, np.ndarray], name: str) -> list[str]:
+    """A file's list of texts.
 
     Args:
       path: of the file, for the message.
@@ -106,14 +106,23 @@ def names_of(path: str | Path, arrays: Mapping[str, np.ndarray], name: str) -> l
       name: of the array.
 
     Raises:
-      ValueError: where it is absent, no list of texts, empty, or has a name twice.
+      ValueError: where it is absent, or no list of texts.
     """
     if name not in arrays:
         raise ValueError(f"{path} lacks {name}; it has {', '.join(arrays) or 'nothing'}")
     array = arrays[name]
     if array.ndim != 1 or array.dtype.kind != "U":
         raise ValueError(f"{path}: {name} is {array.shape} {array.dtype}; expected (n,) texts")
-    names = [str(text) for text in array]
+    return [str(text) for text in array]
+
+
+def names_of(path: str | Path, arrays: Mapping[str, np.ndarray], name: str) -> list[str]:
+    """A file's list of names, each once; see `texts_of`.
+
+    Raises:
+      ValueError: as `texts_of`, and where it is empty, or has a name twice.
+    """
+    names = texts_of(path, arrays, name)
     most, count = Counter(names).most_common(1)[0] if names else ("no face", 0)
     if count != 1:
         came = f"{most} {count} times" if names else most

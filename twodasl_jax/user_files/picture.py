@@ -1,6 +1,6 @@
-"""Pictures of data sets: judged by their heads, then decoded by OpenCV, pixels as they are stored.
+"""Pictures of data sets: judged by their heads, then decoded by OpenCV.
 
-Photographs to predict from are read by `twodasl_jax.predict.photo`, upright.
+Photographs to predict from are read by `twodasl_jax.predict.photo`.
 """
 
 import io
@@ -28,14 +28,19 @@ def read_picture_bytes(path: str | Path) -> bytes:
     return read_bytes(path, expected=EXPECTED, at_most=LARGEST_PICTURE_BYTES)
 
 
-def decode_picture(encoded: bytes, name: str) -> np.ndarray:
-    """Decodes a picture's bytes.
+def read_picture(path: str | Path, *, upright: bool = False) -> np.ndarray:
+    """Reads and decodes a picture file; see `decode_picture`, and `read_bytes` for other errors."""
+    return decode_picture(read_picture_bytes(path), str(path), upright=upright)
 
-    The camera's orientation tag is left alone: the data sets' labels count stored pixels.
+
+def decode_picture(encoded: bytes, name: str, *, upright: bool = False) -> np.ndarray:
+    """Decodes a picture's bytes.
 
     Args:
       encoded: the file's content.
       name: of the picture, for messages.
+      upright: turn it as the camera's orientation tag says. The data sets' labels count stored
+        pixels.
 
     Returns:
       ``(height, width, 3)`` uint8 RGB.
@@ -44,32 +49,41 @@ def decode_picture(encoded: bytes, name: str) -> np.ndarray:
       ValueError: where it is no complete picture, or its head names more than
         `LARGEST_PICTURE_PIXELS`.
     """
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns of what is judged here.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(encoded)) as image:
-                width, height = image.size
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"{name} has far too many pixels; {_most()}") from error
-    except Exception as error:  # Pillow raises many kinds on broken bytes
-        raise ValueError(f"{name} is no complete image ({_what(encoded)}); {EXPECTED}") from error
-    if width * height > LARGEST_PICTURE_PIXELS:
-        raise ValueError(f"{name} has {width} x {height} pixels; {_most()}")
-    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    size_of(encoded, name)
+    flags = cv2.IMREAD_COLOR_RGB | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
     try:
         picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
     except cv2.error:
         picture = None
     if picture is None:
-        raise ValueError(f"{name} is no complete image ({len(encoded):,} bytes); {EXPECTED}")
+        raise ValueError(f"{name} is no complete image ({len(encoded):,} bytes)")
     return np.asarray(picture)
 
 
-def _what(encoded: bytes) -> str:
-    if not encoded:
-        return "0 bytes"
-    return f"it is {kind_of(encoded[:HEAD_BYTES])}"
+def size_of(encoded: bytes, name: str) -> tuple[int, int]:
+    """A picture's width and height as its head has them.
+
+    Args:
+      encoded: the file's content.
+      name: of the picture, for messages.
+
+    Raises:
+      ValueError: where it is no picture, or of more than `LARGEST_PICTURE_PIXELS`.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of what is judged here, and of damaged tags.
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(encoded)) as image:
+                width, height = image.size
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{name} has far too many pixels; {_most()}") from error
+    except Exception as error:  # Pillow raises many kinds on broken bytes
+        kind = f": it is {kind_of(encoded[:HEAD_BYTES])}" if encoded else ""
+        raise ValueError(f"{name} is no complete image ({len(encoded):,} bytes){kind}") from error
+    if width * height > LARGEST_PICTURE_PIXELS:
+        raise ValueError(f"{name} has {width} x {height} pixels; {_most()}")
+    return width, height
 
 
 def _most() -> str:
