@@ -172,11 +172,8 @@ def complete_arrays(
     """
     given = arrays if uv is None else {**arrays, "uv": uv}
     validate_present_arrays(given, name)
-    arrays = {
-        **arrays,
-        "triangles": counter_clockwise_triangles(arrays["mean"], arrays["triangles"]),
-    }
     mean = arrays["mean"].astype(np.float64)
+    arrays = {**arrays, "triangles": counter_clockwise_triangles(mean, arrays["triangles"])}
     if mirror_pairs is None:
         mirror = mirror_by_nearness(mean, float(mean[0, arrays["landmark_vertices"]].mean()))
     else:
@@ -233,13 +230,14 @@ def _whitening(path: Path) -> dict[str, np.ndarray]:
     whitening, statistics = load_array_pickle(path), {}
     for key, name in (("coefficient_mean", "param_mean"), ("coefficient_std", "param_std")):
         array = whitening.get(name) if isinstance(whitening, dict) else None
-        fits = isinstance(array, np.ndarray) and array.dtype.kind in "iuf"
-        if not fits or not NUM_COEFFICIENTS <= array.size <= _LARGEST_PICKLE_BYTES:
+        is_numeric = isinstance(array, np.ndarray) and array.dtype.kind in "iuf"
+        # More elements than the file may have bytes were never written.
+        if not is_numeric or not NUM_COEFFICIENTS <= np.size(array) <= _LARGEST_PICKLE_BYTES:
             raise ValueError(
                 f"{path} has no {name} of {NUM_COEFFICIENTS} numbers; expected the whitening "
                 "statistics of the 3DDFA files"
             )
-        statistics[key] = array.ravel()[:NUM_COEFFICIENTS].astype(np.float64)
+        statistics[key] = np.ravel(array)[:NUM_COEFFICIENTS].astype(np.float64)
     return statistics
 
 

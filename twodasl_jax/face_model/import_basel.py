@@ -50,7 +50,9 @@ def load_landmark_vertices(path: str | Path) -> np.ndarray:
             raise ValueError(f"{path} is no list of numbers ({error}); {expected}") from error
     vertices = whole_numbers(path, "the list", numbers)
     if len(vertices) != NUM_LANDMARKS or (vertices < 0).any():
-        raise ValueError(f"{path} holds {len(vertices)} numbers, some below 0 or not; {expected}")
+        raise ValueError(
+            f"{path} holds {len(vertices)} numbers from {vertices.min(initial=0)} on; {expected}"
+        )
     return vertices.astype(np.int32)
 
 

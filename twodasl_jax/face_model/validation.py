@@ -124,7 +124,7 @@ def _check_numbers(arrays: Mapping[str, np.ndarray], name: str) -> None:
         )
     for key in ("shape_basis", "expression_basis"):
         if key in arrays:
-            moved = np.asarray(arrays[key]).astype(np.float32).any(axis=(1, 2))
+            moved = np.atleast_1d(np.asarray(arrays[key]).astype(np.float32).any(axis=(1, 2)))
             _require(
                 bool(moved.all()),
                 name,
