@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from twodasl_jax.crop_frame import CROP_SIZE
+from twodasl_jax.data.original.files import in_either_case
 
 
 def decode_crop(encoded: bytes, name: str) -> np.ndarray:
@@ -36,10 +37,13 @@ def read_crop_annotations(path: Path) -> dict[str, np.ndarray]:
         )
     with np.load(path, allow_pickle=False) as file:
         annotations = {key: file[key] for key in file.files}
+    pair = [key for key in ("landmarks68_crop_px", "landmarks68_visibility") if key in annotations]
+    if len(pair) == 2 and "file_name" in annotations:  # then nothing needs the 21
+        unknown = np.full((len(annotations["file_name"]), 21, 2), np.nan)
+        annotations.setdefault("landmarks21_crop_px", unknown)
     missing = [key for key in ("file_name", "landmarks21_crop_px") if key not in annotations]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}; it has {', '.join(annotations)}")
-    pair = [key for key in ("landmarks68_crop_px", "landmarks68_visibility") if key in annotations]
     if len(pair) == 1:
         raise ValueError(f"{path} has {pair[0]} alone; expected positions with their visibility")
     names = annotations["file_name"]
@@ -66,8 +70,13 @@ def crop_names(folder: Path) -> frozenset[str]:
     )
 
 
-def read_encoded(folder: Path, names: set[str]) -> dict[str, bytes]:
+def read_encoded(folder: Path, names: set[str], *, allow_missing: bool = False) -> dict[str, bytes]:
     """The named pictures' files out of ``crops.tar`` or the folder ``crops``.
+
+    Args:
+      folder: holds either.
+      names: of the pictures.
+      allow_missing: leave absent pictures out of the result.
 
     Raises:
       FileNotFoundError: where there is neither.
@@ -86,12 +95,12 @@ def read_encoded(folder: Path, names: set[str]) -> dict[str, bytes]:
                 f"{folder / 'crops.tar'} is damaged ({error}); copy it again"
             ) from error
     elif (folder / "crops").is_dir():
-        paths = {name: folder / "crops" / name for name in names}
+        paths = {name: in_either_case(folder / "crops" / name) for name in names}
         encoded = {name: path.read_bytes() for name, path in paths.items() if path.exists()}
     else:
         raise FileNotFoundError(f"no crops.tar and no folder crops in {folder}")
     missing = sorted(names - set(encoded))
-    if missing:
+    if missing and not allow_missing:
         raise ValueError(
             f"{len(missing)} of {len(names)} annotated crops are absent from {folder}, "
             f"first {missing[0]}"

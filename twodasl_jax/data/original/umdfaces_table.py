@@ -144,8 +144,8 @@ def _checked_header(path: Path, cells: Sequence[str]) -> list[str]:
     if missing:
         raise ValueError(
             f"{path.name} lacks the column {missing[0]} (and {len(missing) - 1} others) in its "
-            f"first line; expected {', '.join(NEEDED_COLUMNS[:5])}, P1X, P1Y, VIS1, … VIS21 between "
-            "commas, semicolons or tabs"
+            f"first line; expected {', '.join(NEEDED_COLUMNS[:5])}, P1X, P1Y, VIS1, … VIS21 "
+            "between commas, semicolons or tabs"
         )
     twice = [column for column in NEEDED_COLUMNS if header.count(column) > 1]
     if twice:
