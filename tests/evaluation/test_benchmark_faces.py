@@ -179,9 +179,7 @@ def test_aflw_from_a_crops_folder(crops, console):
 def test_crops_that_are_absent_or_broken(crops, console):
     folder, points68 = crops
     (folder / "crops" / "0.png").unlink()
-    with pytest.raises(
-        ValueError, match=r"0\.png: annotations\.npz names it, .*allow_missing"
-    ):
+    with pytest.raises(ValueError, match=r"0\.png: annotations\.npz names it, .*allow_missing"):
         open_aflw(folder, console)
     opened = open_aflw(folder, console, allow_missing=True)
     assert opened.file_names == ("1.png",)
