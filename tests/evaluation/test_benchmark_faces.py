@@ -105,7 +105,7 @@ def test_rows_without_a_photograph_of_aflw_lfpa(original, console):
     folder = original("aflw_lfpa")
     whole = open_aflw_lfpa(folder, console)
     (folder / "TestImages" / "2.jpg").unlink()
-    with pytest.raises(ValueError, match=r"TestImages/2\.jpg: no image .*allow_missing=True"):
+    with pytest.raises(ValueError, match=r"TestImages/2\.jpg: no file .*allow_missing=True"):
         open_aflw_lfpa(folder, console)
     opened = open_aflw_lfpa(folder, console, allow_missing=True)
     assert opened.file_names == ("TestImages/1.jpg", "TestImages/3.jpg", "TestImages/4.jpg")

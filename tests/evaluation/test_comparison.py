@@ -143,9 +143,7 @@ def test_results_that_lack_other_faces_are_refused_by_the_faces(tmp_path):
     whole = write_result(tmp_path / "whole")
     lacks = write_result(tmp_path / "lacks", num_images=2, **missing("image02139.jpg"))
     for order in ([whole, lacks], [lacks, whole]):
-        with pytest.raises(
-            ValueError, match=r"left out is .*image02139\.jpg.*leave the same"
-        ):
+        with pytest.raises(ValueError, match=r"left out is .*image02139\.jpg.*leave the same"):
             require_same_conventions(read_systems(order))
     alike = write_result(tmp_path / "alike", num_images=2, **missing("image02139.jpg"))
     require_same_conventions(read_systems([lacks, alike]))

@@ -328,7 +328,11 @@ def test_the_wrong_face_model_is_refused_and_nothing_is_written(
         ({}, {"checkpoint": None}, "give either --checkpoint=RUN or --predictions=FILE"),
         ({}, {"predictions": "a.npz"}, "give either --checkpoint=RUN or --predictions=FILE"),
         ({}, {"face_model": "bfm.npz"}, "--face_model is for --predictions"),
-        ({}, {"checkpoint": None, "predictions": "a.npz"}, r"no predictions file a\.npz"),
+        (
+            {},
+            {"checkpoint": None, "predictions": "a.npz"},
+            r"no file a\.npz; --predictions",
+        ),
     ],
 )
 def test_wrong_settings_are_one_sentence(original, tmp_path, stand_in, settings, flags, message):

@@ -1,12 +1,13 @@
 """Photographs with coefficients fitted to their 2D labels, as `--mode=annotate` writes them."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from twodasl_jax.data.sources import CropSource, Role
+from twodasl_jax.user_files.arrays import numbers_of, read_npz
+from twodasl_jax.user_files.json_file import read_json, require_entries
 
 SETTINGS_FILE = "annotation.json"
 """What the fits were made with; without it a folder is a crops folder like any other."""
@@ -40,7 +41,14 @@ class FittedSource(CropSource):
                 f"{folder} holds no fitted faces (no {SETTINGS_FILE}); make them: "
                 f"python run.py --mode=annotate --images=DIR --face_model=FILE --output={folder}"
             )
-        settings = json.loads((folder / SETTINGS_FILE).read_text())
+        expected = "expected what --mode=annotate writes: fit again"
+        settings = read_json(folder / SETTINGS_FILE, expected=expected)
+        require_entries(
+            folder / SETTINGS_FILE,
+            settings,
+            {"face_model_crc": int, "face_model": str},
+            advice=expected,
+        )
         if settings["face_model_crc"] != face_model_crc:
             raise ValueError(
                 f"{folder} was fitted with the face model '{settings['face_model']}', which is not "
@@ -48,11 +56,14 @@ class FittedSource(CropSource):
             )
         super().__init__(folder)
         self._role = role
-        with np.load(folder / "annotations.npz") as file:
-            self.coefficients = file["coefficients"]
-        if self.coefficients.shape != (len(self), 62):
+        path = folder / "annotations.npz"
+        arrays = read_npz(path, expected=expected)
+        self.coefficients = numbers_of(path, arrays, "coefficients", (len(self), 62))
+        broken = np.flatnonzero(~np.isfinite(self.coefficients).all(axis=1))
+        if len(broken):
             raise ValueError(
-                f"{folder}: coefficients are {self.coefficients.shape}; expected {(len(self), 62)}"
+                f"{path}: coefficients of {len(broken)} faces hold NaN or infinity, first "
+                f"{self.record_name(int(broken[0]))}; fit again with --mode=annotate"
             )
 
     def __getitem__(self, index: Any) -> dict[str, np.ndarray]:

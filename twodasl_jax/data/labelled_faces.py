@@ -23,6 +23,7 @@ from twodasl_jax.data.folder_listing import printable
 from twodasl_jax.data.original.files import encode_crop, in_either_case
 from twodasl_jax.data.sources import OCCLUDED_WEIGHT
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21
+from twodasl_jax.user_files.arrays import numbers_of, read_npz, texts_of
 
 FEWEST_POINTS = 8
 """A face with fewer labelled points than this is left out: pose alone has six unknowns."""
@@ -119,26 +120,17 @@ def _faces_from_crops(folder: Path) -> LabelledFaces:
 
 def _read_landmark_file(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """File names, and ``(n, 68 or 21, 2)`` image pixels."""
-    if not path.exists():
-        raise FileNotFoundError(f"no landmark file {path}; its layout is in docs/data.md")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{path} is no .npz of plain arrays ({error})") from error
+    expected = "expected an .npz with file_name and landmarks68_px or landmarks21_px (docs/data.md)"
+    arrays = read_npz(path, expected=expected)
     sets = {"landmarks68_px": 68, "landmarks21_px": 21}
     given = [key for key in sets if key in arrays]
     if "file_name" not in arrays or len(given) != 1:
         raise ValueError(
-            f"{path} holds {', '.join(arrays)}; expected file_name and one of {', '.join(sets)}"
+            f"{path} holds {', '.join(arrays) or 'nothing'}; expected file_name and one of "
+            f"{', '.join(sets)}"
         )
-    names, points = arrays["file_name"], arrays[given[0]]
-    if points.shape != (len(names), sets[given[0]], 2):
-        raise ValueError(
-            f"{path}: {given[0]} is {points.shape}; expected {(len(names), sets[given[0]], 2)}, "
-            "one per file_name"
-        )
-    return names, points
+    names = np.array(texts_of(path, arrays, "file_name"))
+    return names, numbers_of(path, arrays, given[0], (len(names), sets[given[0]], 2))
 
 
 def faces_from_photographs(folder: Path, names: np.ndarray, points: np.ndarray) -> LabelledFaces:

@@ -23,6 +23,9 @@ from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.data.crop_files import decode_crop, read_crop_annotations, read_encoded
 from twodasl_jax.data.detector_noise import DetectorNoise, detector_like
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21, LANDMARKS_18_FROM_68
+from twodasl_jax.user_files.arrays import read_npz
+from twodasl_jax.user_files.json_file import read_json
+from twodasl_jax.user_files.record_file import RecordFile
 
 Role = Literal["annotated", "in_the_wild"]
 
@@ -37,6 +40,13 @@ FARTHEST_OUTSIDE_PX = 20.0
 """A label farther outside the crop than this is an annotator's slip (AFLW has a few hundreds of
 pixels away, on another face; MERL-RAV 47 points) and counts as not visible: squared or not, one
 would outweigh the rest of its batch."""
+
+RENDERED_IMAGES = "expected (n, 120, 120, 3) uint8: delete the folder, to render it again"
+RENDERED_LABELS = (
+    "expected coefficients, landmarks and yaw_degrees: delete the folder, to render it again"
+)
+RENDERED_SETTINGS = "expected the settings of rendered faces: delete the folder, to render it again"
+"""What the files of a rendered set should hold, for messages."""
 
 RENDER_TO_CROP_PX = 0.5
 """The renderer puts the centre of pixel c at c, the crop frame of photographs at c + 1/2."""
@@ -61,7 +71,7 @@ def landmarks18_and_weights(
 
 
 class RenderedSource:
-    """Faces rendered into a folder by `write_rendered`; images stay on disk (memory-mapped)."""
+    """Faces rendered into a folder by `write_rendered`; images stay on disk, read one by one."""
 
     def __init__(self, folder: str | Path, *, role: Role = "annotated") -> None:
         """Opens the folder.
@@ -84,9 +94,8 @@ class RenderedSource:
                 raise FileNotFoundError(
                     f"{folder} holds no complete set of rendered faces: no {name}"
                 )
-        self.images = np.load(folder / "image.npy", mmap_mode="r")
-        with np.load(folder / "labels.npz") as file:
-            labels = {key: file[key] for key in file.files}
+        self.images = RecordFile(folder / "image.npy", expected=RENDERED_IMAGES)
+        labels = read_npz(folder / "labels.npz", expected=RENDERED_LABELS)
         _check_rendered(folder, self.images, labels)
         labels["landmarks"] = labels["landmarks"] + np.float32(RENDER_TO_CROP_PX)
         labels["coefficients"] = labels["coefficients"].copy()
@@ -112,7 +121,7 @@ class RenderedSource:
         landmarks = self.labels["landmarks"][index]
         everywhere = np.ones(68, np.float32)
         points, weights = landmarks18_and_weights(landmarks, everywhere)
-        element = {"image": np.array(self.images[index])}
+        element = {"image": self.images[index]}
         if self._role == "annotated":
             element["coefficients"] = self.labels["coefficients"][index]
             return element | {"landmarks18": points, "landmark18_weights": weights}
@@ -163,7 +172,9 @@ def write_rendered(
     unfinished.rename(folder)
 
 
-def _check_rendered(folder: Path, images: np.ndarray, labels: Mapping[str, np.ndarray]) -> None:
+def _check_rendered(
+    folder: Path, images: np.ndarray | RecordFile, labels: Mapping[str, np.ndarray]
+) -> None:
     if images.shape[1:] != (CROP_SIZE, CROP_SIZE, 3) or images.dtype != np.uint8:
         raise ValueError(
             f"{folder}: images are {images.shape} {images.dtype}; expected (n, 120, 120, 3) uint8"
@@ -172,10 +183,10 @@ def _check_rendered(folder: Path, images: np.ndarray, labels: Mapping[str, np.nd
     for name, shape in shapes.items():
         if name not in labels:
             raise ValueError(f"{folder} lacks {name}; it has {', '.join(labels)}")
-        if labels[name].shape != (len(images), *shape):
+        if labels[name].shape != (len(images), *shape) or labels[name].dtype.kind not in "iuf":
             raise ValueError(
-                f"{folder}: {name} are {labels[name].shape}; expected {(len(images), *shape)}, "
-                "one per image"
+                f"{folder}: {name} are {labels[name].shape} {labels[name].dtype}; expected "
+                f"{(len(images), *shape)}, one per image"
             )
         finite = np.asarray(np.isfinite(labels[name]).reshape(len(images), -1).all(axis=1))
         if not finite.all():
@@ -188,7 +199,7 @@ def _check_rendered(folder: Path, images: np.ndarray, labels: Mapping[str, np.nd
 def is_rendered_with(folder: str | Path, settings: Mapping[str, Any]) -> bool:
     """Whether the folder holds a complete set made with just these settings."""
     path = Path(folder) / "settings.json"
-    return path.exists() and json.loads(path.read_text()) == dict(settings)
+    return path.exists() and read_json(path, expected=RENDERED_SETTINGS) == dict(settings)
 
 
 class CropSource:

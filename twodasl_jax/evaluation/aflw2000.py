@@ -15,20 +15,29 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-import cv2
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-import scipy.io
 
 from twodasl_jax.crop_frame import crop_to_image, depth_to_image
 from twodasl_jax.data.face_crop import crop_image
+from twodasl_jax.data.original.files import read_mat
 from twodasl_jax.face_model.annotation import coefficients_from_annotation
 from twodasl_jax.face_model.landmarks import landmarks_from_coefficients
 from twodasl_jax.face_model.linear import LinearModel
 from twodasl_jax.metrics.nme import nme_summary, normalised_mean_error
+from twodasl_jax.user_files.arrays import names_of, numbers_of, read_npz
+from twodasl_jax.user_files.picture import read_picture
 
 IMAGE_FOLDER = "AFLW2000"
+PARAMETERS = {"Pose_Para": (7,), "Shape_Para": (199,), "Exp_Para": (29,)}
+SHAPES: Mapping[str, tuple[tuple[int, ...], ...]] = {
+    "roi_box": ((4,),),
+    "yaw_degrees": ((),),
+    "landmarks_px": ((68, 3), (68, 2)),
+    "reannotated_landmarks_px": ((68, 2), (68, 3)),
+    "detected_landmarks_crop_px": ((68, 2),),
+}
 REQUIRED_ANNOTATIONS = ("file_name", "roi_box", "yaw_degrees", "landmarks_px")
 
 CONVENTIONS = {
@@ -76,20 +85,17 @@ def load_aflw2000(folder: str | Path) -> Aflw2000:
     """
     folder = Path(folder)
     annotations = _read_annotations(folder / "annotations.npz")
-    file_names = tuple(str(name) for name in annotations["file_name"])
+    file_names = tuple(names_of(folder / "annotations.npz", annotations, "file_name"))
     roi_box = annotations["roi_box"].astype(np.float64)
     images, heights, fields = [], [], []
     for name, box in zip(file_names, roi_box, strict=True):
         path = folder / IMAGE_FOLDER / name
-        photo = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-        if photo is None:
-            raise FileNotFoundError(f"no readable image at {path}")
+        photo = read_picture(path, upright=True)
         images.append(crop_image(photo, box))
         heights.append(photo.shape[0])
-        fields.append(_read_mat(path.with_suffix(".mat")))
+        fields.append(read_mat(path.with_suffix(".mat"), PARAMETERS))
     pose_para, shape_para, expression_para = (
-        np.stack([field[key].ravel() for field in fields]).astype(np.float64)
-        for key in ("Pose_Para", "Shape_Para", "Exp_Para")
+        np.stack([field[key] for field in fields]) for key in PARAMETERS
     )
     landmarks = {"original": annotations["landmarks_px"].astype(np.float64)}
     if "reannotated_landmarks_px" in annotations:
@@ -109,23 +115,16 @@ def load_aflw2000(folder: str | Path) -> Aflw2000:
 
 
 def _read_annotations(path: Path) -> dict[str, np.ndarray]:
-    if not path.exists():
-        raise FileNotFoundError(
-            f"no {path}; expected an .npz with {', '.join(REQUIRED_ANNOTATIONS)} "
-            "beside the AFLW2000 folder"
-        )
-    with np.load(path, allow_pickle=False) as file:
-        annotations = {key: file[key] for key in file.files}
+    expected = f"expected {', '.join(REQUIRED_ANNOTATIONS)}, beside the folder {IMAGE_FOLDER}"
+    annotations = read_npz(path, expected=expected)
     missing = [key for key in REQUIRED_ANNOTATIONS if key not in annotations]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}; it has {', '.join(annotations)}")
+    count = len(annotations["file_name"])
+    for key, shape in SHAPES.items():
+        if key in annotations:
+            numbers_of(path, annotations, key, *((count, *each) for each in shape))
     return annotations
-
-
-def _read_mat(path: Path) -> dict[str, np.ndarray]:
-    if not path.exists():
-        raise FileNotFoundError(f"no annotation at {path}")
-    return scipy.io.loadmat(path, variable_names=("Pose_Para", "Shape_Para", "Exp_Para"))
 
 
 def score_coefficients(

@@ -8,10 +8,10 @@ import numpy as np
 
 from twodasl_jax.coefficients import NUM_COEFFICIENTS
 from twodasl_jax.evaluation.aflw2000 import score_coefficients
-from twodasl_jax.evaluation.arrays_file import read_arrays
 from twodasl_jax.evaluation.benchmark import Benchmark, Predictions
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.user_files.arrays import read_npz
 
 CONVENTIONS = ("crop_source", "landmark_map_source")
 NOT_STATED = "not stated by the predictions file"
@@ -174,7 +174,7 @@ def text_of(path: Path, arrays: Mapping[str, np.ndarray], key: str) -> str:
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    arrays = read_arrays(path, expected=EXPECTED)
+    arrays = read_npz(path, expected=EXPECTED)
     is_one_kind = ("landmarks" in arrays) != ("coefficients" in arrays)
     complete = "coefficients" not in arrays or "roi_box" in arrays
     if "file_name" not in arrays or not is_one_kind or not complete:

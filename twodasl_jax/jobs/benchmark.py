@@ -11,7 +11,6 @@ import numpy as np
 from rich.console import Console
 
 from twodasl_jax.evaluation import benchmark_report
-from twodasl_jax.evaluation.arrays_file import read_arrays
 from twodasl_jax.evaluation.benchmark import Benchmark, CannotMeasureError, Predictions
 from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS, BenchmarkKind
 from twodasl_jax.evaluation.benchmark_metrics import (
@@ -26,6 +25,7 @@ from twodasl_jax.evaluation.network_input import (
     require_choice,
 )
 from twodasl_jax.evaluation.predictions_file import (
+    EXPECTED,
     read_available_predictions,
     read_predictions,
 )
@@ -37,6 +37,8 @@ from twodasl_jax.jobs.benchmark_predictions import predict_benchmark
 from twodasl_jax.jobs.provenance import git_revision, sha256_of
 from twodasl_jax.jobs.trained import load_trained_run
 from twodasl_jax.jobs.workdir import Workdir
+from twodasl_jax.user_files.arrays import read_npy
+from twodasl_jax.user_files.opening import open_file
 
 RESULT_FILES = (
     *("per_image.csv", "predictions.npz", "error_curve.png", "faces.png"),
@@ -114,8 +116,8 @@ def _check_settings(
         raise ValueError("give either --checkpoint=RUN or --predictions=FILE.npz")
     if checkpoint is not None and face_model is not None:
         raise ValueError("--face_model is for --predictions: a trained run has its own")
-    if predictions is not None and not Path(predictions).is_file():
-        raise FileNotFoundError(f"no predictions file {predictions}")
+    if predictions is not None:
+        open_file(predictions, expected=f"--predictions {EXPECTED}").close()
     if (workdir / "config.json").exists():
         raise ValueError(f"{workdir} holds a trained run; give another --workdir for the scores")
     require_choice("crop_source", config.crop_source, CROP_SOURCES)
@@ -145,7 +147,7 @@ def read_landmark_vertices(path: str | Path) -> np.ndarray:
       FileNotFoundError, ValueError: where there is none, or it is no ``(34,)`` of indices.
     """
     expected = "expected a .npy of (34,) vertex indices from 0 on"
-    table = read_arrays(Path(path), expected=expected).get("array", np.zeros(0))
+    table = read_npy(path, expected=expected)
     if table.shape != (34,) or table.dtype.kind not in "iu" or (table < 0).any():
         raise ValueError(f"{path} is {table.shape} {table.dtype}; {expected}")
     return table

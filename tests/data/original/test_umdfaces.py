@@ -110,7 +110,7 @@ def spoil(folder, **cells):
         ({"FACE_X": "inf"}, "no number in the column FACE_X"),
         ({f"P{i}X": "" for i in range(1, 22)}, "no position of any of the 21 points"),
         ({"FACE_WIDTH": "-3"}, "expected .*x1 < x2"),
-        ({"FILE": ""}, "directory"),
+        ({"FILE": ""}, "umdfaces_batch1 is a folder"),
     ],
 )
 def test_a_row_that_cannot_be_used_is_refused_when_it_is_read(original, cells, message):

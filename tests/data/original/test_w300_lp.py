@@ -109,7 +109,7 @@ def test_upper_case_and_twins(original, caplog):
     [
         ("300W_LP", r"no folder .*300W_LP/AFW; expected it to hold NAME\.jpg"),
         ("300W_LP/HELEN_Flip", r"no folder .*HELEN_Flip"),
-        ("300W_LP/LFPW/LFPW_0001_0.mat", r"no annotation .*LFPW_0001_0\.mat"),
+        ("300W_LP/LFPW/LFPW_0001_0.mat", r"no file .*LFPW_0001_0\.mat"),
     ],
 )
 def test_the_first_missing_thing_is_named(original, broken, message):

@@ -23,6 +23,7 @@ from twodasl_jax.data.original.files import (
     require_readable,
 )
 from twodasl_jax.data.original.incomplete import LACKING
+from twodasl_jax.user_files.picture import read_picture_bytes
 
 ROOT = "AFLW2000"
 NUM_FACES = 2000
@@ -125,7 +126,7 @@ def read_aflw2000_3d(face: Aflw2000Face) -> dict[str, Any]:
     annotation, lacking = _read_annotation(face)
     landmarks, points21 = annotation["pt3d_68"].T, annotation["pt2d"].T
     _require_same_face(face, landmarks)
-    encoded = face.path.read_bytes()
+    encoded = read_picture_bytes(face.path)
     photo = decode_photo(encoded, face.path)
     height, width = photo.shape[:2]
     published = bool(np.isfinite(face.lists.roi_box).all())

@@ -18,6 +18,8 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
+from twodasl_jax.user_files.arrays import read_npy, read_npz
+
 ARCHIVE = "annotations.npz"
 FILE_OF = {
     "landmarks": "AFLW2000-3D.pts68.npy",
@@ -109,8 +111,7 @@ def find_lists(folder: Path, names: Sequence[str]) -> dict[str, Lists]:
 
 
 def _read_list(key: str, path: Path, count: int) -> np.ndarray | None:
-    with path.open("rb") as file:
-        array = np.load(file, allow_pickle=False)
+    array = read_npy(path, expected="expected the 3DDFA family's list of that name")
     if array.shape[:1] != (count,) and key != "yaw_degrees":
         raise ValueError(
             f"{path.name} is {array.shape} and there are {count} images; its rows are those of the "
@@ -121,8 +122,7 @@ def _read_list(key: str, path: Path, count: int) -> np.ndarray | None:
 
 
 def _read_archive(path: Path) -> tuple[list[str], dict[str, np.ndarray | None]]:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        found = {key: archive[key] for key in ("file_name", *KEY_OF.values()) if key in archive}
+    found = read_npz(path, expected="expected annotations of AFLW2000-3D, joined by file_name")
     if "file_name" not in found:
         raise ValueError(f"{path} lacks file_name; its rows cannot be joined to images")
     given = [PurePath(str(name)) for name in np.ravel(found["file_name"])]

@@ -8,9 +8,10 @@ from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
-import scipy.io
 
 from twodasl_jax.data.folder_listing import describe_hidden, ends_with, list_files, printable
+from twodasl_jax.user_files.mat_file import read_variables
+from twodasl_jax.user_files.picture import decode_picture, read_picture_bytes
 
 _logger = logging.getLogger(__name__)
 
@@ -24,30 +25,13 @@ JPEG_QUALITY = 95
 
 
 def read_photo(path: Path) -> np.ndarray:
-    """Decodes an image file.
-
-    The camera's orientation tag is left alone: the data sets' labels count stored pixels.
-
-    Returns:
-      ``(height, width, 3)`` uint8 RGB.
-
-    Raises:
-      FileNotFoundError: where it is absent.
-      ValueError: where it cannot be decoded, or is cut off.
-    """
-    if not path.exists():
-        raise FileNotFoundError(f"no image {path}")
-    return decode_photo(path.read_bytes(), path)
+    """Reads and decodes an image file; see `decode_picture`, and `read_bytes` for other errors."""
+    return decode_photo(read_picture_bytes(path), path)
 
 
 def decode_photo(encoded: bytes, path: Path) -> np.ndarray:
-    """Decodes the bytes of an image file; see `read_photo`."""
-    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-    # OpenCV raises on no bytes at all, and returns None on bad ones.
-    photo = cv2.imdecode(np.frombuffer(encoded or b"-", np.uint8), flags)
-    if photo is None:
-        raise ValueError(f"{path.name} is no complete image ({len(encoded)} bytes)")
-    return photo
+    """Decodes the bytes of an image file; see `decode_picture`."""
+    return decode_picture(encoded, path.name)
 
 
 def encode_crop(image: np.ndarray, encoding: str) -> io.BytesIO:
@@ -111,13 +95,8 @@ def read_mat_fields(path: Path, required: Shapes, optional: Shapes) -> MatFields
       FileNotFoundError: where the file is absent.
       ValueError: where it is broken, or a required variable is missing or of another shape.
     """
-    if not path.exists():
-        raise FileNotFoundError(f"no annotation {path}")
     shapes = {**required, **optional}
-    try:
-        variables = scipy.io.loadmat(path, variable_names=list(shapes))
-    except Exception as error:  # scipy raises a dozen kinds on broken bytes: a boundary, told on
-        raise ValueError(f"{path.name} is no readable .mat file: {error}") from error
+    variables = read_variables(path, list(shapes), expected=f"expected {', '.join(shapes)}")
     fields = MatFields({}, {})
     for name, shape in shapes.items():
         array, wrong = _of_shape(variables.get(name), shape)
