@@ -26,6 +26,7 @@ from twodasl_jax.metrics.head_pose import head_pose_errors
 from twodasl_jax.metrics.nme import (
     align_depth,
     box_size,
+    labelled_error,
     normalised_mean_error,
     visible_mean_error,
 )
@@ -49,10 +50,8 @@ def landmarks68_2d(benchmark: Benchmark, predictions: Predictions) -> Errors:
     predicted, errors = predictions.landmarks_px[..., :2], {}
     for name in ("original", "reannotated"):
         truth = benchmark.truth[name][..., :2]
-        known = known_faces(truth)
-        if known.any():
-            nme = normalised_mean_error(predicted[known], truth[known], truth[known])
-            errors[name] = _of_all(known, nme)
+        if known_faces(truth).any():
+            errors[name] = labelled_error(predicted, truth)
     if not errors:
         raise CannotMeasureError("no face has all of its 68 labels")
     return errors
