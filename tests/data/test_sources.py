@@ -315,7 +315,6 @@ def set_to(key, value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (without("landmarks21_crop_px"), "lacks landmarks21_crop_px; it has file_name"),
         (without("landmarks68_visibility"), "has landmarks68_crop_px alone"),
         (set_to("landmarks21_crop_px", np.zeros((3, 21, 2))), r"expected \(4, 21, 2\) numbers"),
         (set_to("landmarks68_crop_px", np.zeros((4, 2, 68))), r"expected \(4, 68, 2\) numbers"),

@@ -391,6 +391,98 @@ def test_the_mode_tells_a_benchmark_from_a_run(original, perfect, tmp_path):
         run_mode("evaluate", None, options | {"workdir": str(tmp_path / "none")})
 
 
+def test_predictions_that_miss_faces_are_scored_on_demand(original, perfect, tmp_path, capsys):
+    """As 2DASL's own release, which covers 1,998 of 2,000."""
+    with np.load(perfect) as file:
+        arrays = {key: file[key][[0, 2, 3]] for key in file.files}
+    np.savez(tmp_path / "fewer.npz", **arrays)
+    flags = {"predictions": tmp_path / "fewer.npz", "face_model": OPEN_FACE_FILE}
+    with pytest.raises(ValueError, match=r"1 of 4 faces, first image00003.*allow_missing=True"):
+        score(config(original), tmp_path / "out", **flags)
+    assert not (tmp_path / "out").exists()
+    whole = score(config(original, allow_missing=True), tmp_path / "whole", predictions=perfect,
+                  face_model=OPEN_FACE_FILE)  # fmt: skip
+    assert whole["left_out"] == []
+    assert "missing_faces" not in whole["conventions"]
+    results = score(config(original, allow_missing=True), tmp_path / "out", **flags)
+    reason = "fewer.npz has no prediction of it"
+    assert results["left_out"] == [{"file_name": "image00003.jpg", "reason": reason}]
+    assert results["num_images"] == 3
+    assert results["conventions"]["missing_faces"].startswith("1 of 4 faces are left out")
+    assert "1 faces were left out, first image00003.jpg" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    with pytest.raises(ValueError, match=r"images left out is 'image00003\.jpg' in the first"):
+        run_mode("compare", None, {
+            "results": [str(tmp_path / name / "results.json") for name in ("out", "whole")],
+            "output": None, "published": False,
+        })  # fmt: skip
+
+
+def rewrite(path, **fields):
+    kept = {k: v for k, v in scipy.io.loadmat(path).items() if not k.startswith("__")}
+    scipy.io.savemat(path, {k: v for k, v in (kept | fields).items() if v is not None})
+
+
+def test_a_field_costs_only_the_metrics_that_need_it(original, perfect, tmp_path, capsys):
+    flags = {"predictions": perfect, "face_model": OPEN_FACE_FILE}
+    np.savez(original / "annotations.npz", file_name=NAMES, roi_box=BOXES[:, :4])
+    with np.load(perfect) as file:
+        whole = open_aflw2000_3d(original, Console(quiet=True))
+        arrays = dict(file) | {"coefficients": whole.truth["coefficients"], "roi_box": BOXES}
+    np.savez(perfect, **arrays)
+    expected = score(config(original), tmp_path / "whole", **flags)
+    for number, fields in (
+        (2, {"pt2d": np.zeros((2, 23)), "Tex_Para": None, "roi": "none"}),
+        (3, {"Shape_Para": np.zeros((0, 0))}),
+        (4, {"Pose_Para": np.zeros((1, 6))}),
+        (5, {"pt3d_68": np.zeros((3, 21))}),
+    ):
+        rewrite(original / "AFLW2000" / f"image0000{number}.mat", **fields)
+    results = score(config(original), tmp_path / "out", **flags)
+    assert results["num_images"] == 4
+    assert results["left_out"] == []
+    counts = {
+        metric: {numbers["count"] for numbers in variants.values()}
+        for metric, variants in results["metrics"].items()
+    }
+    assert counts == {
+        "landmarks68_2d": {3},
+        "landmarks68_3d": {3},
+        "dense_2d": {1},  # of 2: 3 has no shape, 4 no camera, 5 no box
+        "dense_3d": {1},
+        "reconstruction_icp": {2},
+        "head_pose": {3},
+    }
+    fields = ["pt2d", "Shape_Para", "Pose_Para", "pt3d_68"]
+    assert [note.split("usable ")[1].split(",")[0] for note in results["notes"]] == fields
+    told = " ".join(capsys.readouterr().out.split())
+    assert told.count("no usable") == len(fields)
+    with (tmp_path / "out" / "per_image.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with (tmp_path / "whole" / "per_image.csv").open(newline="") as file:
+        before = list(csv.DictReader(file))
+    assert rows[0] == before[0]  # the face without its pt2d has lost nothing
+    for row, old in zip(rows, before, strict=True):
+        # What is left of the others are the numbers that they had.
+        assert {key for key in row if row[key] != old[key] and row[key]} == set()
+    assert [row["yaw_degrees"] == "" for row in rows] == [False, False, True, False]
+    assert expected["metrics"]["dense_2d"]["annotated"]["count"] == 4
+
+
+def test_without_any_coefficients_the_landmarks_are_scored(original, perfect, tmp_path):
+    for path in (original / "AFLW2000").glob("*.mat"):
+        rewrite(path, Shape_Para=None, Exp_Para=np.full((29, 1), np.nan), Pose_Para=None)
+    results = score(
+        config(original), tmp_path / "out", predictions=perfect, face_model=OPEN_FACE_FILE
+    )
+    assert set(results["metrics"]) == {"landmarks68_2d", "landmarks68_3d"}
+    assert "no face has an annotated pose" in results["not_computed"]["head_pose"]
+    assert "no face has annotated coefficients" in results["not_computed"]["dense_2d"]
+    assert any("could not be checked" in note for note in results["notes"])
+    assert results["metrics"]["landmarks68_2d"]["original"]["mean_of_bins"] is None
+
+
 @pytest.mark.shared_data
 def test_the_published_coefficients_score_as_published(shared_data, tmp_path):
     sample, model = shared_data / "aflw2000_3d_sample", shared_data / "bfm" / "bfm2009_53215.npz"

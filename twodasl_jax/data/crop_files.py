@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from twodasl_jax.crop_frame import CROP_SIZE
+from twodasl_jax.data.original.files import in_either_case
 from twodasl_jax.user_files.arrays import names_of, numbers_of, read_npz
 from twodasl_jax.user_files.opening import read_bytes
 from twodasl_jax.user_files.picture import decode_picture, size_of
@@ -41,10 +42,13 @@ def read_crop_annotations(path: Path) -> dict[str, np.ndarray]:
     """
     expected = "expected a folder with crops.tar and annotations.npz (docs/extending.md)"
     annotations = read_npz(path, expected=expected)
+    pair = [key for key in ("landmarks68_crop_px", "landmarks68_visibility") if key in annotations]
+    if len(pair) == 2 and "file_name" in annotations:  # then nothing needs the 21
+        unknown = np.full((annotations["file_name"].size, 21, 2), np.nan)
+        annotations.setdefault("landmarks21_crop_px", unknown)
     missing = [key for key in ("file_name", "landmarks21_crop_px") if key not in annotations]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}; it has {', '.join(annotations)}")
-    pair = [key for key in ("landmarks68_crop_px", "landmarks68_visibility") if key in annotations]
     if len(pair) == 1:
         raise ValueError(f"{path} has {pair[0]} alone; expected positions with their visibility")
     names = names_of(path, annotations, "file_name")
@@ -63,8 +67,13 @@ def crop_names(folder: Path) -> frozenset[str]:
     )
 
 
-def read_encoded(folder: Path, names: set[str]) -> dict[str, bytes]:
+def read_encoded(folder: Path, names: set[str], *, allow_missing: bool = False) -> dict[str, bytes]:
     """The named pictures' files out of ``crops.tar`` or the folder ``crops``.
+
+    Args:
+      folder: holds either.
+      names: of the pictures.
+      allow_missing: leave absent pictures out of the result.
 
     Raises:
       FileNotFoundError: where there is neither.
@@ -75,7 +84,7 @@ def read_encoded(folder: Path, names: set[str]) -> dict[str, bytes]:
             folder / "crops.tar", names, largest=LARGEST_CROP_BYTES, expected=CROPS
         )
     elif (folder / "crops").is_dir():
-        paths = {name: folder / "crops" / name for name in names}
+        paths = {name: in_either_case(folder / "crops" / name) for name in names}
         encoded = {
             name: read_bytes(path, expected=CROPS, at_most=LARGEST_CROP_BYTES)
             for name, path in paths.items()
@@ -84,7 +93,7 @@ def read_encoded(folder: Path, names: set[str]) -> dict[str, bytes]:
     else:
         raise FileNotFoundError(f"no crops.tar and no folder crops in {folder}")
     missing = sorted(names - set(encoded))
-    if missing:
+    if missing and not allow_missing:
         raise ValueError(
             f"{len(missing)} of {len(names)} annotated crops are absent from {folder}, "
             f"first {missing[0]}"

@@ -19,7 +19,8 @@ import numpy as np
 from twodasl_jax.crop_frame import CROP_SIZE, image_to_crop
 from twodasl_jax.data.crop_files import decode_crop, read_crop_annotations, read_encoded
 from twodasl_jax.data.face_crop import crop_image, roi_box_from_landmarks
-from twodasl_jax.data.original.files import encode_crop
+from twodasl_jax.data.folder_listing import printable
+from twodasl_jax.data.original.files import encode_crop, in_either_case
 from twodasl_jax.data.sources import OCCLUDED_WEIGHT
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21
 from twodasl_jax.user_files.arrays import numbers_of, read_npz, texts_of
@@ -36,7 +37,7 @@ class LabelledFaces:
     """Faces of which some 2D points are known.
 
     Attributes:
-      names: ``(n,)`` file names.
+      names: ``(n,)`` file names, as text that can be printed and stored.
       landmark_set: 68, or 18 for labels in AFLW's order.
       landmarks: ``(n, m, 2)`` pixels of the box's 120x120 crop, 0 where unknown.
       weights: ``(n, m)``, 0 where unknown.
@@ -149,25 +150,27 @@ def faces_from_photographs(folder: Path, names: np.ndarray, points: np.ndarray) 
         points = points[:, LANDMARKS_18_FROM_21]
     kept = _enough(np.asarray(np.isfinite(points).all(axis=-1)), folder)
     names, points = names[kept], points[kept]
-    absent = [str(name) for name in names if not (folder / str(name)).exists()]
+    paths = [in_either_case(folder / str(name)) for name in names]
+    absent = [path for path in paths if not path.exists()]
     if absent:
         raise FileNotFoundError(
             f"{len(absent)} of {len(names)} labelled photographs are not in {folder}, "
-            f"first {absent[0]}"
+            f"first {printable(absent[0].relative_to(folder))}"
         )
     boxes = np.stack([roi_box_from_landmarks(face[np.isfinite(face).all(-1)]) for face in points])
     in_crop, weights = _known(image_to_crop(points, boxes), np.ones(points.shape[:2]))
 
     def read(index: int, box: np.ndarray | None) -> tuple[bytes, str]:
-        name = str(names[index])
-        photo = cv2.imread(str(folder / name), cv2.IMREAD_COLOR_RGB)
+        # By its bytes: OpenCV opens no file whose name is no UTF-8, and raises on no bytes at all.
+        encoded = np.frombuffer(paths[index].read_bytes() or b"-", np.uint8)
+        photo = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB)
         if photo is None:
-            raise ValueError(f"{name} is no readable image")
+            raise ValueError(f"{printable(paths[index].name)} is no readable image")
         crop = crop_image(photo, boxes[index] if box is None else box)
         return encode_crop(crop, "jpeg").getvalue(), ".jpg"
 
     return LabelledFaces(
-        names=names,
+        names=np.array([printable(str(name)) for name in names]),
         landmark_set=landmark_set,
         landmarks=in_crop,
         weights=weights,

@@ -208,7 +208,8 @@ class CropSource:
     ``annotations.npz``: ``file_name (n,)``, ``landmarks21_crop_px (n, 21, 2)`` (AFLW's order,
     NaN = not visible) and optionally ``landmarks68_crop_px (n, 68, 2)`` with
     ``landmarks68_visibility (n, 68)``: 2 visible, 1 externally occluded, 0 self-occluded,
-    -1 no such label. Where a face has 68 points its 18 come from them, else from the 21.
+    -1 no such label. Where a face has 68 points its 18 come from them, else from the 21, which a
+    folder with 68 need not have.
     """
 
     def __init__(

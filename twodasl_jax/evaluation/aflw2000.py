@@ -12,6 +12,7 @@ the network's landmark map.
 """
 
 import dataclasses
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,13 +22,16 @@ import numpy.typing as npt
 
 from twodasl_jax.crop_frame import crop_to_image, depth_to_image
 from twodasl_jax.data.face_crop import crop_image
-from twodasl_jax.data.original.files import read_mat
+from twodasl_jax.data.original.files import in_either_case, read_mat_fields
+from twodasl_jax.data.original.incomplete import IncompleteFaces
 from twodasl_jax.face_model.annotation import coefficients_from_annotation
 from twodasl_jax.face_model.landmarks import landmarks_from_coefficients
 from twodasl_jax.face_model.linear import LinearModel
-from twodasl_jax.metrics.nme import nme_summary, normalised_mean_error
+from twodasl_jax.metrics.nme import labelled_error, nme_summary
 from twodasl_jax.user_files.arrays import names_of, numbers_of, read_npz
 from twodasl_jax.user_files.picture import read_picture
+
+_logger = logging.getLogger(__name__)
 
 IMAGE_FOLDER = "AFLW2000"
 PARAMETERS = {"Pose_Para": (7,), "Shape_Para": (199,), "Exp_Para": (29,)}
@@ -63,7 +67,7 @@ class Aflw2000:
         ``reannotated`` ``(n, 68, 2)``.
       detected_landmarks: ``(n, 68, 2)`` crop pixels, a detector's, or None.
       coefficients: ``(n, 62)`` annotated, raw, of each crop (`coefficients_from_annotation`).
-      pose_para: ``(n, 7)`` annotated pose.
+      pose_para: ``(n, 7)`` annotated pose. Of all labels, NaN where a face has none.
     """
 
     image: np.ndarray
@@ -87,13 +91,18 @@ def load_aflw2000(folder: str | Path) -> Aflw2000:
     annotations = _read_annotations(folder / "annotations.npz")
     file_names = tuple(names_of(folder / "annotations.npz", annotations, "file_name"))
     roi_box = annotations["roi_box"].astype(np.float64)
-    images, heights, fields = [], [], []
+    images, heights, fields, incomplete = [], [], [], IncompleteFaces()
     for name, box in zip(file_names, roi_box, strict=True):
         path = folder / IMAGE_FOLDER / name
-        photo = read_picture(path, upright=True)
+        photo = read_picture(in_either_case(path), upright=True)
         images.append(crop_image(photo, box))
         heights.append(photo.shape[0])
-        fields.append(read_mat(path.with_suffix(".mat"), PARAMETERS))
+        # No landmark is scored by them: what is absent there costs the coefficients.
+        found = read_mat_fields(in_either_case(path.with_suffix(".mat")), {}, PARAMETERS)
+        fields.append(found.arrays)
+        incomplete.add(name, found.lacking)
+    for line in incomplete.lines():
+        _logger.warning(line)
     pose_para, shape_para, expression_para = (
         np.stack([field[key] for field in fields]) for key in PARAMETERS
     )
@@ -122,8 +131,13 @@ def _read_annotations(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{path} lacks {', '.join(missing)}; it has {', '.join(annotations)}")
     count = len(annotations["file_name"])
     for key, shape in SHAPES.items():
-        if key in annotations:
+        try:
             numbers_of(path, annotations, key, *((count, *each) for each in shape))
+        except ValueError as error:
+            if key in REQUIRED_ANNOTATIONS:
+                raise
+            if annotations.pop(key, None) is not None:
+                _logger.warning("%s: it is passed over", error)
     return annotations
 
 
@@ -164,6 +178,7 @@ def evaluate_landmarks68(
     summaries = {}
     for label_set, landmarks in benchmark.landmarks.items():
         target = landmarks[..., :2]
-        nme = normalised_mean_error(predicted, target, target)
-        summaries[label_set] = nme_summary(nme, benchmark.yaw_degrees)
+        nme = labelled_error(predicted, target)
+        known = np.isfinite(nme)
+        summaries[label_set] = nme_summary(nme[known], benchmark.yaw_degrees[known])
     return summaries

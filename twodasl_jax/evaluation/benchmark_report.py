@@ -155,11 +155,13 @@ def write_pictures(
     title = f"{benchmark.name}, {metric}"
     write_error_curve(folder / "error_curve.png", curves, title=title, box=kind.box)
     first = next(iter(variants))
+    shown = np.isfinite(variants[first])
+    boxes = benchmark.roi_box[shown]
     write_contact_sheet(
         folder / "faces.png",
-        benchmark.crops,
-        image_to_crop(kind.points(benchmark, predictions), benchmark.roi_box),
-        true=image_to_crop(benchmark.truth[kind.labels][..., :2], benchmark.roi_box),
-        nme=variants[first],
+        benchmark.crops[shown],
+        image_to_crop(kind.points(benchmark, predictions)[shown], boxes),
+        true=image_to_crop(benchmark.truth[kind.labels][shown][..., :2], boxes),
+        nme=variants[first][shown],
         title=f"{title}, {first}",
     )

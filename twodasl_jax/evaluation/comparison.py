@@ -15,6 +15,12 @@ from twodasl_jax.evaluation.result_files import read_benchmark_results, read_per
 SYSTEM_CONVENTIONS = ("landmark_map_source",)
 """Conventions that are part of a system, not of the protocol: what it is fed beside the image."""
 
+MISSING_FACES = "missing_faces"
+"""Convention of a result that left faces out (``allow_missing``). It is compared by the faces'
+names, the lists of images left out."""
+
+LEFT_OUT = "the list of images left out"
+
 BENCHMARK_BOXES = "landmarks"
 """The crop source of the 3DDFA family: boxes from the ground truth's landmarks."""
 
@@ -112,6 +118,8 @@ def require_same_conventions(systems: Sequence[System]) -> None:
         for key, one, two in _settings(first, other):
             if one != two and not _both_benchmark_boxes(key, one, two):
                 advice = "score both alike"
+                if key == LEFT_OUT:
+                    advice = "leave the same images out of both (docs/evaluation.md)"
                 if NOT_STATED in one + two:
                     advice += "; a predictions file may state it (docs/evaluation.md)"
                 raise ValueError(
@@ -134,14 +142,17 @@ def _settings(first: System, other: System) -> list[tuple[str, str, str]]:
     keys = [*dict.fromkeys((*first.conventions, *other.conventions))]
     settings = [
         ("the benchmark", first.benchmark, other.benchmark),
+        (LEFT_OUT, *_unshared(first.left_out, other.left_out)),
         ("the number of images", str(first.num_images), str(other.num_images)),
-        ("the list of images left out", _listed(first.left_out), _listed(other.left_out)),
-        ("the list of images scored", *_unshared_images(first, other)),
+        (
+            "the list of images scored",
+            *_unshared(first.per_image["file_name"], other.per_image["file_name"]),
+        ),
     ]
     settings += [
         (key, first.conventions.get(key, NOT_STATED), other.conventions.get(key, NOT_STATED))
         for key in keys
-        if key not in SYSTEM_CONVENTIONS
+        if key not in (*SYSTEM_CONVENTIONS, MISSING_FACES)
     ]
     for metric, labels in first.metrics.items():
         for label in set(labels) & set(other.metrics.get(metric, {})):
@@ -150,9 +161,9 @@ def _settings(first: System, other: System) -> list[tuple[str, str, str]]:
     return settings
 
 
-def _unshared_images(first: System, other: System) -> tuple[str, str]:
-    """Equal texts where both scored the same images, else those that only one has."""
-    one, two = (set(system.per_image["file_name"]) for system in (first, other))
+def _unshared(first: Sequence[str], other: Sequence[str]) -> tuple[str, str]:
+    """Equal texts where both name the same images, else those that only one names."""
+    one, two = set(first), set(other)
     return _listed(sorted(one - two)), _listed(sorted(two - one))
 
 

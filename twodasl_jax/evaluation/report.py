@@ -94,13 +94,13 @@ def write_per_image(
     yaw_degrees: np.ndarray,
     nme: Mapping[str, np.ndarray],
 ) -> None:
-    """Writes ``per_image.csv``: one row per face, NME in % per label set.
+    """Writes ``per_image.csv``: one row per face, NME in % per label set, empty without labels.
 
     Args:
       path: its folder is made.
       file_names: n names, or other identifiers.
       yaw_degrees: ``(n,)``.
-      nme: label set -> ``(n,)`` fractions.
+      nme: label set -> ``(n,)`` fractions, NaN where a face has no labels.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,4 +109,5 @@ def write_per_image(
         writer.writerow(["file_name", "yaw_degrees", *(f"nme_{name}_percent" for name in nme)])
         for row in zip(file_names, yaw_degrees, *nme.values(), strict=True):
             name, yaw, *errors = row
-            writer.writerow([name, f"{yaw:.3f}", *(f"{100 * error:.5f}" for error in errors)])
+            numbers = (f"{100 * error:.5f}" if math.isfinite(error) else "" for error in errors)
+            writer.writerow([name, f"{yaw:.3f}", *numbers])

@@ -13,13 +13,22 @@ from rich.console import Console
 from twodasl_jax.evaluation import benchmark_report
 from twodasl_jax.evaluation.benchmark import Benchmark, CannotMeasureError, Predictions
 from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS, BenchmarkKind
-from twodasl_jax.evaluation.benchmark_metrics import Errors, require_annotated_model
+from twodasl_jax.evaluation.benchmark_metrics import (
+    Errors,
+    known_faces,
+    require_annotated_model,
+)
+from twodasl_jax.evaluation.comparison import MISSING_FACES
 from twodasl_jax.evaluation.network_input import (
     CROP_SOURCES,
     LANDMARK_MAP_SOURCES,
     require_choice,
 )
-from twodasl_jax.evaluation.predictions_file import EXPECTED, read_predictions
+from twodasl_jax.evaluation.predictions_file import (
+    EXPECTED,
+    read_available_predictions,
+    read_predictions,
+)
 from twodasl_jax.evaluation.report import write_results
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import FaceModel
@@ -73,14 +82,15 @@ def score_benchmark(
     else:
         assert predictions is not None
         system = {"predictions": predictions, "sha256": sha256_of(predictions)}
-        scored = _read_predictions(predictions, benchmark, model)
+        benchmark, scored = _read_predictions(config, predictions, benchmark, model)
     errors, not_computed, seconds = measure(kind, tuple(config.metrics), benchmark, scored, console)
     summaries = benchmark_report.summarise(errors, benchmark.yaw_degrees)
     results = {
         "benchmark": benchmark.name,
-        "conventions": _conventions(kind, benchmark, scored),
+        "conventions": _conventions(config, kind, benchmark, scored),
         "num_images": len(benchmark),
         "left_out": [face._asdict() for face in benchmark.left_out],
+        "notes": benchmark.notes,
         "metrics": summaries,
         "not_computed": not_computed,
         "system": system,
@@ -121,7 +131,9 @@ def _check_settings(
 def _open(config: Any, kind: BenchmarkKind, console: Console) -> Benchmark:
     if not config.data_dir:
         raise ValueError("no --config.data_dir was given: the folder of the benchmark")
-    benchmark = kind.open(Path(config.data_dir).expanduser(), console)
+    benchmark = kind.open(
+        Path(config.data_dir).expanduser(), console, allow_missing=config.allow_missing
+    )
     changes: dict[str, Any] = {"annotated_vertices": config.annotated_vertices}
     if config.landmark_vertices:
         changes["landmark_vertices"] = read_landmark_vertices(config.landmark_vertices)
@@ -141,12 +153,21 @@ def read_landmark_vertices(path: str | Path) -> np.ndarray:
     return table
 
 
-def _read_predictions(path: str, benchmark: Benchmark, face_model: FaceModel | None) -> Predictions:
-    predictions = read_predictions(path, benchmark, face_model)
+def _read_predictions(
+    config: Any, path: str, benchmark: Benchmark, face_model: FaceModel | None
+) -> tuple[Benchmark, Predictions]:
+    if config.allow_missing:
+        benchmark, predictions = read_available_predictions(path, benchmark, face_model)
+    else:
+        predictions = read_predictions(path, benchmark, face_model)
     if predictions.face_model is not None and "coefficients" in benchmark.truth:
-        # Coefficients cannot tell whose they are; with the wrong model they would score nonsense.
-        require_annotated_model(benchmark, predictions.face_model)
-    return predictions
+        if known_faces(benchmark.truth["coefficients"]).any():
+            # Coefficients cannot tell whose they are; with the wrong model they score nonsense.
+            require_annotated_model(benchmark, predictions.face_model)
+        else:
+            note = "no face has annotated coefficients, so the face model could not be checked"
+            benchmark = dataclasses.replace(benchmark, notes=(*benchmark.notes, note))
+    return benchmark, predictions
 
 
 def measure(
@@ -191,9 +212,16 @@ def measure(
 
 
 def _conventions(
-    kind: BenchmarkKind, benchmark: Benchmark, predictions: Predictions
+    config: Any, kind: BenchmarkKind, benchmark: Benchmark, predictions: Predictions
 ) -> dict[str, Any]:
-    return {**benchmark.conventions, **kind.conventions, **predictions.conventions}
+    conventions = {**benchmark.conventions, **kind.conventions, **predictions.conventions}
+    if config.allow_missing and benchmark.left_out:
+        gone = len(benchmark.left_out)
+        conventions[MISSING_FACES] = (
+            f"{gone} of {len(benchmark) + gone} faces are left out, named in left_out "
+            "(allow_missing)"
+        )
+    return conventions
 
 
 def _write(
@@ -233,11 +261,14 @@ def _print(
         console.print(f"  {name}: {text}", highlight=False)
     for name, reason in results["not_computed"].items():
         console.print(f"not computed: {name}: {reason}")
+    for note in benchmark.notes:
+        console.print(note, highlight=False, markup=False)
     if benchmark.left_out:
         first = benchmark.left_out[0]
         console.print(
             f"{len(benchmark.left_out)} faces were left out, first {first.file_name}: "
-            f"{first.reason}; all in results.json"
+            f"{first.reason}; all in results.json",
+            markup=False,
         )
     if results["prediction"]:
         told = results["prediction"]

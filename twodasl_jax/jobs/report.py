@@ -25,7 +25,7 @@ class Scores:
 
     Attributes:
       metrics: label set -> NME summary, %.
-      nme: label set -> ``(n,)`` per face, fractions.
+      nme: label set -> ``(n,)`` per face, fractions; NaN where the face has no labels.
       landmarks: ``(n, 68, 2)`` predicted, image pixels.
     """
 
@@ -64,16 +64,20 @@ def write_pictures(workdir: Workdir, stages: Sequence[str], sets: Sequence[Evalu
             title = f"{chosen.name}, {label} labels"
             write_error_curve(
                 workdir.folder / f"error_curve_{chosen.name}_{label}.png",
-                {moment: arrays[f"nme_{label}"] for moment, arrays in saved.items()},
+                {
+                    moment: arrays[f"nme_{label}"][np.isfinite(arrays[f"nme_{label}"])]
+                    for moment, arrays in saved.items()
+                },
                 title=title,
             )
             newest = list(saved)[-1]
+            known = np.isfinite(saved[newest][f"nme_{label}"])
             write_contact_sheet(
                 workdir.folder / f"faces_{chosen.name}_{label}.png",
-                chosen.image,
-                image_to_crop(saved[newest]["landmarks"], chosen.roi_box),
-                true=image_to_crop(truth, chosen.roi_box),
-                nme=saved[newest][f"nme_{label}"],
+                chosen.image[known],
+                image_to_crop(saved[newest]["landmarks"][known], chosen.roi_box[known]),
+                true=image_to_crop(truth[known], chosen.roi_box[known]),
+                nme=saved[newest][f"nme_{label}"][known],
                 title=f"{title}, {newest}",
             )
 
