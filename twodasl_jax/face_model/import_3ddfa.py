@@ -175,7 +175,11 @@ def complete_arrays(
     mean = arrays["mean"].astype(np.float64)
     arrays = {**arrays, "triangles": counter_clockwise_triangles(mean, arrays["triangles"])}
     if mirror_pairs is None:
-        mirror = mirror_by_nearness(mean, float(mean[0, arrays["landmark_vertices"]].mean()))
+        middle = float(mean[0, arrays["landmark_vertices"]].mean())
+        try:
+            mirror = mirror_by_nearness(mean, middle)
+        except ValueError as error:
+            raise ValueError(f"face model '{name}': {error}") from error
     else:
         mirror = mirror_from_pairs(mean, mirror_pairs)
     completed = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
@@ -227,12 +231,16 @@ def whole_numbers(path: str | Path, name: str, array: np.ndarray) -> np.ndarray:
 
 def _whitening(path: Path) -> dict[str, np.ndarray]:
     """The statistics of ``param_whitening.pkl``."""
-    whitening, statistics = load_array_pickle(path), {}
+    whitening: Any = load_array_pickle(path)
+    statistics: dict[str, np.ndarray] = {}
     for key, name in (("coefficient_mean", "param_mean"), ("coefficient_std", "param_std")):
-        array = whitening.get(name) if isinstance(whitening, dict) else None
-        is_numeric = isinstance(array, np.ndarray) and array.dtype.kind in "iuf"
+        array: Any = whitening.get(name) if isinstance(whitening, dict) else None
         # More elements than the file may have bytes were never written.
-        if not is_numeric or not NUM_COEFFICIENTS <= np.size(array) <= _LARGEST_PICKLE_BYTES:
+        if (
+            not isinstance(array, np.ndarray)
+            or array.dtype.kind not in "iuf"
+            or not NUM_COEFFICIENTS <= array.size <= _LARGEST_PICKLE_BYTES
+        ):
             raise ValueError(
                 f"{path} has no {name} of {NUM_COEFFICIENTS} numbers; expected the whitening "
                 "statistics of the 3DDFA files"
