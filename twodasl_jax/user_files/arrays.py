@@ -140,6 +140,10 @@ def _opened(path: str | Path, wanted: str, signature: bytes, expected: str) -> I
             if not head.startswith(signature):
                 raise ValueError(f"it is {kind_of(head)}")
             yield file
+        except zipfile.BadZipFile as error:
+            # The table of contents is a zip's end: without it zipfile sees no zip at all.
+            reason = "it is cut short" if "not a zip file" in str(error) else error
+            raise ValueError(f"{path} cannot be read as {wanted} ({reason}); {expected}") from error
         except MemoryError as error:
             raise ValueError(f"{path} does not fit into memory; {expected}") from error
         except Exception as error:  # zip files alone raise eight kinds on broken bytes

@@ -34,14 +34,16 @@ def read_json(path: str | Path, *, expected: str) -> dict[str, Any]:
     except RecursionError as error:
         raise ValueError(f"{path} is nested too deeply; {expected}") from error
     except json.JSONDecodeError as error:
-        cut = "it is cut short, or no JSON" if error.pos >= len(text.rstrip()) else "it is no JSON"
+        at_its_end = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated")
+        cut = "it is cut short, or no JSON" if at_its_end else "it is no JSON"
         raise ValueError(
             f"{path}, line {error.lineno}: {cut} ({_what(content, error)}); {expected}"
         ) from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}; {expected}") from error
     if not isinstance(value, dict):
-        raise ValueError(f"{path} holds a {_TYPE_NAMES[type(value)]}; {expected}, an object {{…}}")
+        came = _TYPE_NAMES[type(value)]
+        raise ValueError(f"{path} holds a {came} instead of an object {{…}}; {expected}")
     return value
 
 
