@@ -42,6 +42,10 @@ DEVICE_NAMES = {
     "devices", "local_devices", "device_count", "local_device_count", "process_index",
     "process_count", "make_mesh", "pmap", "shard_map", "Mesh", "NamedSharding", "PartitionSpec",
 }  # fmt: skip
+BELIEVING_READERS = {
+    "np.load", "np.loadtxt", "np.genfromtxt", "np.memmap", "np.fromfile", "scipy.io.loadmat",
+    "pickle.load", "pickle.loads", "json.load",
+}  # fmt: skip
 # The owner's card asks that rendering itself be pmapped.
 MAY_NAME_DEVICES = {"training/parallel.py", "rendering/render.py"}
 FLAX_FILES = {"training/state.py"}
@@ -103,6 +107,19 @@ def test_outer_libraries_stay_where_they_belong(path):
     if part == "models":
         assert not top & {"optax", "orbax", "grain"}, "networks only"
     assert not top & {"torch", "tensorflow", "clu"}
+
+
+@every_file
+def test_files_from_outside_are_read_in_one_place(path):
+    """These believe what a file says: of a damaged or hostile one they take all memory, or worse."""
+    if part_of(path) == "user_files":
+        return
+    used = [
+        f"line {node.lineno}: {ast.unparse(node)}"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in BELIEVING_READERS
+    ]
+    assert not used, f"read through twodasl_jax/user_files: {used}"
 
 
 @every_file

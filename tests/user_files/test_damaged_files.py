@@ -15,12 +15,14 @@ import pytest
 import scipy.io
 
 from twodasl_jax.data.crop_files import read_crop_annotations
+from twodasl_jax.data.fitted_source import FittedSource
 from twodasl_jax.data.labelled_faces import read_labelled_faces
 from twodasl_jax.data.original.aflw2000_3d_lists import find_lists
 from twodasl_jax.data.original.files import read_mat
 from twodasl_jax.data.original.umdfaces_table import read_table
 from twodasl_jax.data.prepared_files import open_prepared
 from twodasl_jax.data.sources import is_rendered_with
+from twodasl_jax.evaluation.aflw2000 import load_aflw2000
 from twodasl_jax.evaluation.benchmark_layouts import _skipped
 from twodasl_jax.evaluation.network_input import read_detections
 from twodasl_jax.evaluation.result_files import read_benchmark_results, read_per_image
@@ -171,6 +173,14 @@ READERS = {
         read_expression_file,
     ),
     "face model": Reader("face.npz", npz(mean=np.zeros((3, 4))), face_model_from_file),
+    "AFLW2000-3D with annotations": Reader(
+        "annotations.npz", npz(file_name=NAMES), lambda p: load_aflw2000(p.parent)
+    ),
+    "settings of fits": Reader(
+        "annotation.json",
+        as_json({"face_model_crc": 1, "face_model": "mine"}),
+        lambda p: FittedSource(p.parent, face_model_crc=1),
+    ),
     "rendered set's settings": Reader(
         "settings.json", as_json({"seed": 1}), lambda p: is_rendered_with(p.parent, {"seed": 1})
     ),
@@ -201,7 +211,9 @@ READERS = {
     ),
 }  # fmt: skip
 
-NOT_GOOD_ALONE = {"face model", "prepared set"}
+NOT_GOOD_ALONE = {
+    *("face model", "prepared set", "AFLW2000-3D with annotations", "settings of fits"),
+}
 """Refused even whole, here: what they need beside a readable file is tested elsewhere."""
 
 MAY_BE_EMPTY = {"a run's metrics"}

@@ -37,8 +37,7 @@ from twodasl_jax.jobs.benchmark_predictions import predict_benchmark
 from twodasl_jax.jobs.provenance import git_revision, sha256_of
 from twodasl_jax.jobs.trained import load_trained_run
 from twodasl_jax.jobs.workdir import Workdir
-from twodasl_jax.user_files.arrays import read_npy
-from twodasl_jax.user_files.opening import open_file
+from twodasl_jax.user_files.arrays import read_npy, read_npz
 
 RESULT_FILES = (
     *("per_image.csv", "predictions.npz", "error_curve.png", "faces.png"),
@@ -117,7 +116,7 @@ def _check_settings(
     if checkpoint is not None and face_model is not None:
         raise ValueError("--face_model is for --predictions: a trained run has its own")
     if predictions is not None:
-        open_file(predictions, expected=f"--predictions {EXPECTED}").close()
+        read_npz(predictions, expected=f"--predictions {EXPECTED}")  # before the benchmark is read
     if (workdir / "config.json").exists():
         raise ValueError(f"{workdir} holds a trained run; give another --workdir for the scores")
     require_choice("crop_source", config.crop_source, CROP_SOURCES)
