@@ -111,7 +111,7 @@ def test_outer_libraries_stay_where_they_belong(path):
 
 @every_file
 def test_files_from_outside_are_read_in_one_place(path):
-    """These believe what a file says: of a damaged or hostile one they take all memory, or worse."""
+    """Others believe what a file says: a damaged or hostile one takes all memory, or worse."""
     if part_of(path) == "user_files":
         return
     used = [

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import scipy.io
 
-from twodasl_jax.face_model.import_3ddfa import load_array_pickle
 from twodasl_jax.face_model.import_basel import read_expression_file
 from twodasl_jax.face_model.import_bfm import arrays_from_source, face_model_from_file, main
 from twodasl_jax.face_model.mirror import mirror_by_nearness, mirror_from_pairs
 from twodasl_jax.face_model.model import load_face_model
 from twodasl_jax.landmark_tables import MIRROR_68
+from twodasl_jax.user_files.array_pickle import load_array_pickle
 
 COLUMNS, ROWS = 11, 12
 

@@ -13,9 +13,6 @@ rows of the 68 landmarks in those; ``param_whitening.pkl`` with ``param_mean`` a
 Both are in micrometres, and hold no colours.
 """
 
-import io
-import pickle
-import pickletools
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +26,11 @@ from twodasl_jax.face_model.mirror import (
     mirror_from_pairs,
 )
 from twodasl_jax.face_model.validation import NUM_LANDMARKS, validate_present_arrays
+from twodasl_jax.user_files.array_pickle import LARGEST_PICKLE_BYTES, load_array_pickle
 from twodasl_jax.user_files.arrays import numbers_of, read_npy
 from twodasl_jax.user_files.mat_file import read_variables
-from twodasl_jax.user_files.opening import read_bytes
 
 BFM_UNITS_PER_MILLIMETRE = 1000.0
-
-_LARGEST_PICKLE_BYTES = 2**20
-"""``param_whitening.pkl`` has some 2 kB."""
 
 _EXPECTED = "expected the 3DDFA file of that name (docs/face_models.md)"
 _STORED = {"f": np.float32, "i": np.int32, "u": np.int32}
@@ -50,57 +44,6 @@ FOLDER_FILES = (
     "param_whitening.pkl",
     "tri.mat",
 )
-
-_PICKLED_NAMES = {
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy.core.multiarray", "scalar"),
-    ("numpy._core.multiarray", "scalar"),
-    ("numpy._core.numeric", "_frombuffer"),
-    ("numpy.core.numeric", "_frombuffer"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("_codecs", "encode"),
-}
-"""All that a pickle of numpy arrays needs; anything else in one is refused."""
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Unpickles containers of numpy arrays and nothing else: a pickle can run any code."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _PICKLED_NAMES:
-            raise ValueError(
-                f"the pickle asks for {module}.{name}; expected numpy arrays only, so it is "
-                "refused: fetch the file again from its owner"
-            )
-        # numpy 2 moved these, and warns at the old address.
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
-
-
-def load_array_pickle(path: str | Path) -> Any:
-    """Reads a pickle of containers of numpy arrays, running no code from it.
-
-    Raises:
-      ValueError: where the pickle holds anything else, or is damaged.
-    """
-    content = read_bytes(
-        path, expected="expected a pickle of arrays", at_most=_LARGEST_PICKLE_BYTES
-    )
-    try:
-        _require_modest_memo(content)
-        # latin1: pickles written under Python 2 keep array bytes in strings.
-        return _ArrayUnpickler(io.BytesIO(content), encoding="latin1").load()
-    except Exception as error:  # an unpickler calls what the bytes say: it raises anything
-        raise ValueError(f"{path} is not a readable pickle: {error}") from error
-
-
-def _require_modest_memo(content: bytes) -> None:
-    """Refuses numbers of remembered objects that no such file has: room is made for all below."""
-    for operation, argument, _ in pickletools.genops(content):
-        number = argument if isinstance(argument, int | str) else 0
-        if operation.name.endswith("PUT") and int(number) > len(content):
-            raise ValueError(f"it remembers an object under the number {argument}")
 
 
 def is_interleaved(keys: set[str], mean_shape: tuple[int, ...]) -> bool:
@@ -240,7 +183,7 @@ def _whitening(path: Path) -> dict[str, np.ndarray]:
         if (
             not isinstance(array, np.ndarray)
             or array.dtype.kind not in "iuf"
-            or not NUM_COEFFICIENTS <= array.size <= _LARGEST_PICKLE_BYTES
+            or not NUM_COEFFICIENTS <= array.size <= LARGEST_PICKLE_BYTES
         ):
             raise ValueError(
                 f"{path} has no {name} of {NUM_COEFFICIENTS} numbers; expected the whitening "
