@@ -125,7 +125,7 @@ def load_aflw2000(folder: str | Path) -> Aflw2000:
 
 def _read_annotations(path: Path) -> dict[str, np.ndarray]:
     expected = f"expected {', '.join(REQUIRED_ANNOTATIONS)}, beside the folder {IMAGE_FOLDER}"
-    annotations = read_npz(path, expected=expected)
+    annotations = read_npz(path, expected=expected, only=("file_name", *SHAPES))
     missing = [key for key in REQUIRED_ANNOTATIONS if key not in annotations]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}; it has {', '.join(annotations)}")
