@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from twodasl_jax.face_model.model import load_face_model, save_face_model, validate_arrays
+from twodasl_jax.face_model.model import load_face_model, save_face_model
+from twodasl_jax.face_model.validation import validate_arrays
 
 
 @pytest.fixture
@@ -83,5 +84,5 @@ def test_missing_and_corrupt_files_say_what_to_do(tmp_path):
     with pytest.raises(FileNotFoundError, match="import_bfm --help"):
         load_face_model(tmp_path / "absent.npz")
     (tmp_path / "text.npz").write_text("no archive")
-    with pytest.raises(ValueError, match=r"not a readable \.npz face model"):
+    with pytest.raises(ValueError, match=r"text\.npz cannot be read as an \.npz .*a text file"):
         load_face_model(tmp_path / "text.npz")

@@ -13,7 +13,6 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from twodasl_jax.crop_frame import CROP_SIZE, image_to_crop
@@ -24,6 +23,7 @@ from twodasl_jax.data.original.files import encode_crop, in_either_case
 from twodasl_jax.data.sources import OCCLUDED_WEIGHT
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21
 from twodasl_jax.user_files.arrays import numbers_of, read_npz, texts_of
+from twodasl_jax.user_files.picture import decode_picture, read_picture_bytes
 
 FEWEST_POINTS = 8
 """A face with fewer labelled points than this is left out: pose alone has six unknowns."""
@@ -161,11 +161,9 @@ def faces_from_photographs(folder: Path, names: np.ndarray, points: np.ndarray) 
     in_crop, weights = _known(image_to_crop(points, boxes), np.ones(points.shape[:2]))
 
     def read(index: int, box: np.ndarray | None) -> tuple[bytes, str]:
-        # By its bytes: OpenCV opens no file whose name is no UTF-8, and raises on no bytes at all.
-        encoded = np.frombuffer(paths[index].read_bytes() or b"-", np.uint8)
-        photo = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB)
-        if photo is None:
-            raise ValueError(f"{printable(paths[index].name)} is no readable image")
+        # By its bytes: OpenCV opens no file whose name is no UTF-8.
+        encoded = read_picture_bytes(paths[index])
+        photo = decode_picture(encoded, printable(paths[index].name), upright=True)
         crop = crop_image(photo, boxes[index] if box is None else box)
         return encode_crop(crop, "jpeg").getvalue(), ".jpg"
 

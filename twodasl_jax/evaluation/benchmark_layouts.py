@@ -1,6 +1,5 @@
 """Reads a benchmark's faces from whichever layout a folder has: its owners', or prepared."""
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,8 +15,10 @@ from twodasl_jax.data.original.aflw2000_3d_lists import ARCHIVE
 from twodasl_jax.data.original.aflw_lfpa import find_aflw_lfpa, read_aflw_lfpa
 from twodasl_jax.data.original.files import decode_photo, read_photo
 from twodasl_jax.data.original.incomplete import LACKING, IncompleteFaces
+from twodasl_jax.data.prepared_files import PreparedRecords, open_prepared
 from twodasl_jax.data.tfds_source import newest_version
 from twodasl_jax.evaluation.benchmark import LeftOut
+from twodasl_jax.user_files.table_file import read_rows
 
 SCORED_WHOLE = (
     "a benchmark is scored whole: repair or complete it, or give --config.allow_missing=True to "
@@ -109,7 +110,7 @@ def _prepared(
 ) -> Opened:
     import tensorflow_datasets as tfds  # two seconds, and only prepared data sets need it
 
-    builder = tfds.builder_from_directory(str(folder))
+    builder = open_prepared(folder)
     features: Any = builder.info.features or {}
     missing = [key for key in keys if key not in features]
     if missing or "test" not in builder.info.splits:
@@ -121,7 +122,7 @@ def _prepared(
     pictures: Any = {
         key: tfds.decode.SkipDecoding() for key in ("image", "photo") if key in features
     }
-    data: Any = builder.as_data_source("test", decoders=pictures)  # pyright: ignore[reportCallIssue]
+    data = PreparedRecords(builder, "test", decoders=pictures)
 
     def read(index: int) -> dict[str, Any]:
         example = dict(data[index])
@@ -146,11 +147,11 @@ def _skipped(folder: Path) -> tuple[LeftOut, ...]:
     path = folder / "skipped.csv"
     if not path.exists():
         return ()
-    with path.open(newline="", encoding="utf-8") as file:
-        return tuple(
-            LeftOut(row["file_name"], f"not prepared: {row['reason']}")
-            for row in csv.DictReader(file)
-        )
+    expected = "expected the columns file_name and reason: prepare the data set again"
+    rows = read_rows(path, expected=expected)
+    if rows[:1] != [["file_name", "reason"]] or any(len(row) != 2 for row in rows):
+        raise ValueError(f"{path} is no list of skipped faces; {expected}")
+    return tuple(LeftOut(name, f"not prepared: {reason}") for name, reason in rows[1:])
 
 
 def stacked(

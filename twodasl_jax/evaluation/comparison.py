@@ -3,14 +3,14 @@
 Reads the ``results.json`` and ``per_image.csv`` that scoring a benchmark leaves behind.
 """
 
-import csv
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from twodasl_jax.evaluation.result_files import read_benchmark_results, read_per_image
 
 SYSTEM_CONVENTIONS = ("landmark_map_source",)
 """Conventions that are part of a system, not of the protocol: what it is fed beside the image."""
@@ -91,31 +91,15 @@ def _names(resolved: Sequence[Path]) -> list[str]:
 
 
 def _read_system(path: Path, name: str) -> System:
-    table = path.with_name("per_image.csv")
-    for needed in (path, table):
-        if not needed.is_file():
-            raise FileNotFoundError(f"no {needed}; score the system first: --mode=evaluate")
-    results = json.loads(path.read_text(encoding="utf-8"))
-    wanted = ("benchmark", "conventions", "num_images", "left_out", "metrics")
-    missing = [key for key in wanted if key not in results]
-    if missing:
-        raise ValueError(
-            f"{path} is no benchmark's result: it lacks {', '.join(missing)} (a training run's "
-            "own scores are not); score the run with --mode=evaluate --config=configs/evaluation.py"
-        )
-    with table.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
-    if not rows or "file_name" not in rows[0] or any(len(row) != len(rows[0]) for row in rows):
-        raise ValueError(f"{table} has no file_name column or is cut short; score the system again")
-    columns = {name: [row[index] for row in rows[1:]] for index, name in enumerate(rows[0])}
+    results = read_benchmark_results(path)
     return System(
         name=name,
         benchmark=results["benchmark"],
         conventions=results["conventions"],
-        num_images=int(results["num_images"]),
+        num_images=results["num_images"],
         left_out=tuple(sorted(_left_out_name(face) for face in results["left_out"])),
         metrics=results["metrics"],
-        per_image=columns,
+        per_image=read_per_image(path.with_name("per_image.csv")),
     )
 
 

@@ -16,6 +16,7 @@ from twodasl_jax.evaluation.report import nme_table, write_per_image
 from twodasl_jax.evaluation.sets import EvaluationSet
 from twodasl_jax.jobs.workdir import Workdir
 from twodasl_jax.training.writers import read_metrics
+from twodasl_jax.user_files.arrays import numbers_of, read_npz
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +59,7 @@ def write_pictures(workdir: Workdir, stages: Sequence[str], sets: Sequence[Evalu
         saved = {}
         for moment in moments:
             if chosen.name in moments[moment]:
-                with np.load(workdir.evaluation(moment, chosen.name) / "predictions.npz") as file:
-                    saved[moment] = dict(file)
+                saved[moment] = _read_scores(workdir, moment, chosen)
         for label, truth in chosen.labels.items():
             title = f"{chosen.name}, {label} labels"
             write_error_curve(
@@ -80,6 +80,16 @@ def write_pictures(workdir: Workdir, stages: Sequence[str], sets: Sequence[Evalu
                 nme=saved[newest][f"nme_{label}"][known],
                 title=f"{title}, {newest}",
             )
+
+
+def _read_scores(workdir: Workdir, moment: str, chosen: EvaluationSet) -> dict[str, np.ndarray]:
+    """What `write_scores` wrote of a set at a moment of the run."""
+    path, count = workdir.evaluation(moment, chosen.name) / "predictions.npz", len(chosen.names)
+    arrays = read_npz(path, expected="expected scores of this run: evaluate it again")
+    numbers_of(path, arrays, "landmarks", (count, 68, 2))
+    for label in chosen.labels:
+        numbers_of(path, arrays, f"nme_{label}", (count,))
+    return arrays
 
 
 def print_table(workdir: Workdir, console: Console) -> None:

@@ -1,10 +1,12 @@
 """Where a run's numbers go: TensorBoard event files and one CSV."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tensorboardX import SummaryWriter
+
+from twodasl_jax.user_files.table_file import read_rows
 
 CSV_NAME = "metrics.csv"
 CSV_HEADER = ("step", "name", "value")
@@ -64,17 +66,32 @@ class MetricWriter:
 
 
 def _read_rows(path: Path) -> list[list[str]]:
-    if not path.exists():
+    # One that was opened and never written to is no damage.
+    if not path.exists() or (path.is_file() and not path.stat().st_size):
         return []
-    with path.open(newline="") as file:
-        rows = list(csv.reader(file))
+    rows = read_rows(path, expected="expected a run's metrics: move it away, and it is begun anew")
     if rows and tuple(rows[0]) != CSV_HEADER:
         raise ValueError(
             f"{path} starts with {rows[0]}, expected {list(CSV_HEADER)}: it was not written by "
             "a training run; move it away or choose another folder"
         )
+    for number, row in enumerate(rows[1:-1], start=2):
+        if not _is_metric(row):
+            raise ValueError(
+                f"{path}, row {number}, is {','.join(row)[:80]!r}; expected a step, a name and a "
+                "number: move the file away, and it is begun anew"
+            )
     # A kill may have cut the last row short.
-    return [row for row in rows[1:] if len(row) == len(CSV_HEADER) and row[0].isdigit()]
+    return [row for row in rows[1:] if _is_metric(row)]
+
+
+def _is_metric(row: Sequence[str]) -> bool:
+    try:
+        step, _, value = row
+        float(value)
+        return int(step) >= 0
+    except ValueError:
+        return False
 
 
 def read_metrics(folder: str | Path) -> dict[str, list[tuple[int, float]]]:

@@ -1,6 +1,7 @@
 """JSON that somebody gives: strict, bounded, and of the expected top-level type."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,11 @@ def read_json(path: str | Path, *, expected: str) -> dict[str, Any]:
 
 
 def require_entries(
-    path: str | Path, value: Any, wanted: dict[str, type | tuple[type, ...]], *, advice: str
+    path: str | Path,
+    value: Mapping[str, Any],
+    wanted: Mapping[str, type | tuple[type, ...]],
+    *,
+    advice: str,
 ) -> None:
     """Refuses a JSON object that lacks entries, or has them of other types.
 
@@ -62,10 +67,12 @@ def require_entries(
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}; {advice}")
     for key, types in wanted.items():
-        if not isinstance(value[key], types):
-            one = types[0] if isinstance(types, tuple) else types
-            came = _TYPE_NAMES[type(value[key])]
-            raise ValueError(f"{path}: {key} is a {came}; expected a {_TYPE_NAMES[one]}: {advice}")
+        allowed = types if isinstance(types, tuple) else (types,)
+        # In Python a truth value is a whole number as well.
+        is_truth_value = isinstance(value[key], bool) and bool not in allowed
+        if is_truth_value or not isinstance(value[key], allowed):
+            came, one = _TYPE_NAMES.get(type(value[key]), "other thing"), _TYPE_NAMES[allowed[0]]
+            raise ValueError(f"{path}: {key} is a {came}; expected a {one}: {advice}")
 
 
 _TYPE_NAMES: dict[type, str] = {

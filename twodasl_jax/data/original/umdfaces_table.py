@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from twodasl_jax.user_files.opening import open_file
+
 BOX_COLUMNS = ("FACE_X", "FACE_Y", "FACE_WIDTH", "FACE_HEIGHT")
 POSE_COLUMNS = ("YAW", "PITCH", "ROLL")
 POINT_COLUMNS = tuple(column for i in range(1, 22) for column in (f"P{i}X", f"P{i}Y", f"VIS{i}"))
@@ -100,7 +102,7 @@ def _parsed(path: Path) -> Iterator[tuple[int, UmdRow]]:
 
 
 def _encoding(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_file(path, expected="expected a batch's table") as file:
         start = file.read(4096)
     if start.startswith(MARKS_OF_UTF_16):
         return "utf-16"
