@@ -136,7 +136,8 @@ WITHOUT_P9Y = PLAIN.replace("P9Y", "P9Z")
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", r"lacks the column FILE \(and 67 others\) in its first line"),
+        (b"", r"is empty \(0 bytes\)"),
+        (b"\n\n", r"lacks the column FILE \(and 67 others\) in its first line"),
         (PLAIN.split("\r\n")[0], "has a header and no faces"),
         (PLAIN.split("\r\n")[0] + "\n\n,,,\n", "has a header and no faces"),
         (CUT, r"line 4, has \d+ columns; expected 75"),
