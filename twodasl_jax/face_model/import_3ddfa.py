@@ -98,7 +98,8 @@ def load_array_pickle(path: str | Path) -> Any:
 def _require_modest_memo(content: bytes) -> None:
     """Refuses numbers of remembered objects that no such file has: room is made for all below."""
     for operation, argument, _ in pickletools.genops(content):
-        if operation.name.endswith("PUT") and int(argument) > len(content):
+        number = argument if isinstance(argument, int | str) else 0
+        if operation.name.endswith("PUT") and int(number) > len(content):
             raise ValueError(f"it remembers an object under the number {argument}")
 
 

@@ -47,7 +47,9 @@ def load_landmark_vertices(path: str | Path) -> np.ndarray:
         try:
             numbers = np.array([float(word) for word in content.decode().replace(",", " ").split()])
         except ValueError as error:
-            raise ValueError(f"{path} is no list of numbers ({error}); {expected}") from error
+            raise ValueError(
+                f"{path} is no list of numbers ({str(error)[:100]}); {expected}"
+            ) from error
     vertices = whole_numbers(path, "the list", numbers)
     if len(vertices) != NUM_LANDMARKS or (vertices < 0).any():
         raise ValueError(

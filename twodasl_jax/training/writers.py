@@ -72,8 +72,8 @@ def _read_rows(path: Path) -> list[list[str]]:
     rows = read_rows(path, expected="expected a run's metrics: move it away, and it is begun anew")
     if rows and tuple(rows[0]) != CSV_HEADER:
         raise ValueError(
-            f"{path} starts with {rows[0]}, expected {list(CSV_HEADER)}: it was not written by "
-            "a training run; move it away or choose another folder"
+            f"{path} starts with {str(rows[0])[:100]}, expected {list(CSV_HEADER)}: it was not "
+            "written by a training run; move it away or choose another folder"
         )
     for number, row in enumerate(rows[1:-1], start=2):
         if not _is_metric(row):

@@ -24,12 +24,14 @@ def read_rows(path: str | Path, *, expected: str) -> list[list[str]]:
     content = read_bytes(path, expected=expected, at_most=LARGEST_TABLE_BYTES)
     try:
         text = content.decode("utf-8-sig")
+        if "\0" in text:
+            raise ValueError("it holds zero bytes")
         rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path} is {kind_of(content[:HEAD_BYTES])}, or a text in another encoding than UTF-8; "
             f"{expected}"
         ) from error
-    except csv.Error as error:
+    except (csv.Error, ValueError) as error:
         raise ValueError(f"{path} is no readable table ({error}); {expected}") from error
     return rows
