@@ -169,11 +169,11 @@ def text_of(path: Path, arrays: Mapping[str, np.ndarray], key: str) -> str:
     """A text in the file, or that it has none."""
     if key not in arrays:
         return NOT_STATED
-    if arrays[key].shape != () or arrays[key].dtype.kind != "U":
+    if arrays[key].shape not in ((), (1,)) or arrays[key].dtype.kind != "U":
         raise ValueError(
             f"{path}: {key} is {arrays[key].shape} {arrays[key].dtype}; expected a text"
         )
-    return str(arrays[key])
+    return str(arrays[key].item())
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
