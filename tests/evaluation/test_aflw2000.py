@@ -134,6 +134,9 @@ def test_what_no_landmark_is_scored_by_stops_nothing(repository, tmp_path, caplo
     np.testing.assert_array_equal(known, [True, True, False, True])
     scores = evaluate_landmarks68(true, benchmark)
     assert [scores[name]["count"] for name in ("original", "reannotated")] == [4, 3]
+    (root / "image00005.jpg").unlink()
+    with pytest.raises(FileNotFoundError, match=r"1 of 4 .* image00005\.jpg; .*allow_missing=True"):
+        load_aflw2000(tmp_path)
     np.savez(tmp_path / "annotations.npz", **(arrays | {"roi_box": np.zeros((4, 5))}))
     with pytest.raises(ValueError, match=r"roi_box is \(4, 5\)"):
         load_aflw2000(tmp_path)

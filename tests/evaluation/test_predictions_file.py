@@ -182,6 +182,18 @@ def test_the_option_lets_nothing_else_through(benchmark, landmarks, written, cha
         read_available_predictions(path, benchmark, None)
 
 
+def test_a_text_in_a_list_of_one_is_a_text(benchmark, landmarks, written):
+    path = written(**landmarks, crop_source=["landmarks"], landmark_map_source="none")
+    read = read_predictions(path, benchmark, None)
+    assert read.conventions == {"crop_source": "landmarks", "landmark_map_source": "none"}
+
+
+def test_whatever_else_a_file_holds_stops_nothing(benchmark, landmarks, written):
+    extra = {"settings": np.array({"a": 1}, object), "scores": np.zeros((3, 3), complex)}
+    read = read_predictions(written(**landmarks, **extra), benchmark, None)
+    np.testing.assert_array_equal(read.landmarks_px, benchmark.truth["original"])
+
+
 def test_what_is_no_archive_is_told(benchmark, arrays, written, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no file .*absent"):
         read_predictions(tmp_path / "absent.npz", benchmark, None)

@@ -14,6 +14,12 @@ from twodasl_jax.user_files.tar_file import read_members
 LARGEST_CROP_BYTES = 2**20
 """Of one 120x120 picture; uncompressed it has 43 kB."""
 
+ARRAYS = (
+    *("file_name", "landmarks21_crop_px", "landmarks68_crop_px", "landmarks68_visibility"),
+    "yaw_degrees",
+)
+"""All that is read of ``annotations.npz`` here, whatever else it holds."""
+
 CROPS = "expected encoded 120 x 120 pictures"
 
 
@@ -41,7 +47,7 @@ def read_crop_annotations(path: Path) -> dict[str, np.ndarray]:
       ValueError: where arrays are missing, of unequal lengths, or name a face twice.
     """
     expected = "expected a folder with crops.tar and annotations.npz (docs/extending.md)"
-    annotations = read_npz(path, expected=expected)
+    annotations = read_npz(path, expected=expected, only=ARRAYS)
     pair = [key for key in ("landmarks68_crop_px", "landmarks68_visibility") if key in annotations]
     if len(pair) == 2 and "file_name" in annotations:  # then nothing needs the 21
         unknown = np.full((annotations["file_name"].size, 21, 2), np.nan)

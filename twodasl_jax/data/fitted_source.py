@@ -57,7 +57,7 @@ class FittedSource(CropSource):
         super().__init__(folder)
         self._role = role
         path = folder / "annotations.npz"
-        arrays = read_npz(path, expected=expected)
+        arrays = read_npz(path, expected=expected, only=("coefficients",))
         self.coefficients = numbers_of(path, arrays, "coefficients", (len(self), 62))
         broken = np.flatnonzero(~np.isfinite(self.coefficients).all(axis=1))
         if len(broken):

@@ -162,7 +162,10 @@ def faces_from_photographs(folder: Path, names: np.ndarray, points: np.ndarray) 
 
     def read(index: int, box: np.ndarray | None) -> tuple[bytes, str]:
         # By its bytes: OpenCV opens no file whose name is no UTF-8.
-        encoded = read_picture_bytes(paths[index])
+        try:
+            encoded = read_picture_bytes(paths[index])
+        except (ValueError, OSError) as error:
+            raise ValueError(printable(str(error))) from error
         photo = decode_picture(encoded, printable(paths[index].name), upright=True)
         crop = crop_image(photo, boxes[index] if box is None else box)
         return encode_crop(crop, "jpeg").getvalue(), ".jpg"

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from twodasl_jax.crop_frame import crop_to_image, depth_to_image
 from twodasl_jax.data.face_crop import crop_image
+from twodasl_jax.data.folder_listing import printable
 from twodasl_jax.data.original.files import in_either_case, read_mat_fields
 from twodasl_jax.data.original.incomplete import IncompleteFaces
 from twodasl_jax.face_model.annotation import coefficients_from_annotation
@@ -91,10 +92,18 @@ def load_aflw2000(folder: str | Path) -> Aflw2000:
     annotations = _read_annotations(folder / "annotations.npz")
     file_names = tuple(names_of(folder / "annotations.npz", annotations, "file_name"))
     roi_box = annotations["roi_box"].astype(np.float64)
+    paths = [in_either_case(folder / IMAGE_FOLDER / name) for name in file_names]
+    absent = [path.name for path in paths if not path.exists()]
+    if absent:
+        raise FileNotFoundError(
+            f"annotations.npz names {len(absent)} of {len(paths)} photographs that "
+            f"{folder / IMAGE_FOLDER} does not hold, first {printable(absent[0])}; complete the "
+            "folder, or score it by --mode=evaluate --config=configs/evaluation.py "
+            "--config.allow_missing=True"
+        )
     images, heights, fields, incomplete = [], [], [], IncompleteFaces()
-    for name, box in zip(file_names, roi_box, strict=True):
-        path = folder / IMAGE_FOLDER / name
-        photo = read_picture(in_either_case(path), upright=True)
+    for name, path, box in zip(file_names, paths, roi_box, strict=True):
+        photo = read_picture(path, upright=True)
         images.append(crop_image(photo, box))
         heights.append(photo.shape[0])
         # No landmark is scored by them: what is absent there costs the coefficients.
@@ -125,7 +134,7 @@ def load_aflw2000(folder: str | Path) -> Aflw2000:
 
 def _read_annotations(path: Path) -> dict[str, np.ndarray]:
     expected = f"expected {', '.join(REQUIRED_ANNOTATIONS)}, beside the folder {IMAGE_FOLDER}"
-    annotations = read_npz(path, expected=expected)
+    annotations = read_npz(path, expected=expected, only=("file_name", *SHAPES))
     missing = [key for key in REQUIRED_ANNOTATIONS if key not in annotations]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}; it has {', '.join(annotations)}")

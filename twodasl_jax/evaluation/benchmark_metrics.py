@@ -92,7 +92,7 @@ def _in_3d(predicted: np.ndarray, truth: np.ndarray, box_landmarks: np.ndarray) 
 
 def dense_2d(benchmark: Benchmark, predictions: Predictions) -> Errors:
     """All vertices in x and y, against the mesh of the annotated coefficients."""
-    box, known = benchmark.truth["original"], _known_meshes(benchmark, with_box=True)
+    box, known = benchmark.truth["original"], known_meshes(benchmark, with_box=True)
     errors = [
         normalised_mean_error(predicted[..., :2], true[..., :2], box[rows])
         for rows, predicted, true in mesh_batches(benchmark, predictions, known)
@@ -102,7 +102,7 @@ def dense_2d(benchmark: Benchmark, predictions: Predictions) -> Errors:
 
 def dense_3d(benchmark: Benchmark, predictions: Predictions) -> Errors:
     """All vertices in x, y and z, z aligned in both ways."""
-    box, known = benchmark.truth["original"], _known_meshes(benchmark, with_box=True)
+    box, known = benchmark.truth["original"], known_meshes(benchmark, with_box=True)
     errors = [
         _in_3d(predicted, true, box[rows])
         for rows, predicted, true in mesh_batches(benchmark, predictions, known)
@@ -115,7 +115,7 @@ def dense_3d(benchmark: Benchmark, predictions: Predictions) -> Errors:
 
 def reconstruction_icp(benchmark: Benchmark, predictions: Predictions) -> Errors:
     """Distances after rigid ICP, by both definitions; see `metrics.reconstruction`."""
-    known = _known_meshes(benchmark, with_box=False)
+    known = known_meshes(benchmark, with_box=False)
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         errors = [
             error
@@ -128,7 +128,7 @@ def reconstruction_icp(benchmark: Benchmark, predictions: Predictions) -> Errors
     }
 
 
-def _known_meshes(benchmark: Benchmark, *, with_box: bool) -> np.ndarray:
+def known_meshes(benchmark: Benchmark, *, with_box: bool) -> np.ndarray:
     """``(n,)`` which faces have annotated coefficients, and labels whose box normalises."""
     known = known_faces(benchmark.truth["coefficients"])
     return known & known_faces(benchmark.truth["original"][..., :2]) if with_box else known
@@ -207,7 +207,7 @@ def model_residual(benchmark: Benchmark, face_model: FaceModel) -> float:
     Raises:
       CannotMeasureError: where no face has both.
     """
-    known = _known_meshes(benchmark, with_box=True)
+    known = known_meshes(benchmark, with_box=True)
     if not known.any():
         raise CannotMeasureError("no face has annotated coefficients and its 68 labels")
     points = score_coefficients(

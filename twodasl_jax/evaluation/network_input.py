@@ -19,6 +19,7 @@ from twodasl_jax.predict.landmark_detectors import Detector
 from twodasl_jax.user_files.arrays import names_of, numbers_of, read_npz
 
 CROP_SOURCES = ("landmarks", "detector")
+DETECTIONS = ("detected_landmarks_px", "detected_landmarks_crop_px")
 LANDMARK_MAP_SOURCES = ("none", "detector", "file")
 
 ReadPhoto = Callable[[int], np.ndarray]
@@ -128,8 +129,8 @@ def read_detections(
     """
     path = Path(path)
     wanted = "expected file_name and one of detected_landmarks_px, detected_landmarks_crop_px"
-    arrays = read_npz(path, expected=wanted)
-    keys = [k for k in ("detected_landmarks_px", "detected_landmarks_crop_px") if k in arrays]
+    arrays = read_npz(path, expected=wanted, only=("file_name", *DETECTIONS))
+    keys = [key for key in DETECTIONS if key in arrays]
     if "file_name" not in arrays or len(keys) != 1:
         raise ValueError(f"{path} has {', '.join(arrays)}; {wanted}")
     names = names_of(path, arrays, "file_name")

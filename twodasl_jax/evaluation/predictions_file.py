@@ -14,6 +14,9 @@ from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.user_files.arrays import read_npz
 
 CONVENTIONS = ("crop_source", "landmark_map_source")
+ARRAYS = ("file_name", "landmarks", "coefficients", "roi_box", *CONVENTIONS)
+"""All that is read of the file, whatever else it holds."""
+
 NOT_STATED = "not stated by the predictions file"
 ALLOW_MISSING = "--config.allow_missing=True"
 
@@ -137,7 +140,7 @@ def _broken(path: Path, arrays: Mapping[str, np.ndarray], rows: np.ndarray) -> n
     """``(n,)`` which rows are no prediction: NaN where the system found no face, or no box."""
     keys = ("landmarks",) if "landmarks" in arrays else ("coefficients", "roi_box")
     chosen = [_of_its_shape(path, arrays, key)[rows].reshape(len(rows), -1) for key in keys]
-    broken = ~np.isfinite(np.concatenate(chosen, axis=1)).all(axis=1)
+    broken = np.asarray(~np.isfinite(np.concatenate(chosen, axis=1)).all(axis=1))
     return broken | _is_empty(chosen[1]) if "roi_box" in keys else broken
 
 
@@ -166,19 +169,20 @@ def text_of(path: Path, arrays: Mapping[str, np.ndarray], key: str) -> str:
     """A text in the file, or that it has none."""
     if key not in arrays:
         return NOT_STATED
-    if arrays[key].shape != () or arrays[key].dtype.kind != "U":
+    if arrays[key].shape not in ((), (1,)) or arrays[key].dtype.kind != "U":
         raise ValueError(
             f"{path}: {key} is {arrays[key].shape} {arrays[key].dtype}; expected a text"
         )
-    return str(arrays[key])
+    return str(arrays[key].item())
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    arrays = read_npz(path, expected=EXPECTED)
+    arrays = read_npz(path, expected=EXPECTED, only=ARRAYS)
     is_one_kind = ("landmarks" in arrays) != ("coefficients" in arrays)
     complete = "coefficients" not in arrays or "roi_box" in arrays
     if "file_name" not in arrays or not is_one_kind or not complete:
-        raise ValueError(f"{path} has {', '.join(arrays) or 'nothing'}; {EXPECTED}")
+        came = ", ".join(arrays) or "none of its arrays"
+        raise ValueError(f"{path} has {came}; {EXPECTED}")
     if arrays["file_name"].ndim != 1 or arrays["file_name"].dtype.kind != "U":
         raise ValueError(
             f"{path}: file_name is {arrays['file_name'].shape} {arrays['file_name'].dtype}; "

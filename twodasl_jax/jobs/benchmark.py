@@ -15,7 +15,7 @@ from twodasl_jax.evaluation.benchmark import Benchmark, CannotMeasureError, Pred
 from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS, BenchmarkKind
 from twodasl_jax.evaluation.benchmark_metrics import (
     Errors,
-    known_faces,
+    known_meshes,
     require_annotated_model,
 )
 from twodasl_jax.evaluation.comparison import MISSING_FACES
@@ -160,11 +160,11 @@ def _read_predictions(
     else:
         predictions = read_predictions(path, benchmark, face_model)
     if predictions.face_model is not None and "coefficients" in benchmark.truth:
-        if known_faces(benchmark.truth["coefficients"]).any():
+        if known_meshes(benchmark, with_box=True).any():
             # Coefficients cannot tell whose they are; with the wrong model they score nonsense.
             require_annotated_model(benchmark, predictions.face_model)
         else:
-            note = "no face has annotated coefficients, so the face model could not be checked"
+            note = "no face has coefficients and labels, so the face model could not be checked"
             benchmark = dataclasses.replace(benchmark, notes=(*benchmark.notes, note))
     return benchmark, predictions
 
@@ -243,7 +243,10 @@ def _write(
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "results.json").unlink(missing_ok=True)
         for name in RESULT_FILES:
-            (unfinished / name).replace(folder / name)
+            if (unfinished / name).exists():
+                (unfinished / name).replace(folder / name)
+            else:  # no picture where nothing is labelled; an earlier one is of other results
+                (folder / name).unlink(missing_ok=True)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

@@ -3,7 +3,7 @@
 import contextlib
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -21,12 +21,16 @@ _ENCRYPTED = 0x1
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # all that numpy writes
 
 
-def read_npz(path: str | Path, *, expected: str) -> dict[str, np.ndarray]:
-    """All arrays of an ``.npz``, in the machine's byte order.
+def read_npz(
+    path: str | Path, *, expected: str, only: Collection[str] | None = None
+) -> dict[str, np.ndarray]:
+    """The arrays of an ``.npz``, in the machine's byte order.
 
     Args:
       path: the file; its bytes decide what it is, not its name.
       expected: a clause, ``expected …``, that says what it should hold, for the message.
+      only: names of the arrays that are of use; whatever else it holds, and of whatever kind, is
+        not looked at. None reads all.
 
     Raises:
       FileNotFoundError, PermissionError, OSError: as `open_file`.
@@ -34,7 +38,7 @@ def read_npz(path: str | Path, *, expected: str) -> dict[str, np.ndarray]:
         `LARGEST_ARRAYS_BYTES`, or holds anything but numbers and texts.
     """
     with _opened(path, "an .npz", b"PK", expected) as file, zipfile.ZipFile(file) as archive:
-        headers = _headers(archive)
+        headers = _headers(archive, only)
         declared = sum(header.num_bytes for header in headers.values())
         if declared > LARGEST_ARRAYS_BYTES:
             raise ValueError(_too_large(declared))
@@ -151,7 +155,9 @@ def _opened(path: str | Path, wanted: str, signature: bytes, expected: str) -> I
             raise ValueError(f"{path} cannot be read as {wanted} ({reason}); {expected}") from error
 
 
-def _headers(archive: zipfile.ZipFile) -> dict[zipfile.ZipInfo, NpyHeader]:
+def _headers(
+    archive: zipfile.ZipFile, only: Collection[str] | None
+) -> dict[zipfile.ZipInfo, NpyHeader]:
     """What every member of an ``.npz`` declares; nothing but the heads is decompressed."""
     members = archive.infolist()
     if not members:
@@ -161,6 +167,8 @@ def _headers(archive: zipfile.ZipFile) -> dict[zipfile.ZipInfo, NpyHeader]:
         raise ValueError(f"it holds {most} more than once")
     headers = {}
     for member in members:
+        if only is not None and member.filename.removesuffix(".npy") not in only:
+            continue
         if not member.filename.endswith(".npy"):
             raise ValueError(f"it is a zip archive that holds {member.filename!r}, no array")
         if member.flag_bits & _ENCRYPTED or member.compress_type not in _COMPRESSIONS:

@@ -148,6 +148,7 @@ def test_an_archives_array_of_another_shape_costs_itself(original, caplog):
         detected_landmarks_crop_px=np.zeros((4, 2, 5)),
         yaw_degrees=np.full(4, "left"),
         released_2dasl_whitened_coefficients=np.zeros(7),
+        made_by=np.array({"somebody": 1}, object),
     )
     sample = read_aflw2000_3d(find_aflw2000_3d(folder)["test"][0])
     assert len(caplog.records) == 4

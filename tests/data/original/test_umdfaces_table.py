@@ -68,6 +68,9 @@ SPELLINGS = {
     "a mark at the rows' ends": (PLAIN.replace("0.5\r\n", "0.5,\r\n"), "utf-8"),
     "two tables": (PLAIN + PLAIN, "utf-8"),
     "two tables, a mark at every end": (2 * PLAIN.replace("\r\n", ",\r\n"), "utf-8"),
+    "two tables, each with its mark": ("\ufeff" + PLAIN + "\ufeff" + PLAIN, "utf-8"),
+    "two marks": ("\ufeff\ufeff" + PLAIN, "utf-8"),
+    "DOS's end of a file": (PLAIN + "\x1a", "utf-8"),
     "rows twice": (text_of([*ROWS, ROWS[1], ROWS[2]]), "utf-8"),
 }
 
@@ -82,7 +85,7 @@ def test_rows_that_are_there_twice_are_told_once(table, caplog):
     assert not caplog.records
     read_table(table(text_of([*ROWS, ROWS[1], ROWS[1], ROWS[3]])))
     assert [record.getMessage() for record in caplog.records] == [
-        "umdfaces_batch1_ultraface.csv: 3 rows are there once more, the first in line 5; each "
+        "umdfaces_batch1_ultraface.csv: 3 times a row is there once more, first in line 5; each "
         "counts once"
     ]
 
@@ -136,7 +139,8 @@ WITHOUT_P9Y = PLAIN.replace("P9Y", "P9Z")
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", r"lacks the column FILE \(and 67 others\) in its first line"),
+        (b"", r"is empty \(0 bytes\)"),
+        (b"\n\n", r"lacks the column FILE \(and 67 others\) in its first line"),
         (PLAIN.split("\r\n")[0], "has a header and no faces"),
         (PLAIN.split("\r\n")[0] + "\n\n,,,\n", "has a header and no faces"),
         (CUT, r"line 4, has \d+ columns; expected 75"),

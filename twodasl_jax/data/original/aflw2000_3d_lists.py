@@ -122,7 +122,8 @@ def _read_list(key: str, path: Path, count: int) -> np.ndarray | None:
 
 
 def _read_archive(path: Path) -> tuple[list[str], dict[str, np.ndarray | None]]:
-    found = read_npz(path, expected="expected annotations of AFLW2000-3D, joined by file_name")
+    expected = "expected annotations of AFLW2000-3D, joined by file_name"
+    found = read_npz(path, expected=expected, only=("file_name", *KEY_OF.values()))
     if "file_name" not in found:
         raise ValueError(f"{path} lacks file_name; its rows cannot be joined to images")
     given = [PurePath(str(name)) for name in np.ravel(found["file_name"])]

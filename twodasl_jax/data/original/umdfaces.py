@@ -94,7 +94,7 @@ def read_umdfaces(face: UmdFace) -> dict[str, Any]:
         raise ValueError(f"its row has no number in the column {BOX_COLUMNS[unknown[0]]}")
     pose = face.numbers[len(BOX_COLUMNS) :][: len(POSE_COLUMNS)]
     points = face.numbers[-len(POINT_COLUMNS) :].reshape(21, 3)
-    placed = np.isfinite(points[:, :2]).all(axis=1)
+    placed = np.asarray(np.isfinite(points[:, :2]).all(axis=1))
     if not placed.any():
         raise ValueError("its row has no position of any of the 21 points")
     photo = read_photo(in_either_case(face.folder / face.path))
@@ -121,9 +121,12 @@ def read_umdfaces(face: UmdFace) -> dict[str, Any]:
 
 
 def _lacking(face: UmdFace, pose: np.ndarray, points: np.ndarray) -> dict[str, str]:
-    known = dict(zip(POSE_COLUMNS, np.isfinite(pose), strict=True))
-    known["SUBJECT_ID"] = face.subject_id != UNKNOWN_SUBJECT
-    lacking = {column: "is no number" for column, is_known in known.items() if not is_known}
+    known = (face.subject_id != UNKNOWN_SUBJECT, *np.isfinite(pose))
+    lacking = {
+        column: "is no number"
+        for column, is_known in zip(("SUBJECT_ID", *POSE_COLUMNS), known, strict=True)
+        if not is_known
+    }
     unknown = np.flatnonzero(~np.isfinite(points).all(axis=1))
     if len(unknown):
         lacking["point"] = f"{unknown[0] + 1} has not its three numbers"

@@ -26,6 +26,9 @@ NEEDED_COLUMNS = ("FILE", *BOX_COLUMNS, *POINT_COLUMNS)
 
 DELIMITERS = (",", ";", "\t")
 MARKS_OF_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+NOTHING = " \t\r\n\ufeff\x1a"
+"""Around a cell: spaces, the byte order mark of a table that was joined, DOS's end of a file."""
+
 LARGEST_SUBJECT_ID = 2**31 - 1
 UNKNOWN_SUBJECT = -1
 
@@ -66,7 +69,7 @@ def read_table(path: Path) -> list[UmdRow]:
         raise ValueError(f"{path.name} has a header and no faces")
     if repeated:
         _logger.warning(
-            "%s: %d rows are there once more, the first in line %d; each counts once",
+            "%s: %d times a row is there once more, first in line %d; each counts once",
             *(path.name, len(repeated), repeated[0][0]),
         )
     return [row for _, row in rows]
@@ -131,7 +134,7 @@ def _lines(path: Path, file: Iterator[str], delimiter: str) -> Iterator[tuple[in
     reader = csv.reader(file, delimiter=delimiter)
     try:
         for cells in reader:
-            stripped = [cell.strip() for cell in cells]
+            stripped = [cell.strip(NOTHING) for cell in cells]
             if any(stripped):
                 yield reader.line_num, stripped
     except csv.Error as error:
