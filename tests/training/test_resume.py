@@ -16,9 +16,11 @@ import pytest
 from twodasl_jax.training import parallel
 from twodasl_jax.training.best_checkpoint import BestCheckpoint
 from twodasl_jax.training.checkpoint import Checkpointer, restore_for_prediction
-from twodasl_jax.training.loop import NonFiniteError, TrainingInterrupted, train
+from twodasl_jax.training.loop import train
 from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
 from twodasl_jax.training.state import apply_gradients, create_state, step_key
+from twodasl_jax.training.step_log import NonFiniteError
+from twodasl_jax.training.stop_request import TrainingInterrupted
 from twodasl_jax.training.writers import MetricWriter, read_metrics
 
 

@@ -93,7 +93,10 @@ class BestCheckpoint:
         return self._step
 
     def offer(self, step: int, networks: Networks, scores: Mapping[str, float]) -> bool:
-        """Saves the networks if they are the best so far; returns while they are being written.
+        """Saves the networks if they are the best so far; returns when they are on disk.
+
+        A checkpoint to continue from, written after this returns, so never knows of a best that
+        was lost.
 
         Args:
           step: of the networks; one up to `step` was compared before and changes nothing.
@@ -105,7 +108,7 @@ class BestCheckpoint:
 
         Raises:
           ValueError: where the metric is not among the scores.
-          OSError: where this checkpoint or the one before cannot be written.
+          OSError: where they cannot be written.
         """
         if self._metric not in scores:
             raise ValueError(
@@ -128,6 +131,7 @@ class BestCheckpoint:
                     description=ocp.args.JsonSave(description),
                 ),
             )
+            self._manager.wait_until_finished()
         self._step, self._value = step, value
         return True
 

@@ -172,7 +172,8 @@ def saved_structure(
 
 def damaged(folder: Path, step: int, reason: str) -> DamagedCheckpointError:
     """The error of a checkpoint, before anything is known of the others."""
-    first_line = reason.strip().split("\n")[0][:200] or "it cannot be read"
+    # Orbax's texts go on for pages.
+    first_line = reason.strip().split("\n")[0].split(" See full")[0][:160] or "it cannot be read"
     return DamagedCheckpointError(
         f"the checkpoint of step {step} in {folder} is damaged ({first_line})"
     )
