@@ -61,7 +61,9 @@ def main(argv: list[str]) -> None:
         print(f"{_MODE.value}: {stop}", file=sys.stderr)
         raise
     except Exception as error:
-        told = in_one_sentence(error)
+        given = options.given()
+        folders = (given[name] for name in ("output", "data_dir", "workdir"))
+        told = in_one_sentence(error, written_to=next(filter(None, folders), "the output"))
         if told is None:
             raise
         sys.exit(f"{_MODE.value}: {told}")

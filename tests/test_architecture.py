@@ -10,7 +10,10 @@ PACKAGE = ROOT / "twodasl_jax"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # The parts without own imports from the package, free for all who may use jax.
-FOUNDATION = {"crop_frame", "landmark_tables", "coefficients", "array_types", "file_errors"}
+FOUNDATION = {"crop_frame", "landmark_tables", "coefficients", "array_types"} | {
+    "file_errors",
+    "user_files",
+}
 MATHS = FOUNDATION | {"geometry", "face_model", "rendering"}
 # part: the other parts it may import. `training` knows no loss, `models` no face.
 MAY_IMPORT = {
@@ -19,16 +22,17 @@ MAY_IMPORT = {
     "coefficients": set(),
     "array_types": set(),
     "file_errors": set(),
+    "user_files": set(),
     "geometry": FOUNDATION,
     "face_model": FOUNDATION | {"geometry"},
     "open_face": MATHS,
     "rendering": FOUNDATION | {"geometry", "face_model"},
     "models": {"coefficients", "crop_frame"},
-    "data": {"crop_frame", "landmark_tables", "file_errors"},
+    "data": {"crop_frame", "landmark_tables", "file_errors", "user_files"},
     "losses": MATHS,
     "fitting": MATHS,
     "metrics": MATHS,
-    "training": {"coefficients", "file_errors"},
+    "training": {"coefficients", "file_errors", "user_files"},
     "methods": MATHS | {"losses", "metrics", "models", "training"},
     "evaluation": MATHS | {"data", "metrics", "models", "training", "predict"},
     "predict": MATHS | {"data", "models", "training"},
@@ -98,7 +102,7 @@ def test_outer_libraries_stay_where_they_belong(path):
         assert part == "models" or name_of(path) in FLAX_FILES, "flax only in the networks"
     if "ml_collections" in top:
         assert part == "jobs", "maths takes plain arguments, not configs"
-    if part in {"data", "crop_frame", "landmark_tables"}:
+    if part in {"data", "crop_frame", "landmark_tables", "user_files"}:
         assert not top & JAX_FAMILY, "the host side runs without jax"
     if part == "models":
         assert not top & {"optax", "orbax", "grain"}, "networks only"

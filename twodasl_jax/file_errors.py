@@ -25,6 +25,9 @@ _ADVICE = {
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
+_SHORT_WRITE = re.compile(r"^\d+ requested and \d+ written$")
+"""All that numpy says of a disk that is full."""
+
 
 class FileSystemError(OSError):
     """A file cannot be written; the message is one sentence with what to do."""
@@ -46,6 +49,8 @@ def refusal_of(error: BaseException) -> int | None:
         number = getattr(current, "errno", None)
         if isinstance(current, OSError) and number in _ADVICE:
             return number
+        if _SHORT_WRITE.match(str(current)):
+            return errno.ENOSPC
         for number in _ADVICE:
             if os.strerror(number) in str(current):
                 return number
@@ -93,27 +98,34 @@ def naming_write_errors(path: str | Path, *kinds: type[Exception]) -> Iterator[N
         raise told from error
 
 
-def in_one_sentence(error: Exception) -> str | None:
+def in_one_sentence(error: Exception, *, written_to: object = "the output") -> str | None:
     """What to tell a user of an exception that ends a command; None for one that is a bug.
+
+    Args:
+      error: of any kind.
+      written_to: what to name where the exception names no file.
 
     Returns:
       The message of an error that was worded for users (ValueError, OSError, ArithmeticError), or
       the sentence of a refusal, by whatever kind of exception it came.
     """
     worded = isinstance(error, ValueError | OSError | ArithmeticError)
-    raw = isinstance(error, OSError) and error.errno is not None
-    if isinstance(error, FileSystemError) or (worded and not raw and not _quotes_system(error)):
+    if isinstance(error, FileSystemError) or (worded and not _is_the_systems(error)):
         return str(error)
-    named = getattr(error, "filename", None) or _path_in(str(error)) or "the output"
+    named = getattr(error, "filename", None) or _path_in(str(error)) or written_to
     told = refused(named, error)
     if told is not None:
         return str(told)
     return str(error) if worded else None
 
 
-def _quotes_system(error: Exception) -> bool:
-    """A library's ValueError over a full disk; ours are single lines."""
-    return "\n" in str(error) and any(os.strerror(number) in str(error) for number in _FULL)
+def _is_the_systems(error: Exception) -> bool:
+    """Whether a message is the system's or a library's own: ours are single lines."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return True
+    text = str(error)
+    quoted = any(os.strerror(number) in text for number in _FULL)
+    return bool(_SHORT_WRITE.match(text)) or ("\n" in text and quoted)
 
 
 def _path_in(text: str) -> str | None:

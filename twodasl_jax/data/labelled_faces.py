@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from twodasl_jax.crop_frame import CROP_SIZE, image_to_crop
-from twodasl_jax.data.crop_files import decode_crop, read_crop_annotations, read_encoded
+from twodasl_jax.data.crop_files import CHECKSUMS, decode_crop, read_crop_annotations, read_encoded
 from twodasl_jax.data.face_crop import crop_image, roi_box_from_landmarks
 from twodasl_jax.data.original.files import encode_crop
 from twodasl_jax.data.sources import OCCLUDED_WEIGHT
@@ -96,11 +96,13 @@ def _faces_from_crops(folder: Path) -> LabelledFaces:
     points, weights = _known(points, weights)
     kept = _enough(weights, folder)
     names = annotations["file_name"][kept]
+    checksums = annotations[CHECKSUMS][kept] if CHECKSUMS in annotations else None
     encoded = read_encoded(folder, {str(name) for name in names})
 
     def read(index: int, _: np.ndarray | None) -> tuple[bytes, str]:
         name = str(names[index])
-        decode_crop(encoded[name], name)  # refuses what cannot be read
+        # Refuses what cannot be read.
+        decode_crop(encoded[name], name, crc32=None if checksums is None else checksums[index])
         return encoded[name], Path(name).suffix
 
     return LabelledFaces(

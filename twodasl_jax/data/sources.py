@@ -13,6 +13,7 @@ self-occluded point is 0 with weight 0 everywhere.
 import hashlib
 import json
 import shutil
+import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -20,9 +21,10 @@ from typing import Any, Literal
 import numpy as np
 
 from twodasl_jax.crop_frame import CROP_SIZE
-from twodasl_jax.data.crop_files import decode_crop, read_crop_annotations, read_encoded
+from twodasl_jax.data.crop_files import CHECKSUMS, decode_crop, read_crop_annotations, read_encoded
 from twodasl_jax.data.detector_noise import DetectorNoise, detector_like
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21, LANDMARKS_18_FROM_68
+from twodasl_jax.user_files.record_file import RecordFile
 
 Role = Literal["annotated", "in_the_wild"]
 
@@ -37,6 +39,9 @@ FARTHEST_OUTSIDE_PX = 20.0
 """A label farther outside the crop than this is an annotator's slip (AFLW has a few hundreds of
 pixels away, on another face; MERL-RAV 47 points) and counts as not visible: squared or not, one
 would outweigh the rest of its batch."""
+
+RENDERED_IMAGES = "expected (n, 120, 120, 3) uint8: delete the folder, to render it again"
+"""What ``image.npy`` of a rendered set should hold, for messages."""
 
 RENDER_TO_CROP_PX = 0.5
 """The renderer puts the centre of pixel c at c, the crop frame of photographs at c + 1/2."""
@@ -61,7 +66,7 @@ def landmarks18_and_weights(
 
 
 class RenderedSource:
-    """Faces rendered into a folder by `write_rendered`; images stay on disk (memory-mapped)."""
+    """Faces rendered into a folder by `write_rendered`; images stay on disk, read one by one."""
 
     def __init__(self, folder: str | Path, *, role: Role = "annotated") -> None:
         """Opens the folder.
@@ -84,7 +89,7 @@ class RenderedSource:
                 raise FileNotFoundError(
                     f"{folder} holds no complete set of rendered faces: no {name}"
                 )
-        self.images = np.load(folder / "image.npy", mmap_mode="r")
+        self.images = RecordFile(folder / "image.npy", expected=RENDERED_IMAGES)
         with np.load(folder / "labels.npz") as file:
             labels = {key: file[key] for key in file.files}
         _check_rendered(folder, self.images, labels)
@@ -107,12 +112,29 @@ class RenderedSource:
     def __len__(self) -> int:
         return len(self.images)
 
+    def read_pictures(self) -> np.ndarray:
+        """``(n, 120, 120, 3)`` uint8 RGB, in memory.
+
+        Raises:
+          ValueError: naming the first picture that is not the one that was written.
+        """
+        return np.stack([self._picture(index) for index in range(len(self))])
+
+    def _picture(self, index: int) -> np.ndarray:
+        picture, checksums = self.images[index], self.labels.get(CHECKSUMS)
+        if checksums is not None and zlib.crc32(picture.data) != checksums[index]:
+            raise ValueError(
+                f"picture {index} in {self.images.path} is damaged: it is not the one that was "
+                f"written (CRC-32); to render the set again, delete {self.images.path.parent}"
+            )
+        return picture
+
     def __getitem__(self, index: Any) -> dict[str, np.ndarray]:
         index = int(index)
         landmarks = self.labels["landmarks"][index]
         everywhere = np.ones(68, np.float32)
         points, weights = landmarks18_and_weights(landmarks, everywhere)
-        element = {"image": np.array(self.images[index])}
+        element = {"image": self._picture(index)}
         if self._role == "annotated":
             element["coefficients"] = self.labels["coefficients"][index]
             return element | {"landmarks18": points, "landmark18_weights": weights}
@@ -149,8 +171,11 @@ def write_rendered(
 
     Raises:
       ValueError: where shapes or lengths differ, or a label is not finite.
+      OSError: where the folder cannot be written; what it held before is left.
     """
     arrays = {"coefficients": coefficients, "landmarks": landmarks, "yaw_degrees": yaw_degrees}
+    checksums = [zlib.crc32(np.ascontiguousarray(image).data) for image in images]
+    arrays[CHECKSUMS] = np.array(checksums, np.uint32)
     folder = Path(folder)
     _check_rendered(folder, images, arrays)
     unfinished = folder.with_name(folder.name + ".unfinished")
@@ -163,12 +188,15 @@ def write_rendered(
     unfinished.rename(folder)
 
 
-def _check_rendered(folder: Path, images: np.ndarray, labels: Mapping[str, np.ndarray]) -> None:
+def _check_rendered(
+    folder: Path, images: np.ndarray | RecordFile, labels: Mapping[str, np.ndarray]
+) -> None:
     if images.shape[1:] != (CROP_SIZE, CROP_SIZE, 3) or images.dtype != np.uint8:
         raise ValueError(
             f"{folder}: images are {images.shape} {images.dtype}; expected (n, 120, 120, 3) uint8"
         )
     shapes = {"coefficients": (62,), "landmarks": (68, 2), "yaw_degrees": ()}
+    shapes |= {CHECKSUMS: ()} if CHECKSUMS in labels else {}  # sets of before have none
     for name, shape in shapes.items():
         if name not in labels:
             raise ValueError(f"{folder} lacks {name}; it has {', '.join(labels)}")
@@ -198,6 +226,7 @@ class CropSource:
     NaN = not visible) and optionally ``landmarks68_crop_px (n, 68, 2)`` with
     ``landmarks68_visibility (n, 68)``: 2 visible, 1 externally occluded, 0 self-occluded,
     -1 no such label. Where a face has 68 points its 18 come from them, else from the 21.
+    ``crop_crc32 (n,)``, optional, tells a damaged picture.
     """
 
     def __init__(
@@ -233,6 +262,7 @@ class CropSource:
         self._names = [str(name) for name in annotations["file_name"][kept]]
         self._landmarks21 = annotations["landmarks21_crop_px"][kept]
         self._landmarks68, self._visibility = positions[kept], visibility[kept]
+        self._checksums = annotations[CHECKSUMS][kept] if CHECKSUMS in annotations else None
         self._encoded = read_encoded(folder, set(self._names))
 
     def __len__(self) -> int:
@@ -262,8 +292,10 @@ class CropSource:
             points = np.where(seen[:, None], points, 0).astype(np.float32)
             weights18 = seen.astype(np.float32)
         weights[:17] *= CONTOUR_WEIGHT
+        name, checksums = self._names[index], self._checksums
+        crc32 = None if checksums is None else checksums[index]
         return {
-            "image": decode_crop(self._encoded[self._names[index]], self._names[index]),
+            "image": decode_crop(self._encoded[name], name, crc32=crc32),
             "landmarks": landmarks,
             "landmark_weights": weights,
             "landmarks18": points,

@@ -6,6 +6,7 @@ import itertools
 import json
 import shutil
 import tarfile
+import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from twodasl_jax.data.crop_files import CHECKSUMS
 from twodasl_jax.data.fitted_source import SETTINGS_FILE
 from twodasl_jax.data.labelled_faces import LabelledFaces
 from twodasl_jax.evaluation.pictures import write_contact_sheet, write_residual_histogram
@@ -67,6 +69,7 @@ def write_annotation(
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     names: dict[int, str] = {}
+    checksums: dict[int, int] = {}
     taken: set[str] = set()
     with tarfile.open(unfinished / "crops.tar", "w") as archive:
         for row in track(np.flatnonzero(accepted), "writing crops", console=console):
@@ -81,6 +84,7 @@ def write_annotation(
             member = tarfile.TarInfo(names[int(row)])
             member.size = len(encoded)
             archive.addfile(member, io.BytesIO(encoded))
+            checksums[int(row)] = zlib.crc32(encoded)
     if not accepted.any():
         shutil.rmtree(unfinished)
         raise ValueError(
@@ -91,6 +95,7 @@ def write_annotation(
     rows = np.flatnonzero(accepted)
     arrays: dict[str, Any] = {
         "file_name": np.array([names[int(row)] for row in rows]),
+        CHECKSUMS: np.array([checksums[int(row)] for row in rows], np.uint32),
         **_arrays(faces, fits, rows),
     }
     np.savez_compressed(unfinished / "annotations.npz", **arrays)

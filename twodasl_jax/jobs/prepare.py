@@ -166,5 +166,7 @@ def _print_summary(builder: Any, folder: Path, seconds: float, console: Console)
         f"{faces} faces, {len(skipped)} skipped, {size / 1e6:,.1f} MB, {seconds:,.1f} s, "
         f"{sum(counts.values()) / seconds:,.0f} faces/s: {folder}"
     )
+    for line in builder.incomplete.lines():
+        console.print(line, highlight=False)
     if skipped:
         console.print(f"skipped faces, with reasons: {folder / 'skipped.csv'}")
