@@ -102,7 +102,8 @@ def _faces_from_crops(folder: Path) -> LabelledFaces:
     def read(index: int, _: np.ndarray | None) -> tuple[bytes, str]:
         name = str(names[index])
         # Refuses what cannot be read.
-        decode_crop(encoded[name], name, crc32=None if checksums is None else checksums[index])
+        crc32 = None if checksums is None else int(checksums[index])
+        decode_crop(encoded[name], name, crc32=crc32)
         return encoded[name], Path(name).suffix
 
     return LabelledFaces(

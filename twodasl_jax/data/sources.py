@@ -293,7 +293,7 @@ class CropSource:
             weights18 = seen.astype(np.float32)
         weights[:17] *= CONTOUR_WEIGHT
         name, checksums = self._names[index], self._checksums
-        crc32 = None if checksums is None else checksums[index]
+        crc32 = None if checksums is None else int(checksums[index])
         return {
             "image": decode_crop(self._encoded[name], name, crc32=crc32),
             "landmarks": landmarks,

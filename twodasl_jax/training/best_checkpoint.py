@@ -147,4 +147,4 @@ class BestCheckpoint:
         if kind is None:
             self.close()
         else:
-            close_after_error(self._manager)
+            close_after_error(self._manager, self._folder)

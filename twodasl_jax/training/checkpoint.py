@@ -254,7 +254,7 @@ class Checkpointer:
         if kind is None:
             self.close()
         else:
-            close_after_error(self._manager)
+            close_after_error(self._manager, self._folder)
 
 
 def restore_for_prediction(folder: str | Path, *, step: int | None = None) -> PredictionCheckpoint:
