@@ -1,8 +1,10 @@
 """Folders of checkpoints as Orbax keeps them: opening one, choosing a step, reading, damage."""
 
+import inspect
 import logging
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +153,27 @@ def _read_items(manager: ocp.CheckpointManager, folder: Path, step: int, **items
     try:
         return manager.restore(step, args=ocp.args.Composite(**items))
     except Exception as error:  # Orbax raises errors of many kinds for damaged files.
+        if not isinstance(sys.unraisablehook, _AbandonedReads):
+            sys.unraisablehook = _AbandonedReads(sys.unraisablehook)
         raise damaged(folder, step, str(error)) from error
+
+
+class _AbandonedReads:
+    """No word of the reads that were under way beside one that failed.
+
+    Orbax abandons them. They end in threads, some later than this, and Python would tell of each
+    with a traceback. Everything else is told as usual.
+    """
+
+    def __init__(self, usual: Callable[[Any], object]) -> None:
+        self._usual = usual
+
+    def __call__(self, unraisable: Any) -> None:
+        of_a_read = inspect.iscoroutine(unraisable.object) and (
+            "/orbax/" in unraisable.object.cr_code.co_filename
+        )
+        if not of_a_read and "Event loop is closed" not in str(unraisable.exc_value):
+            self._usual(unraisable)
 
 
 def saved_structure(

@@ -5,12 +5,10 @@ import csv
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tensorboardX.event_file_writer import EventsWriter
-from tensorboardX.proto.event_pb2 import (  # pyright: ignore[reportAttributeAccessIssue]
-    Event,
-    SessionLog,
-)
+from tensorboardX.proto import event_pb2
 from tensorboardX.summary import scalar
 
 from twodasl_jax.file_errors import naming_write_errors
@@ -77,6 +75,11 @@ class MetricWriter:
             self.close()
 
 
+# Made when the module is loaded; type checkers do not see them.
+_event: Any = event_pb2.Event  # pyright: ignore[reportAttributeAccessIssue]
+_SESSION: Any = event_pb2.SessionLog  # pyright: ignore[reportAttributeAccessIssue]
+
+
 class _EventFile:
     """TensorBoard's events, written by the thread that calls.
 
@@ -87,15 +90,15 @@ class _EventFile:
     def __init__(self, folder: Path, *, purge_step: int) -> None:
         self._writer = EventsWriter(str(folder / "events"))
         # Readers drop what an earlier piece of the run wrote from that step on.
-        self._writer.write_event(Event(step=purge_step, file_version="brain.Event:2"))
-        begins = SessionLog(status=SessionLog.START)
-        self._writer.write_event(Event(step=purge_step, session_log=begins))
+        self._writer.write_event(_event(step=purge_step, file_version="brain.Event:2"))
+        begins = _SESSION(status=_SESSION.START)
+        self._writer.write_event(_event(step=purge_step, session_log=begins))
 
     def write(self, step: int, scalars: Mapping[str, float]) -> None:
         now = time.time()
         for name, value in scalars.items():
             summary = scalar(name, float(value))
-            self._writer.write_event(Event(step=step, wall_time=now, summary=summary))
+            self._writer.write_event(_event(step=step, wall_time=now, summary=summary))
         self._writer.flush()
 
     def close(self) -> None:
