@@ -121,7 +121,7 @@ def test_other_numbers_in_whole_files_are_damage(run, item):
     exchange(run, "2", item=item)
     with (
         Checkpointer(run, config=CONFIG) as checkpointer,
-        pytest.raises(DamagedCheckpointError, match="not agree with (its|their) checksum"),
+        pytest.raises(DamagedCheckpointError, match=r"not agree with (its|their) checksum"),
     ):
         checkpointer.restore(at_step(0))
 
