@@ -7,6 +7,10 @@ import cv2
 import numpy as np
 
 from twodasl_jax.crop_frame import CROP_SIZE
+from twodasl_jax.data.replaced_files import finish_replacing
+
+ANNOTATION_MARKER = "annotation.json"
+"""What the fits of a crops folder were made with, where it was written by `--mode=annotate`."""
 
 
 def decode_crop(encoded: bytes, name: str) -> np.ndarray:
@@ -30,6 +34,7 @@ def read_crop_annotations(path: Path) -> dict[str, np.ndarray]:
       FileNotFoundError: where it is absent.
       ValueError: where arrays are missing, of unequal lengths, or name a face twice.
     """
+    finish_replacing(path.parent, marker=ANNOTATION_MARKER)
     if not path.exists():
         raise FileNotFoundError(
             f"no {path}; expected a folder with crops.tar and annotations.npz (docs/extending.md)"

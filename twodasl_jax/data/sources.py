@@ -12,7 +12,6 @@ self-occluded point is 0 with weight 0 everywhere.
 
 import hashlib
 import json
-import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +21,7 @@ import numpy as np
 from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.data.crop_files import decode_crop, read_crop_annotations, read_encoded
 from twodasl_jax.data.detector_noise import DetectorNoise, detector_like
+from twodasl_jax.data.replaced_files import finish_replacing, replaced_files
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21, LANDMARKS_18_FROM_68
 
 Role = Literal["annotated", "in_the_wild"]
@@ -37,6 +37,9 @@ FARTHEST_OUTSIDE_PX = 20.0
 """A label farther outside the crop than this is an annotator's slip (AFLW has a few hundreds of
 pixels away, on another face; MERL-RAV 47 points) and counts as not visible: squared or not, one
 would outweigh the rest of its batch."""
+
+RENDERED_MARKER = "settings.json"
+"""What a set of rendered faces was made with; without it a set is not complete."""
 
 RENDER_TO_CROP_PX = 0.5
 """The renderer puts the centre of pixel c at c, the crop frame of photographs at c + 1/2."""
@@ -79,7 +82,8 @@ class RenderedSource:
           ValueError: where its arrays do not belong together.
         """
         folder, self._role = Path(folder), role
-        for name in ("settings.json", "image.npy", "labels.npz"):
+        finish_replacing(folder, marker=RENDERED_MARKER)
+        for name in (RENDERED_MARKER, "image.npy", "labels.npz"):
             if not (folder / name).exists():
                 raise FileNotFoundError(
                     f"{folder} holds no complete set of rendered faces: no {name}"
@@ -137,10 +141,10 @@ def write_rendered(
     yaw_degrees: np.ndarray,
     settings: Mapping[str, Any],
 ) -> None:
-    """Writes a set of rendered faces; the folder appears when it is complete.
+    """Writes a set of rendered faces, whole or not at all.
 
     Args:
-      folder: replaced if it holds another set.
+      folder: another set in it is replaced; other files stay.
       images: ``(n, 120, 120, 3)`` uint8 RGB.
       coefficients: ``(n, 62)`` raw.
       landmarks: ``(n, 68, 2)`` crop pixels.
@@ -153,14 +157,10 @@ def write_rendered(
     arrays = {"coefficients": coefficients, "landmarks": landmarks, "yaw_degrees": yaw_degrees}
     folder = Path(folder)
     _check_rendered(folder, images, arrays)
-    unfinished = folder.with_name(folder.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    np.save(unfinished / "image.npy", images)
-    np.savez(unfinished / "labels.npz", **arrays)  # pyright: ignore[reportArgumentType]
-    (unfinished / "settings.json").write_text(json.dumps(dict(settings), indent=2) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.rename(folder)
+    with replaced_files(folder, marker=RENDERED_MARKER) as unfinished:
+        np.save(unfinished / "image.npy", images)
+        np.savez(unfinished / "labels.npz", **arrays)  # pyright: ignore[reportArgumentType]
+        (unfinished / RENDERED_MARKER).write_text(json.dumps(dict(settings), indent=2) + "\n")
 
 
 def _check_rendered(folder: Path, images: np.ndarray, labels: Mapping[str, np.ndarray]) -> None:
@@ -187,7 +187,8 @@ def _check_rendered(folder: Path, images: np.ndarray, labels: Mapping[str, np.nd
 
 def is_rendered_with(folder: str | Path, settings: Mapping[str, Any]) -> bool:
     """Whether the folder holds a complete set made with just these settings."""
-    path = Path(folder) / "settings.json"
+    finish_replacing(Path(folder), marker=RENDERED_MARKER)
+    path = Path(folder) / RENDERED_MARKER
     return path.exists() and json.loads(path.read_text()) == dict(settings)
 
 
