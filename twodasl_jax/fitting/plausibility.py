@@ -10,11 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-FARTHEST_AZIMUTH_DEGREES = 115.0
-"""How far to the side a head may be turned."""
+FARTHEST_AZIMUTH_DEGREES = 125.0
+"""How far to the side a head may be turned. The farthest of 12,570 AFLW faces that fit their 68
+labels within 4 % is 108 degrees; of 3,665 that fit 18, which say less, 115."""
 
 FARTHEST_ELEVATION_DEGREES = 70.0
-"""From how far above or below a face may be seen."""
+"""From how far above or below a face may be seen: 52 degrees at most in AFLW with 68 labels, 57 with
+18."""
 
 FEWEST_FACES = 8
 """So many faces that lie alike are no chance (as for labels, `data.label_sets`)."""
