@@ -23,7 +23,7 @@ of its 18), and unknown ones that were written as (0, 0) or (-1, -1) all do."""
 
 LEAST_INSIDE = 0.25
 """Share of a face's labels in its picture, as for predictions. A face may be cut by the border: the
-least in AFLW's crops is 68 % of the 68 labels. Of 3,824 faces with 18, two have less than this: both
+least in AFLW's crops is 68 % of 68 labels. Of 3,824 faces with 18 two have less than this: both
 crops show something else (looked at)."""
 
 MOSTLY_INSIDE = 0.75

@@ -15,7 +15,7 @@ FARTHEST_AZIMUTH_DEGREES = 125.0
 labels within 4 % is 108 degrees; of 3,665 that fit 18, which say less, 115."""
 
 FARTHEST_ELEVATION_DEGREES = 70.0
-"""From how far above or below a face may be seen: 52 degrees at most in AFLW with 68 labels, 57 with
+"""From how far above or below a face may be seen: 52 degrees in AFLW with 68 labels, 57 with
 18."""
 
 FEWEST_FACES = 8
