@@ -95,7 +95,14 @@ def annotate(
         "landmarks": f"detector {detector}" if detector else f"{faces.landmark_set} labelled",
         "options": dataclasses.asdict(FitOptions()),
     }
-    reasons = objections(faces, fits.coefficients, fits.residual_percent, limit=max_residual)
+
+    def refit(some: LabelledFaces) -> tuple[np.ndarray, np.ndarray]:
+        again = fit_faces(model, some, marching=contour == "marching", console=console)
+        return again.coefficients, again.residual_percent
+
+    reasons = objections(
+        model, faces, fits.coefficients, fits.residual_percent, limit=max_residual, refit=refit
+    )
     reasons = write_annotation(folder, faces, fits, reasons, settings, console)
     accepted = np.array([row not in reasons for row in range(len(faces.names))])
     _print_summary(fits, accepted, seconds, folder, console)

@@ -6,12 +6,14 @@ import numpy as np
 
 from twodasl_jax.data.face_selection import pictures_show
 from twodasl_jax.data.labelled_faces import LabelledFaces
+from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.fitting.plausibility import (
     head_view,
     why_set_turned_away,
     why_set_upside_down,
     why_turned_away,
 )
+from twodasl_jax.jobs.annotation_aspect import Refit, why_stretched
 
 RESIDUAL = "residual"
 """The reason of a face that fits worse than asked."""
@@ -23,27 +25,37 @@ labels in another order."""
 
 
 def objections(
-    faces: LabelledFaces, coefficients: np.ndarray, residual_percent: np.ndarray, *, limit: float
+    face_model: FaceModel,
+    faces: LabelledFaces,
+    coefficients: np.ndarray,
+    residual_percent: np.ndarray,
+    *,
+    limit: float,
+    refit: Refit,
 ) -> dict[int, str]:
     """Why faces are rejected, after a look at the whole set.
 
     Args:
-      faces: that were fitted.
+      face_model: that was fitted.
+      faces: to these.
       coefficients: ``(n, 62)`` raw, of any crop.
       residual_percent: ``(n,)``, NaN where a fit failed.
       limit: of the residual, %.
+      refit: fits some of the faces again, with other labels.
 
     Returns:
       Row -> reason, for rejected faces only.
 
     Raises:
-      ValueError: where most heads are seen from behind, or stand on their heads though the
-        pictures do not show it: with the likely cause.
+      ValueError: where the labels are stretched, most heads are seen from behind, or all stand on
+        their heads though the pictures do not show it: with the likely cause.
     """
     reasons = {int(row): RESIDUAL for row in np.flatnonzero(~(residual_percent <= limit))}
     rows = np.flatnonzero(residual_percent <= max(limit, TELLING_RESIDUAL))  # NaN is not
     view = head_view(coefficients[rows])
-    wrong = why_set_turned_away(view)
+    wrong = why_stretched(
+        face_model, faces, coefficients, residual_percent, rows=rows, refit=refit
+    ) or why_set_turned_away(view)
     if wrong is None:
         wrong = why_set_upside_down(view)
         if wrong is not None and _pictures_are_upside_down(faces, rows):
