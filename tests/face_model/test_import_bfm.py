@@ -229,6 +229,16 @@ def test_an_own_file_is_read_as_it_is(tmp_path):
         arrays_from_source(output, landmarks=output)
 
 
+def test_a_source_is_not_overwritten(tmp_path):
+    source = write_interleaved(tmp_path / "face.npz")
+    (tmp_path / "link.npz").symlink_to(source)
+    before = source.read_bytes()
+    for output in (source, tmp_path / "link.npz"):
+        with pytest.raises(ValueError, match="is an input as well; choose another file"):
+            main([f"--source={source}", f"--output={output}"])
+    assert source.read_bytes() == before
+
+
 def test_nothing_there_says_how_to_import(tmp_path):
     with pytest.raises(FileNotFoundError, match="import_bfm"):
         face_model_from_file(tmp_path / "nothing.npz")

@@ -8,10 +8,29 @@ import cv2
 import numpy as np
 
 from twodasl_jax.crop_frame import CROP_SIZE
+from twodasl_jax.data.replaced_files import finish_replacing
+
+ANNOTATION_MARKER = "annotation.json"
+"""What the fits of a crops folder were made with, where it was written by `--mode=annotate`."""
 
 CHECKSUMS = "crop_crc32"
 """In ``annotations.npz``, optional: ``(n,)`` uint32, of each picture's file as it was written. A
 decoder makes other pixels of most damaged files, without a word."""
+
+
+def picture_checksums(pictures: np.ndarray) -> np.ndarray:
+    """``(n,)`` uint32, the CRC-32 of each picture's pixels."""
+    return np.array([zlib.crc32(np.ascontiguousarray(one).data) for one in pictures], np.uint32)
+
+
+def require_written(data: bytes | memoryview, crc32: int, what: str) -> None:
+    """Refuses bytes that are not those that were written.
+
+    Raises:
+      ValueError: naming what they are.
+    """
+    if zlib.crc32(data) != crc32:
+        raise ValueError(f"{what} is damaged: it is not the one that was written (CRC-32)")
 
 
 def decode_crop(encoded: bytes, name: str, *, crc32: int | None = None) -> np.ndarray:
@@ -25,10 +44,8 @@ def decode_crop(encoded: bytes, name: str, *, crc32: int | None = None) -> np.nd
     Raises:
       ValueError: naming the record, if it is corrupt, of another size, or not what was written.
     """
-    if crc32 is not None and zlib.crc32(encoded) != crc32:
-        raise ValueError(
-            f"the crop {name} is damaged: its file is not the one that was written (CRC-32)"
-        )
+    if crc32 is not None:
+        require_written(encoded, crc32, f"the crop {name}")
     # OpenCV raises on no bytes at all, and returns None on bad ones.
     picture = cv2.imdecode(np.frombuffer(encoded or b"-", np.uint8), cv2.IMREAD_COLOR_RGB)
     if picture is None or picture.shape != (CROP_SIZE, CROP_SIZE, 3):
@@ -44,6 +61,7 @@ def read_crop_annotations(path: Path) -> dict[str, np.ndarray]:
       FileNotFoundError: where it is absent.
       ValueError: where arrays are missing, of unequal lengths, or name a face twice.
     """
+    finish_replacing(path.parent, marker=ANNOTATION_MARKER)
     if not path.exists():
         raise FileNotFoundError(
             f"no {path}; expected a folder with crops.tar and annotations.npz (docs/extending.md)"
