@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import zlib
 
 import cv2
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from twodasl_jax.crop_frame import crop_to_image
 from twodasl_jax.data.augment import AugmentOptions
+from twodasl_jax.data.crop_files import CHECKSUMS, read_encoded
 from twodasl_jax.data.fitted_source import SETTINGS_FILE, FittedSource
 from twodasl_jax.data.labelled_faces import read_labelled_faces
 from twodasl_jax.data.pipeline import make_pipeline
@@ -86,6 +88,13 @@ def test_writes_a_source_that_trains(annotated, open_face):
     )
     assert batch["annotated"]["coefficients"].shape == (4, 62)
     assert np.isfinite(batch["annotated"]["coefficients"]).all()
+
+
+def test_a_crop_carries_the_checksum_of_its_file(annotated):
+    with np.load(annotated / "annotations.npz") as file:
+        names, checksums = file["file_name"], file[CHECKSUMS]
+    encoded = read_encoded(annotated, {str(name) for name in names})
+    assert [zlib.crc32(encoded[str(name)]) for name in names] == checksums.tolist()
 
 
 def test_coefficients_reproduce_the_labels_in_the_final_crop(annotated, open_face):
