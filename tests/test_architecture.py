@@ -10,7 +10,10 @@ PACKAGE = ROOT / "twodasl_jax"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # The parts without own imports from the package, free for all who may use jax.
-FOUNDATION = {"crop_frame", "landmark_tables", "coefficients", "array_types", "user_files"}
+FOUNDATION = {"crop_frame", "landmark_tables", "coefficients", "array_types"} | {
+    "file_errors",
+    "user_files",
+}
 MATHS = FOUNDATION | {"geometry", "face_model", "rendering"}
 # part: the other parts it may import. `training` knows no loss, `models` no face.
 MAY_IMPORT = {
@@ -18,17 +21,18 @@ MAY_IMPORT = {
     "landmark_tables": set(),
     "coefficients": set(),
     "array_types": set(),
+    "file_errors": set(),
     "user_files": set(),
     "geometry": FOUNDATION,
     "face_model": FOUNDATION | {"geometry"},
     "open_face": MATHS,
     "rendering": FOUNDATION | {"geometry", "face_model"},
     "models": {"coefficients", "crop_frame"},
-    "data": {"crop_frame", "landmark_tables", "user_files"},
+    "data": {"crop_frame", "landmark_tables", "file_errors", "user_files"},
     "losses": MATHS,
     "fitting": MATHS,
     "metrics": MATHS,
-    "training": {"coefficients", "user_files"},
+    "training": {"coefficients", "file_errors", "user_files"},
     "methods": MATHS | {"losses", "metrics", "models", "training"},
     "evaluation": MATHS | {"data", "metrics", "models", "training", "predict"},
     "predict": MATHS | {"data", "models", "training"},

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from twodasl_jax.crop_frame import flip_y
+from twodasl_jax.data.replaced_files import STAGING
 from twodasl_jax.data.sources import (
     CONTOUR_WEIGHT,
     OCCLUDED_WEIGHT,
@@ -106,11 +107,16 @@ def test_a_set_is_known_by_its_settings(rendered, tmp_path):
 
 
 def test_writing_replaces_another_set_and_leaves_nothing_unfinished(rendered):
-    (rendered.parent / "set.unfinished").mkdir()
-    (rendered.parent / "set.unfinished" / "image.npy").write_bytes(b"cut short")
+    (rendered / STAGING).mkdir()  # of a writer that was killed
+    (rendered / STAGING / "image.npy").write_bytes(b"cut short")
+    (rendered / "notes.txt").write_text("a day's work")
+    beside = rendered.parent / "set.unfinished"
+    beside.mkdir()
     write_rendered(rendered, **rendered_arrays(3), settings=SETTINGS | {"seed": 2})
     assert len(RenderedSource(rendered)) == 3
-    assert [path.name for path in rendered.parent.iterdir()] == ["set"]
+    assert not (rendered / STAGING).exists()
+    assert (rendered / "notes.txt").read_text() == "a day's work"
+    assert beside.is_dir()
 
 
 @pytest.mark.parametrize("name", ["settings.json", "image.npy", "labels.npz"])

@@ -329,6 +329,16 @@ def test_damaged_basel_files_are_named(tmp_path, damage, message):
         arrays_from_source(tmp_path / "basel", landmarks=landmarks)
 
 
+def test_a_source_is_not_overwritten(tmp_path):
+    source = write_interleaved(tmp_path / "face.npz")
+    (tmp_path / "link.npz").symlink_to(source)
+    before = source.read_bytes()
+    for output in (source, tmp_path / "link.npz"):
+        with pytest.raises(SystemExit, match="is an input as well; choose another file"):
+            main([f"--source={source}", f"--output={output}"])
+    assert source.read_bytes() == before
+
+
 def test_nothing_there_says_how_to_import(tmp_path):
     with pytest.raises(FileNotFoundError, match="import_bfm"):
         face_model_from_file(tmp_path / "nothing.npz")

@@ -94,9 +94,14 @@ def test_leftovers_of_killed_builds_are_removed(originals, tmp_path):
     left = tmp_path / "aflw_lfpa" / "incomplete.AB12CD_1.0.0"
     left.mkdir(parents=True)
     (left / "aflw_lfpa-test.array_record-00000-of-00001").write_bytes(b"half")
+    mine = tmp_path / "aflw_lfpa" / "incomplete faces"
+    mine.mkdir()
+    (mine.parent / "incomplete.txt").write_text("a day's work")
     folder = str(originals["aflw_lfpa"])
     prepare(None, dataset="aflw_lfpa", manual_dir=folder, data_dir=str(tmp_path))
     assert not left.exists()
+    assert mine.is_dir()
+    assert (mine.parent / "incomplete.txt").exists()
     assert (tmp_path / "aflw_lfpa" / "1.0.0" / "dataset_info.json").exists()
 
 

@@ -1,11 +1,13 @@
 """Reading a folder of 120x120 crops: its archive, its annotations, its pictures."""
 
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.data.original.files import in_either_case
+from twodasl_jax.data.replaced_files import finish_replacing
 from twodasl_jax.user_files.arrays import names_of, numbers_of, read_npz
 from twodasl_jax.user_files.opening import read_bytes
 from twodasl_jax.user_files.picture import decode_picture, size_of
@@ -14,21 +16,50 @@ from twodasl_jax.user_files.tar_file import read_members
 LARGEST_CROP_BYTES = 2**20
 """Of one 120x120 picture; uncompressed it has 43 kB."""
 
+ANNOTATION_MARKER = "annotation.json"
+"""What the fits of a crops folder were made with, where it was written by `--mode=annotate`."""
+
+CHECKSUMS = "crop_crc32"
+"""In ``annotations.npz``, optional: ``(n,)`` uint32, of each picture's file as it was written. A
+decoder makes other pixels of most damaged files, without a word."""
+
 ARRAYS = (
     *("file_name", "landmarks21_crop_px", "landmarks68_crop_px", "landmarks68_visibility"),
-    "yaw_degrees",
+    *("yaw_degrees", CHECKSUMS),
 )
 """All that is read of ``annotations.npz`` here, whatever else it holds."""
 
 CROPS = "expected encoded 120 x 120 pictures"
 
 
-def decode_crop(encoded: bytes, name: str) -> np.ndarray:
-    """Decodes one 120x120 picture to RGB.
+def picture_checksums(pictures: np.ndarray) -> np.ndarray:
+    """``(n,)`` uint32, the CRC-32 of each picture's pixels."""
+    return np.array([zlib.crc32(np.ascontiguousarray(one).data) for one in pictures], np.uint32)
+
+
+def require_written(data: bytes | memoryview, crc32: int, what: str) -> None:
+    """Refuses bytes that are not those that were written.
 
     Raises:
-      ValueError: naming the record, if it is corrupt or of another size.
+      ValueError: naming what they are.
     """
+    if zlib.crc32(data) != crc32:
+        raise ValueError(f"{what} is damaged: it is not the one that was written (CRC-32)")
+
+
+def decode_crop(encoded: bytes, name: str, *, crc32: int | None = None) -> np.ndarray:
+    """Decodes one 120x120 picture to RGB.
+
+    Args:
+      encoded: the file.
+      name: of the record, for messages.
+      crc32: of the file as it was written; None is not known.
+
+    Raises:
+      ValueError: naming the record, if it is corrupt, of another size, or not what was written.
+    """
+    if crc32 is not None:
+        require_written(encoded, crc32, f"the crop {name}")
     try:
         width, height = size_of(encoded, name)
         if (width, height) == (CROP_SIZE, CROP_SIZE):
@@ -46,6 +77,7 @@ def read_crop_annotations(path: Path) -> dict[str, np.ndarray]:
       FileNotFoundError: where it is absent.
       ValueError: where arrays are missing, of unequal lengths, or name a face twice.
     """
+    finish_replacing(path.parent, marker=ANNOTATION_MARKER)
     expected = "expected a folder with crops.tar and annotations.npz (docs/extending.md)"
     annotations = read_npz(path, expected=expected, only=ARRAYS)
     pair = [key for key in ("landmarks68_crop_px", "landmarks68_visibility") if key in annotations]
@@ -61,6 +93,7 @@ def read_crop_annotations(path: Path) -> dict[str, np.ndarray]:
     shapes = {"landmarks21_crop_px": (21, 2)} | (
         {"landmarks68_crop_px": (68, 2), "landmarks68_visibility": (68,)} if pair else {}
     )
+    shapes |= {CHECKSUMS: ()} if CHECKSUMS in annotations else {}
     for key, shape in shapes.items():
         numbers_of(path, annotations, key, (len(names), *shape))
     return annotations

@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from twodasl_jax.data.crop_files import ANNOTATION_MARKER
+from twodasl_jax.data.replaced_files import finish_replacing
 from twodasl_jax.data.sources import CropSource, Role
 from twodasl_jax.user_files.arrays import numbers_of, read_npz
 from twodasl_jax.user_files.json_file import read_json, require_entries
 
-SETTINGS_FILE = "annotation.json"
-"""What the fits were made with; without it a folder is a crops folder like any other."""
+SETTINGS_FILE = ANNOTATION_MARKER
+"""Without it a folder is a crops folder like any other."""
 
 
 class FittedSource(CropSource):
@@ -36,6 +38,7 @@ class FittedSource(CropSource):
           ValueError: for another face model, or coefficients of the wrong shape.
         """
         folder = Path(folder)
+        finish_replacing(folder, marker=SETTINGS_FILE)
         if not (folder / SETTINGS_FILE).exists():
             raise FileNotFoundError(
                 f"{folder} holds no fitted faces (no {SETTINGS_FILE}); make them: "

@@ -15,18 +15,18 @@ from pathlib import Path
 
 import numpy as np
 
-from twodasl_jax.crop_frame import CROP_SIZE, image_to_crop
-from twodasl_jax.data.crop_files import decode_crop, read_crop_annotations, read_encoded
+from twodasl_jax.crop_frame import CROP_SIZE, crop_to_image, image_to_crop
+from twodasl_jax.data.crop_files import CHECKSUMS, decode_crop, read_crop_annotations, read_encoded
 from twodasl_jax.data.face_crop import crop_image, roi_box_from_landmarks
+from twodasl_jax.data.face_selection import FEWEST_POINTS, select_faces
 from twodasl_jax.data.folder_listing import printable
+from twodasl_jax.data.label_checks import require_not_black
 from twodasl_jax.data.original.files import encode_crop, in_either_case
+from twodasl_jax.data.picture_size import picture_size
 from twodasl_jax.data.sources import OCCLUDED_WEIGHT
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21
 from twodasl_jax.user_files.arrays import numbers_of, read_npz, texts_of
 from twodasl_jax.user_files.picture import decode_picture, read_picture_bytes
-
-FEWEST_POINTS = 8
-"""A face with fewer labelled points than this is left out: pose alone has six unknowns."""
 
 FARTHEST_OUTSIDE_PX = 40.0
 """A label farther outside the (provisional) crop than this is not of this face."""
@@ -46,8 +46,11 @@ class LabelledFaces:
       visibility: ``(n, 68)`` of `CropSource`; None where the labels have none.
       landmarks21: ``(n, 21, 2)`` crop pixels, NaN where unknown, or None.
       read_encoded: face number and final box -> the 120x120 crop as an encoded picture, and its
-        file ending; raises ValueError for an unreadable one.
-      num_left_out: faces that have too few known points, and are none of the n.
+        file ending; raises ValueError for an unreadable or black one.
+      read_picture: face number -> the whole picture, RGB; None where it is unreadable.
+      picture_size: ``(n, 2)`` its width and height, NaN where it is unreadable.
+      left_out: name and reason of faces that are none of the n: with too few known points, or
+        labels that can be no face's of their picture.
     """
 
     names: np.ndarray
@@ -58,7 +61,16 @@ class LabelledFaces:
     visibility: np.ndarray | None
     landmarks21: np.ndarray | None
     read_encoded: Callable[[int, np.ndarray | None], tuple[bytes, str]]
-    num_left_out: int
+    read_picture: Callable[[int], np.ndarray | None]
+    picture_size: np.ndarray
+    left_out: tuple[tuple[str, str], ...]
+
+    @property
+    def labels_px(self) -> np.ndarray:
+        """``(n, m, 2)`` the labels in pixels of the pictures, NaN where unknown."""
+        boxes = self.roi_box
+        points = self.landmarks if boxes is None else crop_to_image(self.landmarks, boxes)
+        return np.where(self.weights[..., None] > 0, points, np.nan)
 
 
 def read_labelled_faces(images: str | Path, landmarks: str | Path | None) -> LabelledFaces:
@@ -95,18 +107,41 @@ def _faces_from_crops(folder: Path) -> LabelledFaces:
     else:
         landmark_set, points = 18, landmarks21[:, LANDMARKS_18_FROM_21]
         weights = np.ones(points.shape[:2])
-    points, weights = _known(points, weights)
-    kept = _enough(weights, folder)
-    names = annotations["file_name"][kept]
-    encoded = read_encoded(folder, {str(name) for name in names})
+    given = np.where(weights[..., None] > 0, points, np.nan).astype(np.float64)
+    names = annotations["file_name"]
+    labelled = np.isfinite(given).all(axis=-1).sum(axis=1) >= FEWEST_POINTS
+    encoded = read_encoded(folder, {str(name) for name in names[labelled]})
+
+    checksums = annotations.get(CHECKSUMS)
+
+    def decoded(row: int) -> np.ndarray:
+        crc32 = None if checksums is None else int(checksums[row])
+        return decode_crop(encoded[str(names[row])], str(names[row]), crc32=crc32)
+
+    def picture(row: int) -> np.ndarray | None:
+        try:
+            return decoded(row)
+        except ValueError:
+            return None
+
+    selection = select_faces(
+        names,
+        given,
+        where=str(folder),
+        sizes_of=lambda rows: np.full((len(rows), 2), float(CROP_SIZE)),
+        read_picture=picture,
+        reach=_in_reach,
+    )
+    kept = selection.kept
+    points, weights = _known(given, weights)
 
     def read(index: int, _: np.ndarray | None) -> tuple[bytes, str]:
-        name = str(names[index])
-        decode_crop(encoded[name], name)  # refuses what cannot be read
+        name = str(names[kept[index]])
+        require_not_black(decoded(int(kept[index])), name)
         return encoded[name], Path(name).suffix
 
     return LabelledFaces(
-        names=names,
+        names=names[kept],
         landmark_set=landmark_set,
         landmarks=points[kept],
         weights=weights[kept],
@@ -114,7 +149,9 @@ def _faces_from_crops(folder: Path) -> LabelledFaces:
         visibility=None if visibility is None else visibility[kept],
         landmarks21=landmarks21[kept],
         read_encoded=read,
-        num_left_out=len(weights) - len(kept),
+        read_picture=lambda index: picture(int(kept[index])),
+        picture_size=selection.picture_size,
+        left_out=selection.left_out,
     )
 
 
@@ -143,31 +180,51 @@ def faces_from_photographs(folder: Path, names: np.ndarray, points: np.ndarray) 
 
     Raises:
       FileNotFoundError: where photographs are absent; the first is named.
-      ValueError: where no face has enough points.
+      ValueError: where no face can be fitted, or most labels share a mistake.
     """
-    num_given, landmark_set = len(points), 68 if points.shape[1] == 68 else 18
+    points, landmark_set = np.asarray(points, np.float64), 68 if points.shape[1] == 68 else 18
     if landmark_set == 18:
         points = points[:, LANDMARKS_18_FROM_21]
-    kept = _enough(np.asarray(np.isfinite(points).all(axis=-1)), folder)
-    names, points = names[kept], points[kept]
     paths = [in_either_case(folder / str(name)) for name in names]
-    absent = [path for path in paths if not path.exists()]
-    if absent:
-        raise FileNotFoundError(
-            f"{len(absent)} of {len(names)} labelled photographs are not in {folder}, "
-            f"first {printable(absent[0].relative_to(folder))}"
-        )
+
+    def sizes_of(rows: np.ndarray) -> np.ndarray:
+        absent = [paths[row] for row in rows if not paths[row].exists()]
+        if absent:
+            raise FileNotFoundError(
+                f"{len(absent)} of {len(rows)} labelled photographs are not in {folder}, "
+                f"first {printable(absent[0].relative_to(folder))}"
+            )
+        return np.array([picture_size(paths[row]) for row in rows])
+
+    def photo(row: int) -> np.ndarray:
+        # By its bytes: OpenCV opens no file whose name is no UTF-8.
+        try:
+            encoded = read_picture_bytes(paths[row])
+        except (ValueError, OSError) as error:
+            raise ValueError(printable(str(error))) from error
+        return decode_picture(encoded, printable(paths[row].name), upright=True)
+
+    def readable_photo(row: int) -> np.ndarray | None:
+        try:
+            return photo(row)
+        except ValueError:
+            return None
+
+    selection = select_faces(
+        names,
+        points,
+        where=str(folder),
+        sizes_of=sizes_of,
+        read_picture=readable_photo,
+    )
+    kept = selection.kept
+    names, points = names[kept], points[kept]
     boxes = np.stack([roi_box_from_landmarks(face[np.isfinite(face).all(-1)]) for face in points])
     in_crop, weights = _known(image_to_crop(points, boxes), np.ones(points.shape[:2]))
 
     def read(index: int, box: np.ndarray | None) -> tuple[bytes, str]:
-        # By its bytes: OpenCV opens no file whose name is no UTF-8.
-        try:
-            encoded = read_picture_bytes(paths[index])
-        except (ValueError, OSError) as error:
-            raise ValueError(printable(str(error))) from error
-        photo = decode_picture(encoded, printable(paths[index].name), upright=True)
-        crop = crop_image(photo, boxes[index] if box is None else box)
+        crop = crop_image(photo(int(kept[index])), boxes[index] if box is None else box)
+        require_not_black(crop, printable(str(names[index])))
         return encode_crop(crop, "jpeg").getvalue(), ".jpg"
 
     return LabelledFaces(
@@ -179,22 +236,20 @@ def faces_from_photographs(folder: Path, names: np.ndarray, points: np.ndarray) 
         visibility=None,
         landmarks21=None,
         read_encoded=read,
-        num_left_out=num_given - len(kept),
+        read_picture=lambda index: readable_photo(int(kept[index])),
+        picture_size=selection.picture_size,
+        left_out=selection.left_out,
     )
 
 
 def _known(points: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Unknown points, and those far outside the crop, become 0 with weight 0."""
-    outside = np.maximum(-points, points - CROP_SIZE).max(axis=-1)
-    weights = np.where(outside <= FARTHEST_OUTSIDE_PX, weights, 0.0)  # NaN compares False
+    weights = np.where(np.isfinite(_in_reach(points)).all(axis=-1), weights, 0.0)
     points = np.where(weights[..., None] > 0, points, 0.0)
     return points.astype(np.float32), weights.astype(np.float32)
 
 
-def _enough(weights: np.ndarray, folder: Path) -> np.ndarray:
-    kept = np.flatnonzero((weights > 0).sum(axis=1) >= FEWEST_POINTS)
-    if not len(kept):
-        raise ValueError(
-            f"none of the {len(weights)} faces of {folder} has {FEWEST_POINTS} labelled points"
-        )
-    return kept
+def _in_reach(points: np.ndarray) -> np.ndarray:
+    outside = np.maximum(-points, points - CROP_SIZE).max(axis=-1)
+    # NaN compares False.
+    return np.where((outside <= FARTHEST_OUTSIDE_PX)[..., None], points, np.nan)

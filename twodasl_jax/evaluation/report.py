@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from twodasl_jax.predict.whole_file import write_whole
+
 NME_COLUMNS = {
     "bin_0_30": "0-30°",
     "bin_30_60": "30-60°",
@@ -66,13 +68,13 @@ def write_results(path: str | Path, results: Mapping[str, Any]) -> None:
       path: its folder is made.
       results: nested mappings, sequences, numbers (numpy's too) and strings. What is not finite
         becomes null: JSON has no NaN, and readers refuse it.
+
+    Raises:
+      OSError: where it cannot be written; the old file is left.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(json_value(results), indent=2, ensure_ascii=False, allow_nan=False)
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(text + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    write_whole(path, (text + "\n").encode())
 
 
 def json_value(value: Any) -> Any:

@@ -14,6 +14,7 @@ source is one of (the modules document the layouts):
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     try:
+        _require_apart(Path(options.output), [options.source, options.landmarks])
         arrays = arrays_from_source(options.source, landmarks=options.landmarks)
         validate_arrays(arrays, options.source)
         save_face_model(options.output, arrays)
@@ -111,6 +113,14 @@ def main(arguments: list[str] | None = None) -> None:
         f"{options.output}: {arrays['mean'].shape[1]} vertices, {len(arrays['triangles'])} "
         f"triangles, {'with' if 'coefficient_std' in arrays else 'without'} whitening statistics"
     )
+
+
+def _require_apart(output: Path, sources: Sequence[str | None]) -> None:
+    """Refuses to write over what is read: the owners' file would be lost."""
+    for source in (Path(name) for name in sources if name is not None and output.exists()):
+        read = source.iterdir() if source.is_dir() else [source]
+        if any(path.exists() and path.samefile(output) for path in read):
+            raise ValueError(f"--output={output} is an input as well; choose another file")
 
 
 if __name__ == "__main__":

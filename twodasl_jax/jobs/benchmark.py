@@ -1,7 +1,6 @@
 """Scores a trained run, or a predictions file of any system, on one benchmark."""
 
 import dataclasses
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from twodasl_jax.data.replaced_files import replaced_files, require_not_replaced
 from twodasl_jax.evaluation import benchmark_report
 from twodasl_jax.evaluation.benchmark import Benchmark, CannotMeasureError, Predictions
 from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS, BenchmarkKind
@@ -43,7 +43,7 @@ RESULT_FILES = (
     *("per_image.csv", "predictions.npz", "error_curve.png", "faces.png"),
     "results.json",
 )
-"""In the order in which they appear: results.json says that the others are there."""
+"""What a score is written to; results.json comes last: it says that the others are there."""
 
 
 def score_benchmark(
@@ -119,6 +119,8 @@ def _check_settings(
         read_npz(predictions, expected=f"--predictions {EXPECTED}")  # before the benchmark is read
     if (workdir / "config.json").exists():
         raise ValueError(f"{workdir} holds a trained run; give another --workdir for the scores")
+    if predictions is not None:
+        require_not_replaced(predictions, workdir, RESULT_FILES)
     require_choice("crop_source", config.crop_source, CROP_SOURCES)
     require_choice("landmark_map_source", config.landmark_map_source, LANDMARK_MAP_SOURCES)
     if config.landmarks_file and config.landmark_map_source != "file":
@@ -231,24 +233,15 @@ def _write(
     errors: Mapping[str, Errors],
     results: Mapping[str, Any],
 ) -> None:
-    """Writes beside the folder, then moves: no half of a result is ever there."""
-    unfinished = folder.with_name(folder.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
+    """Writes all before any is moved to its place: no half of a result is ever there."""
+    with replaced_files(folder, marker=RESULT_FILES[-1]) as unfinished:
         benchmark_report.write_per_face(unfinished / "per_image.csv", benchmark, errors)
         benchmark_report.write_predictions(unfinished / "predictions.npz", benchmark, predictions)
         benchmark_report.write_pictures(unfinished, kind, benchmark, predictions, errors)
         write_results(unfinished / "results.json", results)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "results.json").unlink(missing_ok=True)
-        for name in RESULT_FILES:
-            if (unfinished / name).exists():
-                (unfinished / name).replace(folder / name)
-            else:  # no picture where nothing is labelled; an earlier one is of other results
-                (folder / name).unlink(missing_ok=True)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        unwritten = [name for name in RESULT_FILES if not (unfinished / name).exists()]
+    for name in unwritten:  # no picture where nothing is labelled; an earlier one is of others
+        (folder / name).unlink(missing_ok=True)
 
 
 def _print(

@@ -33,7 +33,7 @@ def make_rendered_set(
     return EvaluationSet(
         name=config.name,
         names=[f"{config.name}_{index:05d}" for index in range(count)],
-        image=source.images.read_all(),
+        image=source.read_pictures(),
         detected_landmarks=np.full((count, 18, 2), np.nan, np.float32),
         roi_box=np.tile(np.array([0, 0, CROP_SIZE, CROP_SIZE], np.float32), (count, 1)),
         yaw_degrees=source.labels["yaw_degrees"],

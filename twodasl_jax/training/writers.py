@@ -1,11 +1,17 @@
 """Where a run's numbers go: TensorBoard event files and one CSV."""
 
+import contextlib
 import csv
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto import event_pb2
+from tensorboardX.summary import scalar
 
+from twodasl_jax.file_errors import naming_write_errors
 from twodasl_jax.user_files.table_file import read_rows
 
 CSV_NAME = "metrics.csv"
@@ -32,37 +38,84 @@ class MetricWriter:
 
         Raises:
           ValueError: if ``metrics.csv`` is there and is not one of ours.
+          OSError: where it cannot be written.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / CSV_NAME
-        kept = [row for row in _read_rows(path) if int(row[0]) <= resumed_step]
-        # Written anew beside it and moved, so that a kill in between loses no row.
-        anew = path.with_suffix(".csv.new")
-        with anew.open("w", newline="") as file:
-            csv.writer(file).writerows([CSV_HEADER, *kept])
-        anew.replace(path)
-        self._file = path.open("a", newline="")
-        self._rows = csv.writer(self._file)
-        self._events = SummaryWriter(str(folder), purge_step=resumed_step + 1)
+        self._folder = Path(folder)
+        path = self._folder / CSV_NAME
+        with naming_write_errors(path):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            _keep_rows(path, resumed_step)
+            self._file = path.open("a", newline="")
+            self._rows = csv.writer(self._file)
+            self._events = _EventFile(self._folder, purge_step=resumed_step + 1)
 
     def write(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Writes the numbers of one step, on disk when this returns."""
-        for name, value in scalars.items():
-            self._rows.writerow((step, name, repr(float(value))))
-            self._events.add_scalar(name, float(value), step)
-        self._file.flush()
+        """Writes the numbers of one step, on disk when this returns.
+
+        Raises:
+          OSError: where they cannot be written.
+        """
+        with naming_write_errors(self._folder):
+            for name, value in scalars.items():
+                self._rows.writerow((step, name, repr(float(value))))
+            self._file.flush()
+            self._events.write(step, scalars)
 
     def close(self) -> None:
         """Flushes and closes both files."""
-        self._file.close()
-        self._events.close()
+        with naming_write_errors(self._folder):
+            self._file.close()
+            self._events.close()
 
     def __enter__(self) -> "MetricWriter":
         return self
 
-    def __exit__(self, *_error: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, *_error: object) -> None:
+        # The same disk may refuse the last flush; the first error is the one to tell.
+        with contextlib.nullcontext() if kind is None else contextlib.suppress(OSError):
+            self.close()
+
+
+# Made when the module is loaded; type checkers do not see them.
+_event: Any = event_pb2.Event  # pyright: ignore[reportAttributeAccessIssue]
+_SESSION: Any = event_pb2.SessionLog  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class _EventFile:
+    """TensorBoard's events, written by the thread that calls.
+
+    tensorboardX's usual writer has a thread of its own. Where the disk is full that thread ends
+    with a traceback, and whoever writes waits for ever.
+    """
+
+    def __init__(self, folder: Path, *, purge_step: int) -> None:
+        self._writer = EventsWriter(str(folder / "events"))
+        # Readers drop what an earlier piece of the run wrote from that step on.
+        self._writer.write_event(_event(step=purge_step, file_version="brain.Event:2"))
+        begins = _SESSION(status=_SESSION.START)
+        self._writer.write_event(_event(step=purge_step, session_log=begins))
+
+    def write(self, step: int, scalars: Mapping[str, float]) -> None:
+        now = time.time()
+        for name, value in scalars.items():
+            summary = scalar(name, float(value))
+            self._writer.write_event(_event(step=step, wall_time=now, summary=summary))
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def _keep_rows(path: Path, last_step: int) -> None:
+    """Rewrites the file without the rows of later steps; a kill in between loses no row."""
+    kept = [row for row in _read_rows(path) if int(row[0]) <= last_step]
+    anew = path.with_suffix(".csv.new")
+    try:
+        with anew.open("w", newline="") as file:
+            csv.writer(file).writerows([CSV_HEADER, *kept])
+        anew.replace(path)
+    finally:
+        anew.unlink(missing_ok=True)
 
 
 def _read_rows(path: Path) -> list[list[str]]:
