@@ -78,5 +78,5 @@ def test_a_set_upside_down_is_right_where_the_pictures_are():
 def test_the_last_sentence_names_the_best_fit_or_the_first_reason():
     faces = faces_of(2)
     assert "best has 7.00 %" in none_left(faces, dict.fromkeys((0, 1), RESIDUAL), 7.0, 4.0)
-    told = none_left(faces, {0: RESIDUAL, 1: "p1.png is black"}, 1.0, 4.0)
-    assert told == "none of 2 faces can be used; p1.png: p1.png is black"
+    sentence = none_left(faces, {0: RESIDUAL, 1: "p1.png is black"}, 1.0, 4.0)
+    assert sentence == "none of 2 faces can be used; the first, p1.png is black"

@@ -78,7 +78,12 @@ def none_left(faces: LabelledFaces, reasons: Mapping[int, str], best: float, lim
             "landmarks those of these images, in this order? (--max_residual allows more)"
         )
     row, reason = next((row, why) for row, why in sorted(reasons.items()) if why != RESIDUAL)
-    return f"none of {count} faces can be used; {faces.names[row]}: {reason}"
+    return f"none of {count} faces can be used; the first, {told(str(faces.names[row]), reason)}"
+
+
+def told(name: str, reason: str) -> str:
+    """A face's reason with its name, once."""
+    return reason if reason.startswith(name) else f"{name}: {reason}"
 
 
 def _pictures_are_upside_down(faces: LabelledFaces, rows: np.ndarray) -> bool:
