@@ -13,8 +13,8 @@ MOST_PREFER = 0.6
 another to decide between them; half do by chance, 79 % or more of AFLW's for right labels."""
 
 OVERRULES = 0.7
-"""Share from which pictures overrule labels that nothing else speaks against. Of AFLW's at most 21 %
-prefer labels that are mirrored or turned by 90 or 180 degrees to the right ones."""
+"""Share from which pictures overrule labels that nothing else speaks against. At most 21 % of
+AFLW's prefer labels that are mirrored or turned by 90 or 180 degrees to the right ones."""
 
 _SIDES = ((7, 1, 15), (10, 4, 17))
 """Eye centre, middle of the brow and mouth corner of either side, among the 18 landmarks."""
