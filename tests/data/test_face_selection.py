@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from twodasl_jax.data.face_selection import pictures_show, select_faces
+from twodasl_jax.data.labelled_faces import read_labelled_faces
 
 COUNT = 10
 NAMES = np.array([f"p{index}.png" for index in range(COUNT)])
@@ -112,3 +113,11 @@ def test_pictures_show_faces_at_68_labels_too():
     assert pictures_show(labels, labels + 60, lambda row: picture_of(FACES[row]))
     assert not pictures_show(labels + 60, labels, lambda row: picture_of(FACES[row]))
     assert not pictures_show(labels, labels + 60, lambda row: None)
+
+
+@pytest.mark.shared_data
+def test_real_faces_are_left_out_for_too_few_points_only(shared_data):
+    assert read_labelled_faces(shared_data / "aflw_validation", None).left_out == ()
+    wild = read_labelled_faces(shared_data / "aflw_in_the_wild", None)
+    assert len(wild.names) == 10_086
+    assert {reason.split(";")[0] for _, reason in wild.left_out} == {"0 are known"}

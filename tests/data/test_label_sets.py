@@ -21,6 +21,8 @@ FACES = CENTRES + GENERATOR.uniform(-60, 60, (COUNT, 68, 2))
         (FACES * [1, -1], "y is negative"),
         (FACES + 5000, "are they of other pictures, or shifted"),
         (FACES - [700, 0], "are they of other pictures, or shifted"),
+        (FACES + np.array([500.0, 0.0]), "are they of other pictures, or shifted"),
+        (FACES * 0, "span 0 px; are they pixels of these pictures"),
         (FACES * 2.5, "larger copies of the pictures"),
     ],
 )
@@ -38,6 +40,10 @@ def test_exchanged_axes_that_leave_the_picture_are_named():
     faces = FACES - FACES.mean(axis=(0, 1)) + [900, 150]
     assert why_not_of_pictures(faces * [1, 0.5] + [0, 75], wide) is None
     assert "exchanged" in why_not_of_pictures((faces * [1, 0.5] + [0, 75])[..., ::-1], wide)
+
+
+def test_pictures_of_a_pixel_are_named():
+    assert "pictures of 12 of 12 faces are 1 x 1 px" in why_not_of_pictures(FACES, SIZES * 0 + 1)
 
 
 def test_a_few_faces_may_be_cut_by_the_border_and_many_are_evidence():

@@ -17,10 +17,12 @@ from twodasl_jax.data.crop_files import CHECKSUMS, read_encoded
 from twodasl_jax.data.fitted_source import SETTINGS_FILE, FittedSource
 from twodasl_jax.data.labelled_faces import read_labelled_faces
 from twodasl_jax.data.pipeline import make_pipeline
+from twodasl_jax.data.replaced_files import READY
 from twodasl_jax.data.sources import CropSource
 from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coefficients
 from twodasl_jax.face_model.model import face_model_crc, load_face_model
 from twodasl_jax.jobs.annotate import annotate
+from twodasl_jax.jobs.annotation_folder import ANNOTATION_FILES
 from twodasl_jax.jobs.rendered_data import sample_model_faces
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21, MIRROR_68
 
@@ -264,6 +266,21 @@ def test_only_the_earlier_annotation_is_replaced(annotated, photographs, tmp_pat
     written = json.loads((output / SETTINGS_FILE).read_text())
     assert written["max_residual_percent"] == 3.0
     assert {path.name for path in output.iterdir()} == {*written["files"], "run", "notes.txt"}
+
+
+@pytest.mark.parametrize("moved", [0, 2, 5])
+def test_readers_finish_what_a_killed_writer_left(annotated, open_face, tmp_path, moved):
+    """The files of a complete annotation lie in a hidden folder; some are moved up already."""
+    folder = tmp_path / "fits"
+    shutil.copytree(annotated, folder / READY)
+    for name in ANNOTATION_FILES[:moved]:
+        (folder / READY / name).rename(folder / name)
+    for name in ANNOTATION_FILES[moved:-1]:
+        (folder / name).write_bytes(b"of an earlier annotation")
+    source = CropSource(folder) if moved == 2 else None
+    source = source or FittedSource(folder, face_model_crc=face_model_crc(open_face))
+    assert len(source) == COUNT - 2
+    assert {path.name for path in folder.iterdir()} == set(ANNOTATION_FILES)
 
 
 def test_output_equal_to_input_is_refused_and_nothing_lost(annotated, tmp_path):

@@ -1,5 +1,6 @@
 """Which fits are believed."""
 
+import dataclasses
 from types import SimpleNamespace
 from typing import cast
 
@@ -75,8 +76,31 @@ def test_a_set_upside_down_is_right_where_the_pictures_are():
         judge([DOWN] * 9, [1] * 9, faces_of(9, picture[::-1, ::-1].copy()))
 
 
+@pytest.mark.parametrize(
+    ("turn", "name"),
+    [
+        (lambda picture: picture[:, ::-1], "mirrored"),
+        (lambda picture: picture[::-1, ::-1], "turned by 180 degrees"),
+        (lambda picture: np.rot90(picture, -1), "turned by 90 degrees clockwise"),
+        (lambda picture: np.rot90(picture), "turned by 90 degrees anticlockwise"),
+    ],
+)
+def test_pictures_overrule_labels_that_were_not_turned_with_them(turn, name):
+    picture = np.full((120, 120, 3), 200, np.uint8)
+    for x, y in EYES[:4]:
+        picture[y - 4 : y + 5, x - 28 : x - 19] = 40  # left of the middle
+    shifted = faces_of(16, turn(picture).copy())
+    shifted = dataclasses.replace(shifted, landmarks=shifted.landmarks - np.float32([24, 0]))
+    with pytest.raises(ValueError, match=rf"if they were {name}; labels are expected"):
+        judge([FRONT] * 16, [1] * 16, shifted)
+    right = dataclasses.replace(shifted, read_picture=lambda index: picture)
+    assert judge([FRONT] * 16, [1] * 16, right) == {}
+    few = dataclasses.replace(faces_of(15, turn(picture).copy()), landmarks=shifted.landmarks[:15])
+    assert judge([FRONT] * 15, [1] * 15, few) == {}
+
+
 def test_the_last_sentence_names_the_best_fit_or_the_first_reason():
     faces = faces_of(2)
     assert "best has 7.00 %" in none_left(faces, dict.fromkeys((0, 1), RESIDUAL), 7.0, 4.0)
-    told = none_left(faces, {0: RESIDUAL, 1: "p1.png is black"}, 1.0, 4.0)
-    assert told == "none of 2 faces can be used; p1.png: p1.png is black"
+    sentence = none_left(faces, {0: RESIDUAL, 1: "p1.png is black"}, 1.0, 4.0)
+    assert sentence == "none of 2 faces can be used; the first, p1.png is black"

@@ -172,7 +172,7 @@ def test_landmarks_of_another_shape_are_refused(dome_face, photo, network):
         (lambda points: points / 200, "labels span"),
         (lambda points: points * 0 + 90, "labels span 0 x 0 px"),
         (lambda points: points * [1, 0] + [0, 75], "lie on a line"),
-        (lambda points: points * 1e30, "landmark 0 and 67 more is at"),
+        (lambda points: points * 1e30, r"landmark 0 \(and 67 more\) is at"),
         (lambda points: np.where(np.arange(68)[:, None] == 9, np.nan, points), "landmark 9 is NaN"),
         (lambda points: np.where(np.arange(68)[:, None] == 9, np.inf, points), "landmark 9 is at"),
         (lambda points: (points - [100, 75]) * 30 + [100, 75], "lie in the picture"),

@@ -1,6 +1,6 @@
 """Which labelled faces can be faces of their pictures; a set of another convention is refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -108,15 +108,29 @@ def pictures_show(
       other: the same by another reading.
       read_picture: row -> its picture; None where unreadable.
     """
-    rows = np.unique(np.linspace(0, len(given) - 1, MOST_PICTURES).astype(int))
-    pictures = {row: picture for row in rows if (picture := read_picture(int(row))) is not None}
-    contrasts = np.array(
-        [
-            [eye_contrast(picture, _eighteen(points[row])) for points in (given, other)]
-            for row, picture in pictures.items()
-        ]
-    ).reshape(-1, 2)
+    contrasts = reading_contrasts((given, other), read_picture)
     return bool(len(contrasts)) and pictures_prefer(contrasts[:, 0], contrasts[:, 1])
+
+
+def reading_contrasts(
+    readings: Sequence[np.ndarray], read_picture: Callable[[int], np.ndarray | None]
+) -> np.ndarray:
+    """How clearly some of the pictures show a face at each reading of their labels.
+
+    Args:
+      readings: ``(n, 68 or 18, 2)`` each, pixels, NaN where not known.
+      read_picture: row -> its picture; None where unreadable.
+
+    Returns:
+      ``(pictures, readings)`` of `eye_contrast`, of up to `MOST_PICTURES` readable ones.
+    """
+    count, found = len(readings[0]), []
+    rows = np.unique(np.linspace(0, count - 1, MOST_PICTURES).astype(int)) if count else ()
+    for row in rows:
+        picture = read_picture(int(row))
+        if picture is not None:
+            found.append([eye_contrast(picture, _eighteen(points[row])) for points in readings])
+    return np.array(found).reshape(-1, len(readings))
 
 
 def _eighteen(points: np.ndarray) -> np.ndarray:

@@ -17,9 +17,9 @@ LEAST_SPREAD = 0.1
 """Second over first singular value of the centred labels: 0 for points on a line. The least in AFLW
 is 0.37 with 68 labels, 0.15 with 18, of which a profile shows 8."""
 
-MOST_ON_ONE_SPOT = 1 / 3
-"""Share of the labels that may coincide: rounded labels do in pairs (7 % at most of AFLW's 68, 13 %
-of its 18), and unknown ones that were written as (0, 0) or (-1, -1) all do."""
+MOST_ON_ONE_SPOT = 0.1
+"""Share of the labels that may coincide, beyond three: rounded labels do in pairs (at most 7 % of
+AFLW's 68, two of its 18), and unknown ones that were written as (0, 0) or (-1, -1) all do."""
 
 LEAST_INSIDE = 0.25
 """Share of a face's labels in its picture, as for predictions. A face may be cut by the border: the
@@ -47,7 +47,7 @@ def why_unusable(points: np.ndarray, *, fewest: int) -> str | None:
     broken = np.flatnonzero((np.isinf(points) | (np.abs(points) > FARTHEST_PX)).any(axis=1))
     if len(broken):
         x, y = points[broken[0]]
-        more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+        more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
         return f"landmark {broken[0]}{more} is at ({x:.4g}, {y:.4g}), which is no pixel"
     known = int(np.isfinite(points).all(axis=1).sum())
     if known < fewest:
@@ -72,7 +72,7 @@ def why_no_face(points: np.ndarray) -> str | None:
             f"{LEAST_SIDE_PX:.0f} px or more"
         )
     spots, counts = np.unique(known, axis=0, return_counts=True)
-    if counts.max() > MOST_ON_ONE_SPOT * len(known):
+    if counts.max() > max(3, MOST_ON_ONE_SPOT * len(known)):
         x, y = spots[counts.argmax()]
         return f"{counts.max()} labels lie on one spot ({x:.4g}, {y:.4g}); unknown ones are NaN"
     first, second = np.linalg.svd(known - known.mean(axis=0), compute_uv=False)[:2]

@@ -48,10 +48,15 @@ def why_not_of_pictures(points: np.ndarray, size: np.ndarray) -> str | None:
     tiny = sides < LEAST_SIDE_PX
     if tiny.mean() > 0.5:
         cause = "are they pixels of these pictures?"
-        if np.nanmedian(np.nanmax(np.abs(points), axis=(1, 2))) <= 1.5:
+        if np.median(sides) > 0 and np.nanmedian(np.nanmax(np.abs(points), axis=(1, 2))) <= 1.5:
             cause = "they look like shares of the picture's size: multiply them by width and height"
         median = np.median(sides[tiny])
         return f"the labels of {tiny.sum()} of {len(points)} faces span {median:.2g} px; {cause}"
+    small = (size < LEAST_SIDE_PX).any(axis=1)
+    if small.mean() > 0.5:
+        width, height = size[small][0]
+        counts = f"{small.sum()} of {len(points)} faces"
+        return f"the pictures of {counts} are {width:.0f} x {height:.0f} px"
     share = share_inside(points, size)
     limit = MOSTLY_INSIDE if len(points) >= FEWEST_FACES else LEAST_INSIDE
     outside = share < limit  # NaN, of an unreadable picture, is not
@@ -76,10 +81,11 @@ def _readings(points: np.ndarray, size: np.ndarray) -> list[Alternative]:
         Alternative(points[..., ::-1], "x and y look exchanged: (x, y) is expected"),
     ]
     highest, lowest = np.nanmax(points, axis=1), np.nanmin(points, axis=1)
+    reach = np.median(highest / size, axis=0)
     factor = float(np.median((highest / size).max(axis=1)))
     sides = np.median((highest - lowest).max(axis=1) / size.min(axis=1))
-    # Labels that are only far away would be tiny when scaled down.
-    if factor > 1 and sides / factor > 0.1:
+    # Labels that are only far away would be tiny when scaled down; shifted ones leave by one edge.
+    if factor > 1 and sides / factor > 0.1 and reach.min() > 0.8:
         cause = "they look like those of larger copies of the pictures: scale them to these"
         readings.append(Alternative(points / (1.02 * factor), cause))
     return readings

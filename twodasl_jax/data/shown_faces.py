@@ -10,7 +10,11 @@ import numpy as np
 
 MOST_PREFER = 0.6
 """Share of faces whose pictures must show more contrast at one reading of the labels than at
-another to decide between them; half do by chance."""
+another to decide between them; half do by chance, 79 % or more of AFLW's for right labels."""
+
+OVERRULES = 0.7
+"""Share from which pictures overrule labels that nothing else speaks against. At most 21 % of
+AFLW's prefer labels that are mirrored or turned by 90 or 180 degrees to the right ones."""
 
 _SIDES = ((7, 1, 15), (10, 4, 17))
 """Eye centre, middle of the brow and mouth corner of either side, among the 18 landmarks."""
@@ -49,14 +53,17 @@ def _patch_mean(grey: np.ndarray, point: np.ndarray, radius: int) -> float:
     return float(patch.mean())
 
 
-def pictures_prefer(given: np.ndarray, other: np.ndarray) -> bool:
-    """Whether most pictures show faces at the labels as given rather than at another reading.
+def pictures_prefer(
+    given: np.ndarray, other: np.ndarray, *, least_share: float = MOST_PREFER
+) -> bool:
+    """Whether most pictures show faces at one reading of the labels rather than at another.
 
     Args:
-      given: ``(n,)`` contrasts of `eye_contrast` at the labels.
-      other: ``(n,)`` at the other reading.
+      given: ``(n,)`` contrasts of `eye_contrast` at the one.
+      other: ``(n,)`` at the other.
+      least_share: of the pictures that must show more contrast at the one.
 
     Returns:
       False where the pictures cannot tell, as for pictures of one colour.
     """
-    return bool(np.mean(given > other) > MOST_PREFER)
+    return bool(np.mean(given > other) > least_share)

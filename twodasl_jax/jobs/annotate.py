@@ -26,7 +26,7 @@ from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel, face_model_c
 from twodasl_jax.fitting.fit_model import make_fit_model
 from twodasl_jax.fitting.landmark_fit import FitOptions, fit_landmarks
 from twodasl_jax.geometry.camera import head_pose
-from twodasl_jax.jobs.annotation_checks import RESIDUAL, objections
+from twodasl_jax.jobs.annotation_checks import RESIDUAL, objections, told
 from twodasl_jax.jobs.annotation_files import YAW_BINS, Fits, write_annotation
 from twodasl_jax.jobs.annotation_folder import require_apart, require_free
 from twodasl_jax.predict.landmark_detectors import detect_in_folder
@@ -188,12 +188,12 @@ def _print_summary(
 
 def _print_reasons(faces: LabelledFaces, reasons: Mapping[int, str], console: Console) -> None:
     """One line for the faces that were rejected though they fit."""
-    told = {row: reason for row, reason in sorted(reasons.items()) if reason != RESIDUAL}
-    if told:
-        row, reason = next(iter(told.items()))
+    others = {row: reason for row, reason in sorted(reasons.items()) if reason != RESIDUAL}
+    if others:
+        row, reason = next(iter(others.items()))
         console.print(
-            f"{len(told)} faces that fit are rejected (rejected.csv), first {faces.names[row]}: "
-            f"{reason}",
+            f"{len(others)} faces that fit are rejected (rejected.csv), first "
+            f"{told(str(faces.names[row]), reason)}",
             markup=False,
             highlight=False,
         )
