@@ -39,6 +39,8 @@ def open_manager(folder: Path, *, max_to_keep: int | None, create: bool) -> ocp.
     quiet = logging.getLogger("absl")
     if _no_orbax_chatter not in quiet.filters:
         quiet.addFilter(_no_orbax_chatter)
+    if not isinstance(sys.unraisablehook, _WithoutAbandonedWork):
+        sys.unraisablehook = _WithoutAbandonedWork(sys.unraisablehook)
     return ocp.CheckpointManager(
         folder,
         options=ocp.CheckpointManagerOptions(
@@ -54,6 +56,24 @@ def _no_orbax_chatter(record: logging.LogRecord) -> bool:
     Whatever ends in an error is raised as well, and told by who called.
     """
     return "orbax" not in record.pathname
+
+
+class _WithoutAbandonedWork:
+    """No word of the reads and writes that were under way beside one that failed.
+
+    Orbax abandons them. They end in threads, some after the event loop that they would tell, and
+    Python would print a traceback for each. Everything else is told as usual.
+    """
+
+    def __init__(self, usual: Callable[[Any], object]) -> None:
+        self._usual = usual
+
+    def __call__(self, unraisable: Any) -> None:
+        of_orbax = inspect.iscoroutine(unraisable.object) and (
+            "/orbax/" in unraisable.object.cr_code.co_filename
+        )
+        if not of_orbax and "Event loop is closed" not in str(unraisable.exc_value):
+            self._usual(unraisable)
 
 
 def chosen_step(manager: ocp.CheckpointManager, folder: Path, step: int | None) -> int:
@@ -153,27 +173,7 @@ def _read_items(manager: ocp.CheckpointManager, folder: Path, step: int, **items
     try:
         return manager.restore(step, args=ocp.args.Composite(**items))
     except Exception as error:  # Orbax raises errors of many kinds for damaged files.
-        if not isinstance(sys.unraisablehook, _AbandonedReads):
-            sys.unraisablehook = _AbandonedReads(sys.unraisablehook)
         raise damaged(folder, step, str(error)) from error
-
-
-class _AbandonedReads:
-    """No word of the reads that were under way beside one that failed.
-
-    Orbax abandons them. They end in threads, some later than this, and Python would tell of each
-    with a traceback. Everything else is told as usual.
-    """
-
-    def __init__(self, usual: Callable[[Any], object]) -> None:
-        self._usual = usual
-
-    def __call__(self, unraisable: Any) -> None:
-        of_a_read = inspect.iscoroutine(unraisable.object) and (
-            "/orbax/" in unraisable.object.cr_code.co_filename
-        )
-        if not of_a_read and "Event loop is closed" not in str(unraisable.exc_value):
-            self._usual(unraisable)
 
 
 def saved_structure(
