@@ -4,6 +4,7 @@ import inspect
 import logging
 import shutil
 import sys
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -241,6 +242,10 @@ def set_aside(manager: ocp.CheckpointManager, folder: Path, steps: Sequence[int]
     return moved
 
 
+_PATIENCE = 30
+"""Tenths of a second that threads get to end after a save that failed."""
+
+
 def close_after_error(manager: ocp.CheckpointManager, folder: Path) -> None:
     """Releases a folder on the way out of an error, which a second one must not hide.
 
@@ -250,5 +255,10 @@ def close_after_error(manager: ocp.CheckpointManager, folder: Path) -> None:
         manager.close()
     except Exception as error:  # Orbax tells a failed save in many kinds.
         _logger.debug("while closing after another error: %s", error)
-    for unfinished in folder.glob("*.orbax-checkpoint-tmp"):
-        shutil.rmtree(unfinished, ignore_errors=True)
+    for _ in range(_PATIENCE):
+        unfinished = list(folder.glob("*.orbax-checkpoint-tmp"))
+        if not unfinished:
+            return
+        for path in unfinished:
+            shutil.rmtree(path, ignore_errors=True)
+        time.sleep(0.1)  # Orbax's threads may still be at it

@@ -33,7 +33,7 @@ def array_checksums(tree: Any) -> dict[str, str]:
 
 
 def _array_checksum(leaf: Any) -> str:
-    array = np.asarray(leaf)
+    array = np.asarray(jax.device_get(leaf))
     # As bytes: the CRC takes no types that numpy does not know by itself, such as bfloat16.
     data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
     return f"{array.dtype}{tuple(array.shape)} {zlib.crc32(data):08x}"
