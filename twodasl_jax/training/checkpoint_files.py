@@ -4,6 +4,7 @@ import inspect
 import logging
 import shutil
 import sys
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ def open_manager(folder: Path, *, max_to_keep: int | None, create: bool) -> ocp.
     quiet = logging.getLogger("absl")
     if _no_orbax_chatter not in quiet.filters:
         quiet.addFilter(_no_orbax_chatter)
+    if not isinstance(sys.unraisablehook, _WithoutAbandonedWork):
+        sys.unraisablehook = _WithoutAbandonedWork(sys.unraisablehook)
     return ocp.CheckpointManager(
         folder,
         options=ocp.CheckpointManagerOptions(
@@ -54,6 +57,24 @@ def _no_orbax_chatter(record: logging.LogRecord) -> bool:
     Whatever ends in an error is raised as well, and told by who called.
     """
     return "orbax" not in record.pathname
+
+
+class _WithoutAbandonedWork:
+    """No word of the reads and writes that were under way beside one that failed.
+
+    Orbax abandons them. They end in threads, some after the event loop that they would tell, and
+    Python would print a traceback for each. Everything else is told as usual.
+    """
+
+    def __init__(self, usual: Callable[[Any], object]) -> None:
+        self._usual = usual
+
+    def __call__(self, unraisable: Any) -> None:
+        of_orbax = inspect.iscoroutine(unraisable.object) and (
+            "/orbax/" in unraisable.object.cr_code.co_filename
+        )
+        if not of_orbax and "Event loop is closed" not in str(unraisable.exc_value):
+            self._usual(unraisable)
 
 
 def chosen_step(manager: ocp.CheckpointManager, folder: Path, step: int | None) -> int:
@@ -153,27 +174,7 @@ def _read_items(manager: ocp.CheckpointManager, folder: Path, step: int, **items
     try:
         return manager.restore(step, args=ocp.args.Composite(**items))
     except Exception as error:  # Orbax raises errors of many kinds for damaged files.
-        if not isinstance(sys.unraisablehook, _AbandonedReads):
-            sys.unraisablehook = _AbandonedReads(sys.unraisablehook)
         raise damaged(folder, step, str(error)) from error
-
-
-class _AbandonedReads:
-    """No word of the reads that were under way beside one that failed.
-
-    Orbax abandons them. They end in threads, some later than this, and Python would tell of each
-    with a traceback. Everything else is told as usual.
-    """
-
-    def __init__(self, usual: Callable[[Any], object]) -> None:
-        self._usual = usual
-
-    def __call__(self, unraisable: Any) -> None:
-        of_a_read = inspect.iscoroutine(unraisable.object) and (
-            "/orbax/" in unraisable.object.cr_code.co_filename
-        )
-        if not of_a_read and "Event loop is closed" not in str(unraisable.exc_value):
-            self._usual(unraisable)
 
 
 def saved_structure(
@@ -241,6 +242,10 @@ def set_aside(manager: ocp.CheckpointManager, folder: Path, steps: Sequence[int]
     return moved
 
 
+_PATIENCE = 30
+"""Tenths of a second that threads get to end after a save that failed."""
+
+
 def close_after_error(manager: ocp.CheckpointManager, folder: Path) -> None:
     """Releases a folder on the way out of an error, which a second one must not hide.
 
@@ -250,5 +255,10 @@ def close_after_error(manager: ocp.CheckpointManager, folder: Path) -> None:
         manager.close()
     except Exception as error:  # Orbax tells a failed save in many kinds.
         _logger.debug("while closing after another error: %s", error)
-    for unfinished in folder.glob("*.orbax-checkpoint-tmp"):
-        shutil.rmtree(unfinished, ignore_errors=True)
+    for _ in range(_PATIENCE):
+        unfinished = list(folder.glob("*.orbax-checkpoint-tmp"))
+        if not unfinished:
+            return
+        for path in unfinished:
+            shutil.rmtree(path, ignore_errors=True)
+        time.sleep(0.1)  # Orbax's threads may still be at it

@@ -22,15 +22,18 @@ def array_checksums(tree: Any) -> dict[str, str]:
     """Type, shape and CRC-32 of every array: ``{"params/head/bias": "float32(62,) 1a2b3c4d"}``.
 
     Args:
-      tree: of arrays; those on devices are fetched.
+      tree: of arrays; those on devices are fetched, one after another.
     """
     return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): _array_checksum(np.asarray(leaf))
-        for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get(tree))
+        jax.tree_util.keystr(path, simple=True, separator="/"): _array_checksum(
+            jax.device_get(leaf)
+        )
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
     }
 
 
-def _array_checksum(array: np.ndarray) -> str:
+def _array_checksum(leaf: Any) -> str:
+    array = np.asarray(jax.device_get(leaf))
     # As bytes: the CRC takes no types that numpy does not know by itself, such as bfloat16.
     data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
     return f"{array.dtype}{tuple(array.shape)} {zlib.crc32(data):08x}"

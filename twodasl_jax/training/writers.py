@@ -2,13 +2,14 @@
 
 import contextlib
 import csv
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto import event_pb2
+from tensorboardX.record_writer import RecordWriter
 from tensorboardX.summary import scalar
 
 from twodasl_jax.file_errors import naming_write_errors
@@ -63,9 +64,8 @@ class MetricWriter:
 
     def close(self) -> None:
         """Flushes and closes both files."""
-        with naming_write_errors(self._folder):
+        with naming_write_errors(self._folder), contextlib.closing(self._events):
             self._file.close()
-            self._events.close()
 
     def __enter__(self) -> "MetricWriter":
         return self
@@ -81,6 +81,10 @@ _event: Any = event_pb2.Event  # pyright: ignore[reportAttributeAccessIssue]
 _SESSION: Any = event_pb2.SessionLog  # pyright: ignore[reportAttributeAccessIssue]
 
 
+_FLUSH_SECONDS = 60
+"""A flush waits for the disk. The CSV has every number at once; a kill costs TensorBoard these."""
+
+
 class _EventFile:
     """TensorBoard's events, written by the thread that calls.
 
@@ -89,21 +93,26 @@ class _EventFile:
     """
 
     def __init__(self, folder: Path, *, purge_step: int) -> None:
-        self._writer = EventsWriter(str(folder / "events"))
+        # TensorBoard reads a folder's files by name. Pieces of a run may begin in one second.
+        nanoseconds = time.time_ns()
+        begun = f"{nanoseconds // 10**9}.{socket.gethostname()}.{nanoseconds % 10**9:09d}"
+        self._file, self._flushed = RecordWriter(str(folder / f"events.out.tfevents.{begun}")), 0.0
+        self._add(file_version="brain.Event:2")
         # Readers drop what an earlier piece of the run wrote from that step on.
-        self._writer.write_event(_event(step=purge_step, file_version="brain.Event:2"))
-        begins = _SESSION(status=_SESSION.START)
-        self._writer.write_event(_event(step=purge_step, session_log=begins))
+        self._add(step=purge_step, session_log=_SESSION(status=_SESSION.START))
 
     def write(self, step: int, scalars: Mapping[str, float]) -> None:
-        now = time.time()
         for name, value in scalars.items():
-            summary = scalar(name, float(value))
-            self._writer.write_event(_event(step=step, wall_time=now, summary=summary))
-        self._writer.flush()
+            self._add(step=step, summary=scalar(name, float(value)))
+        if time.monotonic() - self._flushed > _FLUSH_SECONDS:
+            self._file.flush()
+            self._flushed = time.monotonic()
+
+    def _add(self, **fields: Any) -> None:
+        self._file.write(_event(wall_time=time.time(), **fields).SerializeToString())
 
     def close(self) -> None:
-        self._writer.close()
+        self._file.close()
 
 
 def _keep_rows(path: Path, last_step: int) -> None:
