@@ -1,12 +1,12 @@
 """Where an annotation may be written: apart from all that is read, and over nothing foreign."""
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from twodasl_jax.data.fitted_source import SETTINGS_FILE
 from twodasl_jax.data.replaced_files import finish_replacing, other_files, require_replaceable
+from twodasl_jax.user_files.json_file import read_json
 
 ANNOTATION_FILES = (
     *("crops.tar", "annotations.npz", "rejected.csv", "residuals.png", "faces.png"),
@@ -73,11 +73,11 @@ def require_free(folder: Path) -> None:
 def _earlier_files(path: Path) -> tuple[str, ...]:
     """The files of an earlier annotation; none where the marker is not ours."""
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = read_json(path, expected="expected settings of an annotation")
     except (OSError, ValueError):
         return ()
     # Labelling tools write files of that name too.
-    if not isinstance(settings, dict) or not {"face_model_crc", "contour"} <= settings.keys():
+    if not {"face_model_crc", "contour"} <= settings.keys():
         return ()
     # Annotations of earlier versions do not list their files.
     listed = settings.get("files", ANNOTATION_FILES)
