@@ -27,7 +27,8 @@
     python run.py --mode=doctor
 
 Any setting of a config is a flag: --config.seed=1, --config.models.backbone=resnet18.
-A run that was stopped goes on when the same command is given again.
+A run that was stopped goes on when the same command is given again. Exit status: 0 is done, 1 is
+wrong, as one sentence says, and 75 is a training that SIGTERM or Ctrl-C stopped: run it again.
 """
 
 import sys
@@ -35,9 +36,11 @@ import sys
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from twodasl_jax.file_errors import in_one_sentence
 from twodasl_jax.jobs import options
 from twodasl_jax.jobs.modes import MODES, run_mode
 from twodasl_jax.training.host_memory import keep_freed_memory
+from twodasl_jax.training.stop_request import TrainingInterrupted
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "An experiment, configs/<name>.py; without it, the one saved in --workdir."
@@ -54,8 +57,16 @@ def main(argv: list[str]) -> None:
     keep_freed_memory()  # before JAX starts its threads
     try:
         run_mode(_MODE.value, _CONFIG.value, options.given())
-    except (ValueError, OSError, ArithmeticError) as error:
-        sys.exit(f"{_MODE.value}: {error}")
+    except TrainingInterrupted as stop:
+        print(f"{_MODE.value}: {stop}", file=sys.stderr)
+        raise
+    except Exception as error:
+        given = options.given()
+        folders = (given[name] for name in ("output", "data_dir", "workdir"))
+        told = in_one_sentence(error, written_to=next(filter(None, folders), "the output"))
+        if told is None:
+            raise
+        sys.exit(f"{_MODE.value}: {told}")
 
 
 if __name__ == "__main__":

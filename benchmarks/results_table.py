@@ -10,11 +10,12 @@ comes from anywhere else.
 """
 
 import argparse
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from twodasl_jax.user_files.json_file import read_json
 
 HEADER = """# Results
 
@@ -126,7 +127,7 @@ def commit_of(results: Mapping[str, Any], given: str | None, path: Path) -> str:
 
 def section(path: Path, command: str, commit: str | None) -> str:
     """What one run measured, as Markdown."""
-    results = json.loads(path.read_text(encoding="utf-8"))
+    results = read_json(path, expected="expected a results.json")
     every = read_scores(results, path)
     if not every:
         raise ValueError(f"{path} holds no scores; a row without a number is no result")

@@ -64,6 +64,9 @@ def _training() -> ConfigDict:
             "best": {"metric": "validation/mean_of_images", "mode": "min"},
             # What the next stage starts from and what is scored: newest or best.
             "checkpoint": "newest",
+            # A run that goes on and finds its newest checkpoint damaged: fall_back goes on from
+            # the newest whole one, stop ends.
+            "on_damaged_checkpoint": "fall_back",
         }
     )
 

@@ -32,6 +32,9 @@ def get_config() -> ConfigDict:
     config.landmark_vertices = ""
     # AFLW2000-3D: vertices of the face model of its annotation; 0 is not looked at.
     config.annotated_vertices = 53_215
+    # Score what is there where predictions, photographs or labels of some faces are absent or
+    # broken; these are named as left out, and compared only with results that lack the same.
+    config.allow_missing = False
     config.num_passes = 2
     config.batch_size = 40
     return config

@@ -10,7 +10,10 @@ PACKAGE = ROOT / "twodasl_jax"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # The parts without own imports from the package, free for all who may use jax.
-FOUNDATION = {"crop_frame", "landmark_tables", "coefficients", "array_types"}
+FOUNDATION = {"crop_frame", "landmark_tables", "coefficients", "array_types"} | {
+    "file_errors",
+    "user_files",
+}
 MATHS = FOUNDATION | {"geometry", "face_model", "rendering"}
 # part: the other parts it may import. `training` knows no loss, `models` no face.
 MAY_IMPORT = {
@@ -18,16 +21,18 @@ MAY_IMPORT = {
     "landmark_tables": set(),
     "coefficients": set(),
     "array_types": set(),
+    "file_errors": set(),
+    "user_files": set(),
     "geometry": FOUNDATION,
     "face_model": FOUNDATION | {"geometry"},
     "open_face": MATHS,
     "rendering": FOUNDATION | {"geometry", "face_model"},
     "models": {"coefficients", "crop_frame"},
-    "data": {"crop_frame", "landmark_tables"},
+    "data": {"crop_frame", "landmark_tables", "file_errors", "user_files"},
     "losses": MATHS,
     "fitting": MATHS,
     "metrics": MATHS,
-    "training": {"coefficients"},
+    "training": {"coefficients", "file_errors", "user_files"},
     "methods": MATHS | {"losses", "metrics", "models", "training"},
     "evaluation": MATHS | {"data", "metrics", "models", "training", "predict"},
     "predict": MATHS | {"data", "models", "training"},
@@ -40,6 +45,10 @@ JAX_FAMILY = {"jax", "jaxlib", "flax", "optax", "orbax", "chex"}
 DEVICE_NAMES = {
     "devices", "local_devices", "device_count", "local_device_count", "process_index",
     "process_count", "make_mesh", "pmap", "shard_map", "Mesh", "NamedSharding", "PartitionSpec",
+}  # fmt: skip
+BELIEVING_READERS = {
+    "np.load", "np.loadtxt", "np.genfromtxt", "np.memmap", "np.fromfile", "scipy.io.loadmat",
+    "pickle.load", "pickle.loads", "json.load",
 }  # fmt: skip
 # The owner's card asks that rendering itself be pmapped.
 MAY_NAME_DEVICES = {"training/parallel.py", "rendering/render.py"}
@@ -97,11 +106,24 @@ def test_outer_libraries_stay_where_they_belong(path):
         assert part == "models" or name_of(path) in FLAX_FILES, "flax only in the networks"
     if "ml_collections" in top:
         assert part == "jobs", "maths takes plain arguments, not configs"
-    if part in {"data", "crop_frame", "landmark_tables"}:
+    if part in {"data", "crop_frame", "landmark_tables", "user_files"}:
         assert not top & JAX_FAMILY, "the host side runs without jax"
     if part == "models":
         assert not top & {"optax", "orbax", "grain"}, "networks only"
     assert not top & {"torch", "tensorflow", "clu"}
+
+
+@every_file
+def test_files_from_outside_are_read_in_one_place(path):
+    """Others believe what a file says: a damaged or hostile one takes all memory, or worse."""
+    if part_of(path) == "user_files":
+        return
+    used = [
+        f"line {node.lineno}: {ast.unparse(node)}"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in BELIEVING_READERS
+    ]
+    assert not used, f"read through twodasl_jax/user_files: {used}"
 
 
 @every_file

@@ -19,7 +19,7 @@ import scipy.io
 
 from twodasl_jax.crop_frame import CROP_SIZE, crop_to_image, depth_to_image
 from twodasl_jax.data.backgrounds import photo_like_backgrounds
-from twodasl_jax.data.original import aflw_lfpa, umdfaces, w300_lp
+from twodasl_jax.data.original import aflw_lfpa, umdfaces, umdfaces_table, w300_lp
 from twodasl_jax.data.sources import RENDER_TO_CROP_PX
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coefficients
@@ -155,7 +155,7 @@ def write_aflw2000_3d(faces: Faces, folder: Path) -> None:
 
 def write_umdfaces(faces: Faces, folder: Path) -> None:
     """Faces of three batches, each with its CSV file."""
-    header = ["SUBJECT_ID", "FILE", "FRAME", "TRACK", *umdfaces.NUMBER_COLUMNS]
+    header = ["SUBJECT_ID", "FILE", "FRAME", "TRACK", *umdfaces_table.NUMBER_COLUMNS]
     for batch in umdfaces.BATCHES:
         root = folder / f"umdfaces_{batch}"
         rows = []

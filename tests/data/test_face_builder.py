@@ -115,7 +115,7 @@ def test_unreadable_faces_are_left_out_and_listed(photos, tmp_path):
     with (Path(builder.data_path) / "skipped.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["file_name"] for row in rows] == ["004.png", "020.png", "260.png"]
-    assert rows[0]["reason"] == "004.png is no complete image (8 bytes)"
+    assert rows[0]["reason"] == "004.png is no complete image (8 bytes): it is a text file"
 
 
 def test_two_processes_make_the_same_records_as_one(photos, tmp_path, monkeypatch):

@@ -218,3 +218,25 @@ def test_the_newest_version_is_by_number(tmp_path):
         (tmp_path / name / "dataset_info.json").touch()
     (tmp_path / "3.0.0").mkdir()  # not finished: no dataset_info.json
     assert newest_version(tmp_path) == tmp_path / "1.10.0"
+
+
+def test_no_flipped_bit_of_a_record_gives_other_numbers(tmp_path):
+    """array_record's blocks carry checksums of their own; this holds it to that."""
+    prepare(tmp_path, "tiny", features=("image", "coefficients", "landmarks"))
+    (path,) = tmp_path.rglob("*.array_record*")
+    whole, generator = path.read_bytes(), np.random.default_rng(0)
+    wanted = TfdsSource("tiny", split="train", role="annotated", data_dir=tmp_path)[1]
+    refused = 0
+    for place in generator.integers(0, len(whole), 30):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(generator.integers(8))
+        path.write_bytes(damaged)
+        try:
+            source = TfdsSource("tiny", split="train", role="annotated", data_dir=tmp_path)
+            element = source[1]
+        except (RuntimeError, ValueError):
+            refused += 1
+            continue
+        for key, values in wanted.items():
+            np.testing.assert_array_equal(element[key], values, f"byte {place}")
+    assert refused

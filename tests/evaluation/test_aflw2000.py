@@ -1,6 +1,7 @@
 """`evaluation/aflw2000.py`: golden numbers on 40 genuine images, and made-up folders."""
 
 import json
+import shutil
 
 import cv2
 import jax.numpy as jnp
@@ -100,6 +101,45 @@ def test_a_perfect_prediction_scores_zero_on_a_made_up_folder(tmp_path):
     scores = evaluate_landmarks68(benchmark.landmarks["original"], benchmark)
     assert scores["original"]["mean_of_bins"] == 0.0
     assert scores["original"]["count_60_90"] == 1.0
+
+
+def test_what_no_landmark_is_scored_by_stops_nothing(repository, tmp_path, caplog):
+    dummy = repository / "tfds_builders" / "aflw2000_3d" / "dummy_data" / "AFLW2000"
+    root = tmp_path / "AFLW2000"
+    shutil.copytree(dummy, root)
+    names = [f"image0000{number}.jpg" for number in (2, 3, 4, 5)]
+    true = np.stack([scipy.io.loadmat(root / n.replace("jpg", "mat"))["pt3d_68"].T for n in names])
+    again = true[..., :2].copy()
+    again[2, 5] = np.nan
+    arrays = {
+        "file_name": np.array(names),
+        "roi_box": np.tile(np.float32([5, 5, 170, 170]), (4, 1)),
+        "yaw_degrees": np.zeros(4),
+        "landmarks_px": true,
+        "reannotated_landmarks_px": again,
+        "detected_landmarks_crop_px": np.zeros((4, 21, 2)),
+    }
+    np.savez(tmp_path / "annotations.npz", **arrays)
+    (root / "image00003.jpg").rename(root / "image00003.JPG")
+    fields = {k: v for k, v in scipy.io.loadmat(root / "image00004.mat").items() if k[0] != "_"}
+    del fields["Shape_Para"]
+    scipy.io.savemat(root / "image00004.mat", fields)
+    benchmark = load_aflw2000(tmp_path)
+    assert benchmark.detected_landmarks is None
+    told = [record.getMessage() for record in caplog.records]
+    assert "detected_landmarks_crop_px is (4, 21, 2)" in told[0]
+    assert told[1].startswith("1 face has no usable Shape_Para, first image00004.jpg")
+    assert len(told) == 2
+    known = np.isfinite(benchmark.coefficients).all(axis=1)
+    np.testing.assert_array_equal(known, [True, True, False, True])
+    scores = evaluate_landmarks68(true, benchmark)
+    assert [scores[name]["count"] for name in ("original", "reannotated")] == [4, 3]
+    (root / "image00005.jpg").unlink()
+    with pytest.raises(FileNotFoundError, match=r"1 of 4 .* image00005\.jpg; .*allow_missing=True"):
+        load_aflw2000(tmp_path)
+    np.savez(tmp_path / "annotations.npz", **(arrays | {"roi_box": np.zeros((4, 5))}))
+    with pytest.raises(ValueError, match=r"roi_box is \(4, 5\)"):
+        load_aflw2000(tmp_path)
 
 
 def test_a_folder_without_annotations_says_what_is_expected(tmp_path):

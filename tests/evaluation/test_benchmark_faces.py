@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+import scipy.io
 
 from twodasl_jax.data.face_crop import crop_image
 from twodasl_jax.data.original.files import read_photo
@@ -42,11 +43,74 @@ def test_aflw2000_3d_from_its_folder(original, console):
     assert "leak" in benchmark.conventions["crop_source"]
 
 
-def test_a_broken_face_is_named_and_not_left_out(original, console):
+def change(path, **fields):
+    """Rewrites a ``.mat`` file; None removes a field."""
+    kept = {name: value for name, value in scipy.io.loadmat(path).items() if name[0] != "_"}
+    scipy.io.savemat(path, {k: v for k, v in (kept | fields).items() if v is not None})
+
+
+def test_points_that_nothing_is_scored_by_stop_nothing(original, console):
+    """As published, three of the 2,000 files hold a ``pt2d`` of 2 x 23."""
     folder = original("aflw2000_3d")
+    whole = open_aflw2000_3d(folder, console)
+    for number in (3, 5):
+        change(folder / "AFLW2000" / f"image0000{number}.mat", pt2d=np.zeros((2, 23)))
+    opened = open_aflw2000_3d(folder, console)
+    assert opened.left_out == ()
+    assert opened.notes == (
+        "2 faces have no usable pt2d, first image00003.jpg: pt2d is (2, 23) float64; expected "
+        "(2, 21) numbers. Nothing else of them is left out",
+    )
+    for name in ("crops", "roi_box", "yaw_degrees"):
+        np.testing.assert_array_equal(getattr(opened, name), getattr(whole, name))
+    for name, labels in whole.truth.items():
+        np.testing.assert_array_equal(opened.truth[name], labels, err_msg=name)
+
+
+def test_a_broken_face_is_named_and_left_out_on_demand_only(original, console):
+    folder = original("aflw2000_3d")
+    whole = open_aflw2000_3d(folder, console)
     (folder / "AFLW2000" / "image00004.jpg").write_bytes(b"no picture")
-    with pytest.raises(ValueError, match=r"image00004\.jpg: .* scored whole, repair it"):
+    with pytest.raises(ValueError, match=r"image00004\.jpg: .* scored whole: .*allow_missing=True"):
         open_aflw2000_3d(folder, console)
+    opened = open_aflw2000_3d(folder, console, allow_missing=True)
+    assert [face.file_name for face in opened.left_out] == ["image00004.jpg"]
+    assert "is no complete image" in opened.left_out[0].reason
+    np.testing.assert_array_equal(opened.crops, whole.crops[[0, 1, 3]])
+    np.testing.assert_array_equal(opened.read_photo(2), whole.read_photo(3))
+    for path in (folder / "AFLW2000").glob("*.jpg"):
+        path.write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"no face that can be scored, first image00002\.jpg: can"):
+        open_aflw2000_3d(folder, console, allow_missing=True)
+
+
+def test_annotations_of_more_images_than_there_are(original, console):
+    folder = original("aflw2000_3d")
+    names = ["image00001.jpg", *(f"image0000{n}.jpg" for n in (2, 3, 4, 5)), "image00099.jpg"]
+    boxes = np.tile([10.0, 12.0, 150.0, 160.0], (6, 1)) + np.arange(6)[:, None]
+    np.savez(folder / "annotations.npz", file_name=names, roi_box=boxes)
+    with pytest.raises(ValueError, match=r"names 2 faces that AFLW2000 does not hold, first image00"
+                       r"001\.jpg; .*allow_missing=True"):  # fmt: skip
+        open_aflw2000_3d(folder, console)
+    opened = open_aflw2000_3d(folder, console, allow_missing=True)
+    assert opened.file_names == tuple(names[1:5])
+    assert [face.file_name for face in opened.left_out] == [names[0], names[5]]
+    assert "holds no such photograph" in opened.left_out[0].reason
+    np.testing.assert_array_equal(opened.roi_box, boxes[1:5])
+    photo = read_photo(folder / "AFLW2000" / "image00004.jpg")
+    np.testing.assert_array_equal(opened.read_photo(2), photo)
+
+
+def test_rows_without_a_photograph_of_aflw_lfpa(original, console):
+    folder = original("aflw_lfpa")
+    whole = open_aflw_lfpa(folder, console)
+    (folder / "TestImages" / "2.jpg").unlink()
+    with pytest.raises(ValueError, match=r"TestImages/2\.jpg: no file .*allow_missing=True"):
+        open_aflw_lfpa(folder, console)
+    opened = open_aflw_lfpa(folder, console, allow_missing=True)
+    assert opened.file_names == ("TestImages/1.jpg", "TestImages/3.jpg", "TestImages/4.jpg")
+    assert [face.file_name for face in opened.left_out] == ["TestImages/2.jpg"]
+    np.testing.assert_array_equal(opened.read_photo(1), whole.read_photo(2))
 
 
 def test_a_folder_of_something_else_says_what_is_expected(tmp_path, console):
@@ -110,6 +174,34 @@ def test_aflw_from_a_crops_folder(crops, console):
     np.testing.assert_array_equal(benchmark.yaw_degrees, [10.0, -50.0])
     np.testing.assert_array_equal(benchmark.roi_box, [[0, 0, 120, 120]] * 2)
     np.testing.assert_array_equal(benchmark.read_photo(1), benchmark.crops[1])
+
+
+def test_crops_that_are_absent_or_broken(crops, console):
+    folder, points68 = crops
+    (folder / "crops" / "0.png").unlink()
+    with pytest.raises(ValueError, match=r"0\.png: annotations\.npz names it, .*allow_missing"):
+        open_aflw(folder, console)
+    opened = open_aflw(folder, console, allow_missing=True)
+    assert opened.file_names == ("1.png",)
+    assert [face.file_name for face in opened.left_out] == ["0.png", "2.png"]
+    np.testing.assert_array_equal(opened.truth["landmarks68_px"], points68[1:2])
+    np.testing.assert_array_equal(opened.yaw_degrees, [-50.0])
+    (folder / "crops" / "0.png").write_bytes(b"-")
+    opened = open_aflw(folder, console, allow_missing=True)
+    assert "the crop 0.png is unreadable" in opened.left_out[0].reason
+
+
+@pytest.mark.parametrize("yaw", [np.zeros((3, 1)), np.full(3, "left"), np.zeros(2)])
+def test_a_yaw_of_another_shape_costs_the_bins(crops, console, yaw):
+    folder, _ = crops
+    with np.load(folder / "annotations.npz") as file:
+        arrays = dict(file)
+    np.savez(folder / "annotations.npz", **(arrays | {"yaw_degrees": yaw}))
+    opened = open_aflw(folder, console)
+    assert opened.file_names == ("0.png", "1.png")
+    assert np.isnan(opened.yaw_degrees).all()
+    assert len(opened.notes) == 1
+    assert "there are no yaw bins" in opened.notes[0]
 
 
 @pytest.mark.shared_data

@@ -130,6 +130,40 @@ def test_other_images_are_refused(tmp_path, changed, message):
         require_same_conventions(read_systems([first, other]))
 
 
+def missing(*names):
+    """What a result with ``allow_missing`` says."""
+    told = f"{len(names)} of {3 + len(names)} faces are left out, named in left_out (allow_missing)"
+    return {
+        "left_out": [{"file_name": name, "reason": "no prediction of it"} for name in names],
+        "conventions": CONVENTIONS | {"missing_faces": told},
+    }
+
+
+def test_results_that_lack_other_faces_are_refused_by_the_faces(tmp_path):
+    whole = write_result(tmp_path / "whole")
+    lacks = write_result(tmp_path / "lacks", num_images=2, **missing("image02139.jpg"))
+    for order in ([whole, lacks], [lacks, whole]):
+        with pytest.raises(ValueError, match=r"left out is .*image02139\.jpg.*leave the same"):
+            require_same_conventions(read_systems(order))
+    alike = write_result(tmp_path / "alike", num_images=2, **missing("image02139.jpg"))
+    require_same_conventions(read_systems([lacks, alike]))
+    assert why_no_published_rows(read_systems([lacks])[0], ("landmarks68_2d", "original"))
+
+
+def test_long_lists_of_missing_faces_are_compared_to_their_ends(tmp_path):
+    names = [f"image{index:05d}.jpg" for index in range(100, 105)]
+    first = write_result(tmp_path / "first", **missing(*names))
+    other = write_result(tmp_path / "other", **missing(*names[:-1], "image09999.jpg"))
+    with pytest.raises(ValueError, match=r"is 'image00104\.jpg' in the first, 'image09999\.jpg'"):
+        require_same_conventions(read_systems([first, other]))
+
+
+def test_missing_by_the_option_or_when_prepared_is_the_same(tmp_path):
+    first = write_result(tmp_path / "first", **missing("image00104.jpg"))
+    prepared = write_result(tmp_path / "prepared", left_out=missing("image00104.jpg")["left_out"])
+    require_same_conventions(read_systems([first, prepared]))
+
+
 def test_labels_of_fewer_faces_are_refused(tmp_path):
     first = write_result(tmp_path / "first")
     fewer = {"original": {"count": 2.0}}

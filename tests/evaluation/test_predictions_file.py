@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
-from twodasl_jax.evaluation.predictions_file import NOT_STATED, read_predictions
+from twodasl_jax.evaluation.predictions_file import (
+    NOT_STATED,
+    read_available_predictions,
+    read_predictions,
+)
 
 
 @pytest.fixture
@@ -101,16 +105,105 @@ def test_landmarks_of_another_shape_are_refused(benchmark, landmarks, written, s
         read_predictions(path, benchmark, None)
 
 
+def left_out(benchmark):
+    return {face.file_name: face.reason for face in benchmark.left_out}
+
+
+def test_faces_without_a_prediction_are_left_out_by_name(benchmark, open_face, arrays, written):
+    whole = read_predictions(written(**arrays), benchmark, open_face)
+    fewer = {key: array[[3, 0]] for key, array in arrays.items()}
+    path = written(**fewer)
+    with pytest.raises(ValueError, match=r"no prediction for 2 of 4 .*allow_missing=True"):
+        read_predictions(path, benchmark, open_face)
+    kept, read = read_available_predictions(path, benchmark, open_face)
+    assert kept.file_names == ("image00002.jpg", "image00005.jpg")
+    assert left_out(kept) == dict.fromkeys(
+        ("image00003.jpg", "image00004.jpg"), "predictions.npz has no prediction of it"
+    )
+    np.testing.assert_array_equal(read.landmarks_px, whole.landmarks_px[[0, 3]])
+    assert kept.notes == ()
+
+
+def test_a_whole_file_is_read_as_without_the_option(benchmark, open_face, arrays, written):
+    path = written(**arrays)
+    kept, read = read_available_predictions(path, benchmark, open_face)
+    assert kept is benchmark
+    expected = read_predictions(path, benchmark, open_face)
+    np.testing.assert_array_equal(read.landmarks_px, expected.landmarks_px)
+
+
+@pytest.mark.parametrize("key", ["coefficients", "roi_box", "landmarks", "empty box"])
+def test_rows_of_faces_that_a_system_did_not_find_are_no_predictions(
+    benchmark, open_face, arrays, landmarks, written, key
+):
+    given = landmarks if key == "landmarks" else arrays
+    if key == "empty box":
+        given["roi_box"] = given["roi_box"].copy()
+        given["roi_box"][1] = 0
+    else:
+        given[key] = broken(given[key])
+    path = written(**given)
+    with pytest.raises(ValueError, match=r"image00003\.jpg.*--config\.allow_missing=True"):
+        read_predictions(path, benchmark, open_face)
+    kept, read = read_available_predictions(path, benchmark, open_face)
+    reason = "its prediction in predictions.npz holds NaN or an empty box"
+    assert left_out(kept) == {"image00003.jpg": reason}
+    assert len(read.landmarks_px) == len(kept) == 3
+
+
+def test_rows_of_faces_that_are_not_here_are_told_and_not_scored(benchmark, landmarks, written):
+    names = np.array(["image00001.jpg", *landmarks["file_name"], "image00099.jpg"])
+    points = np.concatenate([np.zeros((1, 68, 3)), landmarks["landmarks"], np.zeros((1, 68, 3))])
+    path = written(file_name=names, landmarks=points)
+    with pytest.raises(ValueError, match=r"names 2 faces .* not have here, .*allow_missing=True"):
+        read_predictions(path, benchmark, None)
+    kept, read = read_available_predictions(path, benchmark, None)
+    assert kept.left_out == ()
+    assert kept.notes == (
+        "predictions.npz names 2 faces that aflw2000_3d does not have here, first image00001.jpg; "
+        "they are not scored",
+    )
+    np.testing.assert_array_equal(read.landmarks_px, benchmark.truth["original"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a: {"file_name": np.array(list("abcd"))}, r"for any of 4 faces; it names a, exp"),
+        (lambda a: {"file_name": a["file_name"][[0, 1, 2, 2]]}, r"image00004\.jpg twice"),
+        (lambda a: {"landmarks": a["landmarks"] * np.nan}, "all 4 faces of aflw2000_3d are left"),
+        (lambda a: {"landmarks": np.zeros((4, 18, 2))}, "for 4 names; expected"),
+        (lambda a: {k: v[:0] for k, v in a.items()}, "for any of 4 faces; it names none"),
+    ],
+)
+def test_the_option_lets_nothing_else_through(benchmark, landmarks, written, change, message):
+    path = written(**(landmarks | change(landmarks)))
+    with pytest.raises(ValueError, match=message):
+        read_available_predictions(path, benchmark, None)
+
+
+def test_a_text_in_a_list_of_one_is_a_text(benchmark, landmarks, written):
+    path = written(**landmarks, crop_source=["landmarks"], landmark_map_source="none")
+    read = read_predictions(path, benchmark, None)
+    assert read.conventions == {"crop_source": "landmarks", "landmark_map_source": "none"}
+
+
+def test_whatever_else_a_file_holds_stops_nothing(benchmark, landmarks, written):
+    extra = {"settings": np.array({"a": 1}, object), "scores": np.zeros((3, 3), complex)}
+    read = read_predictions(written(**landmarks, **extra), benchmark, None)
+    np.testing.assert_array_equal(read.landmarks_px, benchmark.truth["original"])
+
+
 def test_what_is_no_archive_is_told(benchmark, arrays, written, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no file .*absent"):
         read_predictions(tmp_path / "absent.npz", benchmark, None)
     whole = written(**arrays).read_bytes()
-    for content in (b"file_name, coefficients", b"", whole[: len(whole) // 2]):
+    for content in (b"file_name, coefficients", whole[: len(whole) // 2]):
         (tmp_path / "broken.npz").write_bytes(content)
-        with pytest.raises(ValueError, match=r"broken\.npz cannot be read as arrays"):
+        with pytest.raises(ValueError, match=r"broken\.npz cannot be read as an \.npz"):
             read_predictions(tmp_path / "broken.npz", benchmark, None)
     np.save(tmp_path / "array.npy", np.zeros(3))
-    with pytest.raises(ValueError, match=r"array\.npy has array; expected file_name"):
+    with pytest.raises(ValueError, match=r"array\.npy .*it is one array.*; expected file_name"):
         read_predictions(tmp_path / "array.npy", benchmark, None)
     with pytest.raises(ValueError, match="--face_model=FILE"):
         read_predictions(written(**arrays), benchmark, None)

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import scipy.io
 
-from twodasl_jax.face_model.import_3ddfa import load_array_pickle
 from twodasl_jax.face_model.import_basel import read_expression_file
 from twodasl_jax.face_model.import_bfm import arrays_from_source, face_model_from_file, main
 from twodasl_jax.face_model.mirror import mirror_by_nearness, mirror_from_pairs
 from twodasl_jax.face_model.model import load_face_model
 from twodasl_jax.landmark_tables import MIRROR_68
+from twodasl_jax.user_files.array_pickle import load_array_pickle
 
 COLUMNS, ROWS = 11, 12
 
@@ -227,6 +227,116 @@ def test_an_own_file_is_read_as_it_is(tmp_path):
     check_face(face_model_from_file(output))
     with pytest.raises(ValueError, match="brings its own landmarks"):
         arrays_from_source(output, landmarks=output)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"shape_basis": np.zeros((NUM_VERTICES, 3, 40))}, "directions of shape_basis are zero"),
+        ({"shape_basis": np.ones((NUM_VERTICES, 120))}, r"shape_basis is .*expected \(132, 3, n\)"),
+        ({"mean": FACE["mean"].T.astype(float) * 1e300}, "mean reaches"),
+        ({"mean": np.full((NUM_VERTICES, 3), np.nan)}, "not finite"),
+        ({"mean": np.full((NUM_VERTICES, 3), "x")}, "expected .* numbers"),
+        ({"triangles": FACE["clockwise"] + 1}, r"triangles spans 1\.\.132, expected within"),
+        ({"triangles": FACE["clockwise"].astype(float)}, "triangles is float64, expected int"),
+        ({"landmark_vertices": np.arange(68) + 100}, r"landmark_vertices spans .*\.\.167"),
+        ({"landmark_vertices": np.full(68, 3)}, "are no face's"),
+        ({"landmark_vertices": np.arange(67)}, r"landmark_vertices is \(67,\)"),
+        ({"mirror_pairs": np.array([[0, 999]])}, "mirror_pairs is int64 up to 999"),
+        ({"mirror_pairs": np.array([[0.0, 1.0]])}, "mirror_pairs is float64"),
+        ({"uv": np.zeros((3, 2))}, r"uv is \(3, 2\)"),
+        ({"coefficient_std": np.zeros(62)}, "must be positive"),
+    ],
+)
+def test_wrong_arrays_are_refused_by_the_file_s_name(tmp_path, changes, message, capsys):
+    path = write_interleaved(tmp_path / "face.npz", **changes)
+    with pytest.raises(ValueError, match=message) as refused:
+        face_model_from_file(path)
+    assert "face.npz" in str(refused.value)
+    with pytest.raises(SystemExit) as ended:
+        main([f"--source={path}", f"--output={tmp_path / 'out.npz'}"])
+    assert "face.npz" in str(ended.value)
+    assert "\n" not in str(ended.value)
+    assert not (tmp_path / "out.npz").exists()
+
+
+def put(name, content):
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def put_array(name, array):
+    return lambda folder: np.save(folder / name, array)
+
+
+def put_mat(name, **variables):
+    return lambda folder: scipy.io.savemat(folder / name, variables)
+
+
+@pytest.mark.parametrize(
+    ("damage", "name", "message"),
+    [
+        (put("u_shp.npy", b"no array"), "u_shp.npy", "cannot be read as a .npy"),
+        (put_array("u_shp.npy", np.zeros(3 * NUM_VERTICES + 1)), "u_shp.npy", "expected .3n, 1"),
+        (put_array("u_exp.npy", np.zeros(3)), "u_exp.npy", "expected as many"),
+        (put_array("w_exp_sim.npy", np.zeros((9, 10))), "w_exp_sim.npy", "or more"),
+        (put_array("keypoints_sim.npy", np.full(204, np.nan)), "keypoints_sim.npy", "whole numb"),
+        (put_array("keypoints_sim.npy", np.arange(204) + 3000), "keypoints_sim.npy", "vertex 1067"),
+        (put("tri.mat", b"<html>"), "tri.mat", "is no readable .mat"),
+        (put_mat("tri.mat", tri="words"), "tri.mat", "expected whole numbers"),
+        (put_mat("tri.mat", other=1.0), "tri.mat", "expected whole numbers"),
+        (put_mat("tri.mat", tri=np.full((3, 5), 1.5)), "tri.mat", "not whole"),
+        (put_mat("tri.mat", tri=np.zeros((3, 5))), "files", "triangles spans -1"),
+        (put("param_whitening.pkl", b"\x80\x02"), "param_whitening.pkl", "no readable pickle"),
+        (put("param_whitening.pkl", pickle.dumps([1, 2])), "param_whitening.pkl", "no param_mean"),
+        (
+            put("param_whitening.pkl", pickle.dumps({"param_mean": np.zeros(61)})),
+            "param_whitening.pkl",
+            "no param_mean of 62 numbers",
+        ),
+        # Under the number 2^31 nothing was ever remembered: room is made for all below.
+        (
+            put("param_whitening.pkl", b"\x80\x02]r\xff\xff\xff\x7f."),
+            "param_whitening.pkl",
+            "remembers an object",
+        ),
+    ],
+)
+def test_damaged_3ddfa_files_are_named(tmp_path, damage, name, message):
+    folder = write_3ddfa_folder(tmp_path / "files")
+    damage(folder)
+    with pytest.raises(ValueError, match=message.replace("no readable p", "not a readable p")) as e:
+        face_model_from_file(folder)
+    assert name in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (put("01_MorphableModel.mat", b"PK"), "01_MorphableModel.mat is no readable"),
+        (put_mat("01_MorphableModel.mat", shapeMU=np.zeros((396, 1))), "mat lacks shapePC"),
+        (put("Exp_Pca.bin", b"\x0c\x00\x00\x00"), "Exp_Pca.bin has 4 bytes and says 12"),
+        (put_mat("BFM_exp_idx.mat", trimIndex=np.full((NUM_VERTICES, 1), 999)), "up to 999"),
+        (put_mat("BFM_exp_idx.mat", other=1.0), "BFM_exp_idx.mat: trimIndex"),
+        (put("../landmarks.txt", b"one two"), "landmarks.txt is no list of numbers"),
+        (put("../landmarks.txt", b"1.5 " * 68), "landmarks.txt: .*not whole"),
+        (put("../landmarks.txt", b"-1 " * 68), "68 numbers from -1 on"),
+    ],
+)
+def test_damaged_basel_files_are_named(tmp_path, damage, message):
+    landmarks, _, _ = write_basel_folder(tmp_path / "basel", left_out=7)
+    damage(tmp_path / "basel")
+    with pytest.raises(ValueError, match=message):
+        arrays_from_source(tmp_path / "basel", landmarks=landmarks)
+
+
+def test_a_source_is_not_overwritten(tmp_path):
+    source = write_interleaved(tmp_path / "face.npz")
+    (tmp_path / "link.npz").symlink_to(source)
+    before = source.read_bytes()
+    for output in (source, tmp_path / "link.npz"):
+        with pytest.raises(SystemExit, match="is an input as well; choose another file"):
+            main([f"--source={source}", f"--output={output}"])
+    assert source.read_bytes() == before
 
 
 def test_nothing_there_says_how_to_import(tmp_path):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from twodasl_jax.face_model.model import load_face_model, save_face_model, validate_arrays
+from twodasl_jax.face_model.model import load_face_model, save_face_model
+from twodasl_jax.face_model.validation import validate_arrays
 
 
 @pytest.fixture
@@ -18,6 +19,9 @@ def arrays(small_face_model):
         "mirror_vertices": np.array(model.mirror_vertices),
         "uv": np.array(model.uv),
     }
+
+
+BASES = ("shape_basis", "expression_basis")
 
 
 def without(arrays, key):
@@ -52,6 +56,26 @@ def replace(key, make):
         (replace("triangles", lambda t: t[:, ::-1]), "wind clockwise seen from the front"),
         (lambda a: a.update(albedo_mean=a["mean"]), "has albedo_mean alone"),
         (
+            replace("shape_basis", lambda b: 0 * b),
+            "40 of the 40 directions of shape_basis are zero",
+        ),
+        (set_value("expression_basis", 3, 0), "1 of the 10 directions .* zero, first 3"),
+        (replace("shape_basis", lambda b: b * 1e-300), "directions of shape_basis are zero"),
+        (replace("shape_basis", lambda b: b * 1e300), r"reaches .*e\+\d+, .* overflows float32"),
+        (replace("mean", lambda m: m * 1e40), r"mean reaches .* overflows float32"),
+        (replace("mean", np.ones_like), "the mean spans 0 in x; expected the vertices of a face"),
+        (set_value("mean", 2, 0), "the mean spans 0 in z"),
+        (set_value("expression_basis", (0, 0, 0), np.inf), "expression_basis holds 1 values"),
+        (replace("mean", lambda m: m.astype("U8")), "mean is <U8, expected numbers"),
+        (replace("mean", lambda m: m[:, :0]), r"mean is \(3, 0\), expected \(3, n\)"),
+        (replace("triangles", lambda t: t[:0]), "it has no triangles"),
+        (set_value("triangles", (0, 1), -1), r"triangles spans -1\.\.\d+, expected within"),
+        (replace("landmark_vertices", np.zeros_like), "68 landmark_vertices are 1 different"),
+        (replace("landmark_vertices", lambda v: v % 50), "are no face's"),
+        (replace("landmark_vertices", lambda v: v[:67]), r"is \(67,\), expected \(68,\)"),
+        (lambda a: a.update(units_per_millimetre=np.ones(2)), r"is \(2,\), expected \(\)"),
+        (lambda a: a.update(units_per_millimetre=np.float32(0)), "must be positive"),
+        (
             lambda a: a.update(coefficient_mean=np.zeros(62), coefficient_std=np.zeros(62)),
             "coefficient_std must be positive",
         ),
@@ -59,6 +83,7 @@ def replace(key, make):
 )
 def test_a_broken_model_is_refused_with_the_reason(arrays, change, message):
     validate_arrays(arrays, "whole")
+    arrays |= {key: arrays[key].astype(np.float64) for key in ("mean", *BASES)}
     change(arrays)
     with pytest.raises(ValueError, match=message):
         validate_arrays(arrays, "broken")
@@ -83,5 +108,5 @@ def test_missing_and_corrupt_files_say_what_to_do(tmp_path):
     with pytest.raises(FileNotFoundError, match="import_bfm --help"):
         load_face_model(tmp_path / "absent.npz")
     (tmp_path / "text.npz").write_text("no archive")
-    with pytest.raises(ValueError, match=r"not a readable \.npz face model"):
+    with pytest.raises(ValueError, match=r"text\.npz cannot be read as an \.npz .*a text file"):
         load_face_model(tmp_path / "text.npz")

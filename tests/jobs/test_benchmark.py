@@ -144,7 +144,6 @@ def test_perfect_predictions_and_everything_that_is_written(original, perfect, t
     assert len(results["system"]["sha256"]) == 64
     assert results["seconds"]["all"] > 0
     assert {path.name for path in out.iterdir()} == set(RESULT_FILES)
-    assert not (tmp_path / "out.unfinished").exists()
     for picture in ("error_curve.png", "faces.png"):
         with Image.open(out / picture) as image:
             assert np.asarray(image).std() > 5  # not an empty sheet
@@ -328,7 +327,11 @@ def test_the_wrong_face_model_is_refused_and_nothing_is_written(
         ({}, {"checkpoint": None}, "give either --checkpoint=RUN or --predictions=FILE"),
         ({}, {"predictions": "a.npz"}, "give either --checkpoint=RUN or --predictions=FILE"),
         ({}, {"face_model": "bfm.npz"}, "--face_model is for --predictions"),
-        ({}, {"checkpoint": None, "predictions": "a.npz"}, r"no predictions file a\.npz"),
+        (
+            {},
+            {"checkpoint": None, "predictions": "a.npz"},
+            r"no file a\.npz; --predictions",
+        ),
     ],
 )
 def test_wrong_settings_are_one_sentence(original, tmp_path, stand_in, settings, flags, message):
@@ -356,7 +359,15 @@ def test_a_stopped_writer_leaves_the_earlier_result(original, perfect, tmp_path,
     with pytest.raises(OSError, match="no space left"):
         score(config(original), tmp_path / "out", **flags)
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
-    assert not (tmp_path / "out.unfinished").exists()
+
+
+def test_predictions_are_not_overwritten_by_their_own_score(original, perfect, tmp_path):
+    (tmp_path / "out").mkdir()
+    mine = tmp_path / "out" / "predictions.npz"
+    shutil.copy(perfect, mine)
+    with pytest.raises(ValueError, match="is an input, and writing into"):
+        score(config(original), tmp_path / "out", predictions=mine, face_model=OPEN_FACE_FILE)
+    assert [path.name for path in mine.parent.iterdir()] == ["predictions.npz"]
 
 
 def test_lfpa_needs_its_table(repository, tmp_path, stand_in):

@@ -108,7 +108,7 @@ def test_folders_are_listed_by_their_arrays(tmp_path):
     good, broken, absent = find_folders(names)
     assert (good.found, good.detail) == (True, "file_name, other")
     assert not broken.found
-    assert "is unreadable" in broken.detail
+    assert "cannot be read as an .npz" in broken.detail
     assert not absent.found
     assert "docs/data.md" in absent.detail
 

@@ -3,9 +3,14 @@ import fcntl
 import shutil
 import sys
 
+import numpy as np
 import pytest
+import scipy.io
+import tensorflow_datasets as tfds
+from rich.console import Console
 
 from twodasl_jax.data.tfds_source import TfdsSource
+from twodasl_jax.evaluation.benchmark_faces import open_aflw2000_3d
 from twodasl_jax.jobs.prepare import (
     PUBLISHED_COUNTS,
     alone_in,
@@ -54,13 +59,49 @@ def test_prepared_annotations_train(originals, tmp_path):
     assert source[3]["landmark18_weights"].all()
 
 
+def test_the_whole_benchmark_is_prepared_and_what_it_lacks_is_told_once(
+    originals, tmp_path, capsys
+):
+    """As published: some ``.mat`` files hold a ``pt2d`` of 2 x 23."""
+    folder = tmp_path / "original"
+    shutil.copytree(originals["aflw2000_3d"], folder)
+    for number in (3, 5):
+        path = folder / "AFLW2000" / f"image0000{number}.mat"
+        fields = {name: value for name, value in scipy.io.loadmat(path).items() if name[0] != "_"}
+        scipy.io.savemat(path, fields | {"pt2d": np.zeros((2, 23)), "Shape_Para": "none"})
+    (folder / "AFLW2000" / "._image00002.jpg").write_bytes(b"Mac OS X")
+    prepare(None, dataset="aflw2000_3d", manual_dir=str(folder), data_dir=str(tmp_path))
+    told = " ".join(capsys.readouterr().out.split())
+    assert "test 4 faces, 0 skipped" in told
+    assert told.count("2 faces have no usable pt2d, first image00003.jpg: pt2d is (2, 23)") == 1
+    assert told.count("2 faces have no usable Shape_Para") == 1
+    builder = tfds.builder_from_directory(str(tmp_path / "aflw2000_3d" / "1.0.0"))
+    examples = list(builder.as_data_source("test"))
+    assert [bool(example["has_landmarks21"]) for example in examples] == [True, False, True, False]
+    for example in examples:
+        lacks = not example["has_landmarks21"]
+        assert np.isnan(example["landmarks21_px"]).all() == lacks
+        assert example["visibility"].any() != lacks
+        assert np.isnan(example["shape_para"]).all() == lacks
+        assert np.isfinite(example["landmarks_px"]).all()
+    # And is scored: the two faces have no mesh to be compared with.
+    opened = open_aflw2000_3d(tmp_path, Console(quiet=True))
+    known = np.isfinite(opened.truth["coefficients"]).all(axis=1)
+    np.testing.assert_array_equal(known, [True, False, True, False])
+
+
 def test_leftovers_of_killed_builds_are_removed(originals, tmp_path):
     left = tmp_path / "aflw_lfpa" / "incomplete.AB12CD_1.0.0"
     left.mkdir(parents=True)
     (left / "aflw_lfpa-test.array_record-00000-of-00001").write_bytes(b"half")
+    mine = tmp_path / "aflw_lfpa" / "incomplete faces"
+    mine.mkdir()
+    (mine.parent / "incomplete.txt").write_text("a day's work")
     folder = str(originals["aflw_lfpa"])
     prepare(None, dataset="aflw_lfpa", manual_dir=folder, data_dir=str(tmp_path))
     assert not left.exists()
+    assert mine.is_dir()
+    assert (mine.parent / "incomplete.txt").exists()
     assert (tmp_path / "aflw_lfpa" / "1.0.0" / "dataset_info.json").exists()
 
 

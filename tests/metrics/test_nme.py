@@ -6,6 +6,7 @@ import pytest
 from twodasl_jax.metrics.nme import (
     align_depth,
     box_size,
+    labelled_error,
     nme_summary,
     normalised_mean_error,
     visible_mean_error,
@@ -161,3 +162,17 @@ def test_depth_is_aligned_by_its_minimum_or_its_mean():
 def test_the_box_is_that_of_x_and_y():
     points = np.array([[[1.0, 2.0, 900.0], [5.0, 11.0, -900.0], [3.0, 3.0, 0.0]]])
     np.testing.assert_array_equal(box_size(points), [6.0])
+
+
+def test_faces_without_all_labels_have_no_error():
+    generator = np.random.default_rng(0)
+    target = generator.uniform(0, 100, (3, 68, 2))
+    predicted = target + generator.normal(size=target.shape)
+    expected = normalised_mean_error(predicted, target, target)
+    target[1, 7] = np.nan
+    errors = labelled_error(predicted, target)
+    np.testing.assert_array_equal(errors[[0, 2]], expected[[0, 2]])
+    assert np.isnan(errors[1])
+    assert np.isnan(labelled_error(predicted, np.full_like(target, np.nan))).all()
+    with pytest.raises(ValueError, match="expected the same"):
+        labelled_error(predicted[:2], target)

@@ -1,6 +1,7 @@
 """Optional detectors: chosen by name, and a missing package is named with its command."""
 
 import importlib.util
+import os
 
 import cv2
 import numpy as np
@@ -44,6 +45,27 @@ def test_a_folder_is_searched_and_faceless_images_are_counted(tmp_path, monkeypa
         detect_in_folder("brightness", tmp_path, console)
     with pytest.raises(FileNotFoundError, match="no image"):
         detect_in_folder("brightness", tmp_path / "sub", console)
+
+
+def test_twins_and_hidden_folders_are_passed_over_and_told_once(tmp_path, monkeypatch):
+    bright = np.full((40, 50, 3), 255, np.uint8)
+    for name in ("a.png", "b.PNG", "hidden.png"):
+        cv2.imwrite(str(tmp_path / name), bright)
+    (tmp_path / ".thumbnails").mkdir()
+    (tmp_path / "hidden.png").rename(tmp_path / ".thumbnails" / "a.png")
+    (tmp_path / "a.png").rename(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
+    for name in ("._b.PNG", "._a.png", ".DS_Store", "Thumbs.db"):
+        (tmp_path / name).write_bytes(b"\0\5\x16\7")
+    (tmp_path / "caf\udce8.jpg").write_bytes(b"-")
+    make = lambda: lambda image: np.ones((1, 68, 2))  # noqa: E731
+    monkeypatch.setitem(landmark_detectors.LANDMARK_DETECTORS, "any", make)
+    console = Console(width=200, record=True)
+    names, _ = detect_in_folder("any", tmp_path, console)
+    assert list(names) == ["b.PNG", "caf\udce9.png"]
+    told = console.export_text()
+    assert "3 hidden or of the system, first ._a.png" in told
+    assert told.count("left out") == 1
+    assert r"caf\xe8.jpg" in told
 
 
 @pytest.mark.skipif(

@@ -164,6 +164,37 @@ def test_landmarks_of_another_shape_are_refused(dome_face, photo, network):
         reconstruct_from_landmarks(photo, np.zeros((68, 2)), network, dome_face)
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda points: points + 1e5, "0 % of the labels lie in the picture of 200 x 160"),
+        (lambda points: points - [150, 0], "of the labels lie in the picture"),
+        (lambda points: points / 200, "labels span"),
+        (lambda points: points * 0 + 90, "labels span 0 x 0 px"),
+        (lambda points: points * [1, 0] + [0, 75], "lie on a line"),
+        (lambda points: points * 1e30, r"landmark 0 \(and 67 more\) is at"),
+        (lambda points: np.where(np.arange(68)[:, None] == 9, np.nan, points), "landmark 9 is NaN"),
+        (lambda points: np.where(np.arange(68)[:, None] == 9, np.inf, points), "landmark 9 is at"),
+        (lambda points: (points - [100, 75]) * 30 + [100, 75], "lie in the picture"),
+    ],
+)
+def test_landmarks_that_are_no_face_of_the_image_are_refused(
+    dome_face, photo, network, frontal, change, reason
+):
+    points = np.stack([frontal.landmarks_px, change(frontal.landmarks_px)])
+    with pytest.raises(ValueError, match=rf"landmarks of face 1 are no face's .*{reason}"):
+        reconstruct_from_landmarks(photo, points, network, dome_face)
+    assert network.crops == []
+
+
+def test_landmarks_on_a_black_image_are_refused(dome_face, photo, network, frontal):
+    points = frontal.landmarks_px[None]
+    with pytest.raises(ValueError, match="the image of face 0 is black where the face should be"):
+        reconstruct_from_landmarks(np.zeros_like(photo), points, network, dome_face)
+    grey = np.full_like(photo, 60)
+    assert len(reconstruct_from_landmarks(grey, points, network, dome_face)) == 1
+
+
 def test_broken_weights_are_named(dome_face, photo, frontal_coefficients):
     broken = FixedFace(dome_face, np.full_like(frontal_coefficients, np.nan))
     with pytest.raises(ValueError, match="not all finite; the network's weights are broken"):

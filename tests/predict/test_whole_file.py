@@ -4,7 +4,8 @@ import builtins
 
 import pytest
 
-from twodasl_jax.predict.whole_file import naming_write_errors, whole_file, write_whole
+from twodasl_jax.file_errors import naming_write_errors
+from twodasl_jax.predict.whole_file import whole_file, write_whole
 
 
 def test_the_file_appears_when_it_is_complete(tmp_path):

@@ -1,5 +1,7 @@
 import logging
 import shutil
+import subprocess
+import sys
 
 import chex
 import jax
@@ -130,3 +132,33 @@ def test_orbax_is_quiet(run_folder, caplog):
     caplog.set_level(logging.INFO, logger="absl")
     restore_for_prediction(run_folder[0])
     assert [r for r in caplog.records if "orbax" in r.pathname] == []
+
+
+SAVING_UNDER_A_LIMIT = """
+import resource, signal, sys
+import numpy as np
+from tests.training.test_checkpoint import at_step
+from twodasl_jax.training.checkpoint import Checkpointer
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+try:
+    with Checkpointer(sys.argv[1], config={}) as checkpointer:
+        checkpointer.save(at_step(1), {})
+        checkpointer.wait()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000))
+        numbers = np.random.default_rng(0).normal(size=(100, 100))  # do not compress
+        checkpointer.save(at_step(2).replace(params={"regressor": {"kernel": numbers}}), {})
+        checkpointer.wait()
+except OSError as error:
+    sys.exit(str(error))
+"""
+
+
+def test_a_save_that_does_not_fit_is_one_sentence_and_loses_nothing(tmp_path, repository):
+    """A limit of the kernel's stands for a full disk; Orbax's threads meet both alike."""
+    folder = tmp_path / "run"
+    command = [sys.executable, "-c", SAVING_UNDER_A_LIMIT, str(folder)]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    assert done.stderr.startswith(f"cannot write {folder}: the file would be larger than")
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert [path.name for path in folder.iterdir()] == ["1"]
+    assert restore_for_prediction(folder).step == 1

@@ -1,6 +1,7 @@
 """A run that is cut and continued ends with the very parameters of one that was not."""
 
 import functools
+import importlib
 import signal
 from pathlib import Path
 
@@ -13,12 +14,15 @@ import numpy as np
 import optax
 import pytest
 
-from twodasl_jax.training import parallel
+from twodasl_jax.training import parallel, step_log
 from twodasl_jax.training.best_checkpoint import BestCheckpoint
 from twodasl_jax.training.checkpoint import Checkpointer, restore_for_prediction
-from twodasl_jax.training.loop import NonFiniteError, TrainingInterrupted, train
+from twodasl_jax.training.fall_back import restore_newest_whole
+from twodasl_jax.training.loop import train
 from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
 from twodasl_jax.training.state import apply_gradients, create_state, step_key
+from twodasl_jax.training.step_log import NonFiniteError
+from twodasl_jax.training.stop_request import TrainingInterrupted
 from twodasl_jax.training.writers import MetricWriter, read_metrics
 
 
@@ -119,9 +123,10 @@ def run(folder: Path, num_steps, *, poisoned_step=-1, on_step=None, **options):
 
     with Checkpointer(folder / "checkpoints", config={"seed": 1}) as checkpointer:
         resumed_step = checkpointer.latest_step() or 0
+        so_far = None
         if resumed_step:
             restored = checkpointer.restore(state)
-            state = restored.state
+            state, so_far = restored.state, restored.so_far
             batches.set_state(restored.position)
         with MetricWriter(folder, resumed_step=resumed_step) as writer:
             return train(
@@ -133,6 +138,7 @@ def run(folder: Path, num_steps, *, poisoned_step=-1, on_step=None, **options):
                 batch_size=8,
                 checkpointer=checkpointer,
                 writer=writer,
+                so_far=so_far,
                 **{"log_every": 1, "checkpoint_every": 3} | options,
             )
 
@@ -239,3 +245,89 @@ def test_a_run_that_is_evaluated_and_cut_is_still_the_same(tmp_path, straight):
     best = [restore_for_prediction(tmp_path / name / "best") for name in ("whole", "cut")]
     assert best[0].step == best[1].step
     chex.assert_trees_all_equal(best[0].params, best[1].params)
+
+
+@pytest.mark.parametrize(
+    ("moment", "count", "stopped_at", "saved"),
+    [
+        ("step_log.StepLog.add", 1, 1, [1]),
+        ("step_log.StepLog.write_scores", 1, 4, [3, 4]),
+        ("checkpoint.Checkpointer.save", 2, 6, [3, 6]),
+        ("checkpoint.Checkpointer.wait", 1, 6, [3, 6]),
+    ],
+)
+def test_whenever_the_signal_comes_what_is_told_is_true(
+    tmp_path, straight_by_threes, monkeypatch, moment, count, stopped_at, saved
+):
+    """Between log points too: a straight run's rows are those of the pieces, to the last bit."""
+    module, owner, name = moment.split(".")
+    cls = getattr(importlib.import_module(f"twodasl_jax.training.{module}"), owner)
+    usual, countdown = getattr(cls, name), iter(range(100))
+
+    def interrupted(*arguments):
+        if next(countdown) == count - 1:
+            signal.raise_signal(signal.SIGTERM)
+        return usual(*arguments)
+
+    monkeypatch.setattr(cls, name, interrupted)
+    with pytest.raises(TrainingInterrupted, match=rf"stopped at step {stopped_at} and saved"):
+        by_threes(tmp_path / "cut")
+    steps = sorted(int(p.name) for p in (tmp_path / "cut" / "checkpoints").iterdir())
+    assert steps == saved
+    continued = by_threes(tmp_path / "cut")
+    chex.assert_trees_all_equal(straight_by_threes[1], continued)
+    assert losses(tmp_path / "cut") == losses(straight_by_threes[0])
+
+
+def by_threes(folder):
+    """Six steps, logged, evaluated and saved at the third and the last."""
+    return run(folder, 6, log_every=3, evaluate_every=3, evaluators=[kernel_size])
+
+
+@pytest.fixture(scope="module")
+def straight_by_threes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("straight_by_threes")
+    return folder, by_threes(folder)
+
+
+def test_a_loss_that_is_not_finite_is_not_saved_by_a_stop(tmp_path):
+    countdown = iter(range(9))
+
+    def terminate_in_the_second():
+        if next(countdown) == 1:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(NonFiniteError, match=r"started at step 2 in \['fit'\]"):
+        run(tmp_path, 6, poisoned_step=2, on_step=terminate_in_the_second, log_every=3)
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_seconds_are_those_of_all_pieces(tmp_path, monkeypatch):
+    """A clock that goes on by one second with every look."""
+    looks = iter(range(10_000))
+    monkeypatch.setattr(step_log.time, "perf_counter", lambda: float(next(looks)))
+    run(tmp_path, 3)
+    first = seconds_of(tmp_path)
+    run(tmp_path, 6)
+    # The second piece looks as often as the first.
+    assert seconds_of(tmp_path) == pytest.approx(2 * first, abs=2)
+
+
+def seconds_of(folder):
+    _, fresh_state, _ = make_run()
+    with Checkpointer(folder / "checkpoints", config={"seed": 1}) as checkpointer:
+        return checkpointer.restore(fresh_state()).so_far.seconds
+
+
+def test_a_run_falls_back_from_a_damaged_checkpoint_to_the_same_end(tmp_path, straight):
+    """The rows after the whole checkpoint go too, and are written again."""
+    run(tmp_path, 6)
+    (tmp_path / "checkpoints" / "6" / "networks" / "manifest.ocdbt").write_bytes(b"")
+    _, fresh_state, _ = make_run()
+    with Checkpointer(tmp_path / "checkpoints", config={"seed": 1}) as checkpointer:
+        restored = restore_newest_whole(checkpointer, fresh_state(), on_damaged="fall_back")
+    assert restored is not None
+    assert int(restored.state.step) == 3
+    continued = run(tmp_path, 6)
+    chex.assert_trees_all_equal(straight[1], continued)
+    assert losses(straight[0]) == losses(tmp_path)

@@ -37,6 +37,7 @@ class Builder(FaceBuilder):
                     "landmarks_px": array_feature(68, 3, doc="image px"),
                     "landmarks21_px": array_feature(21, 2, doc="image px, NaN where not visible"),
                     "visibility": tfds.features.Tensor(shape=(21,), dtype=np.bool_),
+                    "has_landmarks21": tfds.features.Scalar(dtype=np.bool_),
                     "yaw_degrees": tfds.features.Scalar(dtype=np.float32),
                     "roi_box": array_feature(4, doc="sx, sy, ex, ey, image px"),
                     "roi_box_is_published": tfds.features.Scalar(dtype=np.bool_),

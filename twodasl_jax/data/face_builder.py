@@ -21,6 +21,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.utils.py_utils import add_sys_path
 
 from twodasl_jax.data.original.files import encode_crop
+from twodasl_jax.data.original.incomplete import LACKING, IncompleteFaces
 from twodasl_jax.data.original.reading import (
     Readers,
     SkippedFaces,
@@ -31,6 +32,9 @@ from twodasl_jax.data.original.reading import (
 
 FACES_PER_SHARD = 4096
 """About 50 MB of crops; TFDS holds a shard's examples until it is written."""
+
+NAME = "name of the face"
+"""Key of a read example beside its features, none of which is called so."""
 
 SKIPPED_FILE = "skipped.csv"
 """In the prepared folder: the faces that were left out, and why."""
@@ -56,6 +60,9 @@ class FaceBuilder(tfds.core.ShardBasedBuilder, abc.ABC, skip_registration=True):
     skipped = SkippedFaces(0)
     """The faces that could not be read; filled while the data set is built."""
 
+    incomplete = IncompleteFaces()
+    """The faces that are kept and lack a field; filled while the data set is built."""
+
     _readers: Readers
 
     @staticmethod
@@ -72,6 +79,8 @@ class FaceBuilder(tfds.core.ShardBasedBuilder, abc.ABC, skip_registration=True):
     def read_face(face: Any) -> dict[str, Any]:
         """Reads one face: its features and more, ``image`` as a ``(120, 120, 3)`` RGB array.
 
+        Under `LACKING`, where it is there, the fields that the face's files lack.
+
         Raises:
           ValueError, OSError: where the face cannot be read; it is skipped.
         """
@@ -79,7 +88,7 @@ class FaceBuilder(tfds.core.ShardBasedBuilder, abc.ABC, skip_registration=True):
     def _download_and_prepare(self, dl_manager: Any, *args: Any, **kwargs: Any) -> None:
         self.faces = self.faces or self.find_faces(Path(dl_manager.manual_dir))
         num_faces = sum(len(faces) for faces in self.faces.values())
-        self.skipped = SkippedFaces(num_faces)
+        self.skipped, self.incomplete = SkippedFaces(num_faces), IncompleteFaces()
         # Processes get this one's search path; `tfds build` has this builder's folder in it only
         # while it imports the builder.
         module = type(self).__module__
@@ -121,6 +130,7 @@ class FaceBuilder(tfds.core.ShardBasedBuilder, abc.ABC, skip_registration=True):
         shard = faces[start : start + FACES_PER_SHARD]
         examples = read_in_order(shard, read, self.skipped, self._readers)
         for key, example in enumerate(examples, start=start):
+            self.incomplete.add(example.pop(NAME), example.pop(LACKING))
             self.on_face()
             yield key, example
 
@@ -132,14 +142,18 @@ def _encoded_example(
     encoding: str,
     dtypes: Mapping[str, np.dtype | None],
 ) -> dict[str, Any]:
-    """Reads one face, in another process perhaps; of its fields, those of `dtypes`."""
+    """Reads one face, in another process perhaps; of its fields, those of `dtypes`.
+
+    Beside them `NAME` and `LACKING`, which are no features.
+    """
     example = read_face(face)
     # As encoded bytes: TFDS would encode an array with TensorFlow.
     example["image"] = encode_crop(example["image"], encoding)
-    return {
+    features = {
         name: example[name] if dtype is None else np.asarray(example[name], dtype)
         for name, dtype in dtypes.items()
     }
+    return features | {NAME: face.file_name, LACKING: example.get(LACKING, {})}
 
 
 def array_feature(*shape: int, doc: str) -> tfds.features.Tensor:

@@ -1,15 +1,18 @@
 """Photographs with coefficients fitted to their 2D labels, as `--mode=annotate` writes them."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from twodasl_jax.data.crop_files import ANNOTATION_MARKER
+from twodasl_jax.data.replaced_files import finish_replacing
 from twodasl_jax.data.sources import CropSource, Role
+from twodasl_jax.user_files.arrays import numbers_of, read_npz
+from twodasl_jax.user_files.json_file import read_json, require_entries
 
-SETTINGS_FILE = "annotation.json"
-"""What the fits were made with; without it a folder is a crops folder like any other."""
+SETTINGS_FILE = ANNOTATION_MARKER
+"""Without it a folder is a crops folder like any other."""
 
 
 class FittedSource(CropSource):
@@ -35,12 +38,20 @@ class FittedSource(CropSource):
           ValueError: for another face model, or coefficients of the wrong shape.
         """
         folder = Path(folder)
+        finish_replacing(folder, marker=SETTINGS_FILE)
         if not (folder / SETTINGS_FILE).exists():
             raise FileNotFoundError(
                 f"{folder} holds no fitted faces (no {SETTINGS_FILE}); make them: "
                 f"python run.py --mode=annotate --images=DIR --face_model=FILE --output={folder}"
             )
-        settings = json.loads((folder / SETTINGS_FILE).read_text())
+        expected = "expected what --mode=annotate writes: fit again"
+        settings = read_json(folder / SETTINGS_FILE, expected=expected)
+        require_entries(
+            folder / SETTINGS_FILE,
+            settings,
+            {"face_model_crc": int, "face_model": str},
+            advice=expected,
+        )
         if settings["face_model_crc"] != face_model_crc:
             raise ValueError(
                 f"{folder} was fitted with the face model '{settings['face_model']}', which is not "
@@ -48,11 +59,14 @@ class FittedSource(CropSource):
             )
         super().__init__(folder)
         self._role = role
-        with np.load(folder / "annotations.npz") as file:
-            self.coefficients = file["coefficients"]
-        if self.coefficients.shape != (len(self), 62):
+        path = folder / "annotations.npz"
+        arrays = read_npz(path, expected=expected, only=("coefficients",))
+        self.coefficients = numbers_of(path, arrays, "coefficients", (len(self), 62))
+        broken = np.flatnonzero(~np.isfinite(self.coefficients).all(axis=1))
+        if len(broken):
             raise ValueError(
-                f"{folder}: coefficients are {self.coefficients.shape}; expected {(len(self), 62)}"
+                f"{path}: coefficients of {len(broken)} faces hold NaN or infinity, first "
+                f"{self.record_name(int(broken[0]))}; fit again with --mode=annotate"
             )
 
     def __getitem__(self, index: Any) -> dict[str, np.ndarray]:

@@ -13,18 +13,20 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from twodasl_jax.crop_frame import CROP_SIZE, image_to_crop
-from twodasl_jax.data.crop_files import decode_crop, read_crop_annotations, read_encoded
+from twodasl_jax.crop_frame import CROP_SIZE, crop_to_image, image_to_crop
+from twodasl_jax.data.crop_files import CHECKSUMS, decode_crop, read_crop_annotations, read_encoded
 from twodasl_jax.data.face_crop import crop_image, roi_box_from_landmarks
-from twodasl_jax.data.original.files import encode_crop
+from twodasl_jax.data.face_selection import FEWEST_POINTS, select_faces
+from twodasl_jax.data.folder_listing import printable
+from twodasl_jax.data.label_checks import require_not_black
+from twodasl_jax.data.original.files import encode_crop, in_either_case
+from twodasl_jax.data.picture_size import picture_size
 from twodasl_jax.data.sources import OCCLUDED_WEIGHT
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21
-
-FEWEST_POINTS = 8
-"""A face with fewer labelled points than this is left out: pose alone has six unknowns."""
+from twodasl_jax.user_files.arrays import numbers_of, read_npz, texts_of
+from twodasl_jax.user_files.picture import decode_picture, read_picture_bytes
 
 FARTHEST_OUTSIDE_PX = 40.0
 """A label farther outside the (provisional) crop than this is not of this face."""
@@ -35,7 +37,7 @@ class LabelledFaces:
     """Faces of which some 2D points are known.
 
     Attributes:
-      names: ``(n,)`` file names.
+      names: ``(n,)`` file names, as text that can be printed and stored.
       landmark_set: 68, or 18 for labels in AFLW's order.
       landmarks: ``(n, m, 2)`` pixels of the box's 120x120 crop, 0 where unknown.
       weights: ``(n, m)``, 0 where unknown.
@@ -44,8 +46,11 @@ class LabelledFaces:
       visibility: ``(n, 68)`` of `CropSource`; None where the labels have none.
       landmarks21: ``(n, 21, 2)`` crop pixels, NaN where unknown, or None.
       read_encoded: face number and final box -> the 120x120 crop as an encoded picture, and its
-        file ending; raises ValueError for an unreadable one.
-      num_left_out: faces that have too few known points, and are none of the n.
+        file ending; raises ValueError for an unreadable or black one.
+      read_picture: face number -> the whole picture, RGB; None where it is unreadable.
+      picture_size: ``(n, 2)`` its width and height, NaN where it is unreadable.
+      left_out: name and reason of faces that are none of the n: with too few known points, or
+        labels that can be no face's of their picture.
     """
 
     names: np.ndarray
@@ -56,7 +61,16 @@ class LabelledFaces:
     visibility: np.ndarray | None
     landmarks21: np.ndarray | None
     read_encoded: Callable[[int, np.ndarray | None], tuple[bytes, str]]
-    num_left_out: int
+    read_picture: Callable[[int], np.ndarray | None]
+    picture_size: np.ndarray
+    left_out: tuple[tuple[str, str], ...]
+
+    @property
+    def labels_px(self) -> np.ndarray:
+        """``(n, m, 2)`` the labels in pixels of the pictures, NaN where unknown."""
+        boxes = self.roi_box
+        points = self.landmarks if boxes is None else crop_to_image(self.landmarks, boxes)
+        return np.where(self.weights[..., None] > 0, points, np.nan)
 
 
 def read_labelled_faces(images: str | Path, landmarks: str | Path | None) -> LabelledFaces:
@@ -93,18 +107,41 @@ def _faces_from_crops(folder: Path) -> LabelledFaces:
     else:
         landmark_set, points = 18, landmarks21[:, LANDMARKS_18_FROM_21]
         weights = np.ones(points.shape[:2])
-    points, weights = _known(points, weights)
-    kept = _enough(weights, folder)
-    names = annotations["file_name"][kept]
-    encoded = read_encoded(folder, {str(name) for name in names})
+    given = np.where(weights[..., None] > 0, points, np.nan).astype(np.float64)
+    names = annotations["file_name"]
+    labelled = np.isfinite(given).all(axis=-1).sum(axis=1) >= FEWEST_POINTS
+    encoded = read_encoded(folder, {str(name) for name in names[labelled]})
+
+    checksums = annotations.get(CHECKSUMS)
+
+    def decoded(row: int) -> np.ndarray:
+        crc32 = None if checksums is None else int(checksums[row])
+        return decode_crop(encoded[str(names[row])], str(names[row]), crc32=crc32)
+
+    def picture(row: int) -> np.ndarray | None:
+        try:
+            return decoded(row)
+        except ValueError:
+            return None
+
+    selection = select_faces(
+        names,
+        given,
+        where=str(folder),
+        sizes_of=lambda rows: np.full((len(rows), 2), float(CROP_SIZE)),
+        read_picture=picture,
+        reach=_in_reach,
+    )
+    kept = selection.kept
+    points, weights = _known(given, weights)
 
     def read(index: int, _: np.ndarray | None) -> tuple[bytes, str]:
-        name = str(names[index])
-        decode_crop(encoded[name], name)  # refuses what cannot be read
+        name = str(names[kept[index]])
+        require_not_black(decoded(int(kept[index])), name)
         return encoded[name], Path(name).suffix
 
     return LabelledFaces(
-        names=names,
+        names=names[kept],
         landmark_set=landmark_set,
         landmarks=points[kept],
         weights=weights[kept],
@@ -112,32 +149,25 @@ def _faces_from_crops(folder: Path) -> LabelledFaces:
         visibility=None if visibility is None else visibility[kept],
         landmarks21=landmarks21[kept],
         read_encoded=read,
-        num_left_out=len(weights) - len(kept),
+        read_picture=lambda index: picture(int(kept[index])),
+        picture_size=selection.picture_size,
+        left_out=selection.left_out,
     )
 
 
 def _read_landmark_file(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """File names, and ``(n, 68 or 21, 2)`` image pixels."""
-    if not path.exists():
-        raise FileNotFoundError(f"no landmark file {path}; its layout is in docs/data.md")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{path} is no .npz of plain arrays ({error})") from error
+    expected = "expected an .npz with file_name and landmarks68_px or landmarks21_px (docs/data.md)"
+    arrays = read_npz(path, expected=expected)
     sets = {"landmarks68_px": 68, "landmarks21_px": 21}
     given = [key for key in sets if key in arrays]
     if "file_name" not in arrays or len(given) != 1:
         raise ValueError(
-            f"{path} holds {', '.join(arrays)}; expected file_name and one of {', '.join(sets)}"
+            f"{path} holds {', '.join(arrays) or 'nothing'}; expected file_name and one of "
+            f"{', '.join(sets)}"
         )
-    names, points = arrays["file_name"], arrays[given[0]]
-    if points.shape != (len(names), sets[given[0]], 2):
-        raise ValueError(
-            f"{path}: {given[0]} is {points.shape}; expected {(len(names), sets[given[0]], 2)}, "
-            "one per file_name"
-        )
-    return names, points
+    names = np.array(texts_of(path, arrays, "file_name"))
+    return names, numbers_of(path, arrays, given[0], (len(names), sets[given[0]], 2))
 
 
 def faces_from_photographs(folder: Path, names: np.ndarray, points: np.ndarray) -> LabelledFaces:
@@ -150,32 +180,55 @@ def faces_from_photographs(folder: Path, names: np.ndarray, points: np.ndarray) 
 
     Raises:
       FileNotFoundError: where photographs are absent; the first is named.
-      ValueError: where no face has enough points.
+      ValueError: where no face can be fitted, or most labels share a mistake.
     """
-    num_given, landmark_set = len(points), 68 if points.shape[1] == 68 else 18
+    points, landmark_set = np.asarray(points, np.float64), 68 if points.shape[1] == 68 else 18
     if landmark_set == 18:
         points = points[:, LANDMARKS_18_FROM_21]
-    kept = _enough(np.asarray(np.isfinite(points).all(axis=-1)), folder)
+    paths = [in_either_case(folder / str(name)) for name in names]
+
+    def sizes_of(rows: np.ndarray) -> np.ndarray:
+        absent = [paths[row] for row in rows if not paths[row].exists()]
+        if absent:
+            raise FileNotFoundError(
+                f"{len(absent)} of {len(rows)} labelled photographs are not in {folder}, "
+                f"first {printable(absent[0].relative_to(folder))}"
+            )
+        return np.array([picture_size(paths[row]) for row in rows])
+
+    def photo(row: int) -> np.ndarray:
+        # By its bytes: OpenCV opens no file whose name is no UTF-8.
+        try:
+            encoded = read_picture_bytes(paths[row])
+        except (ValueError, OSError) as error:
+            raise ValueError(printable(str(error))) from error
+        return decode_picture(encoded, printable(paths[row].name), upright=True)
+
+    def readable_photo(row: int) -> np.ndarray | None:
+        try:
+            return photo(row)
+        except ValueError:
+            return None
+
+    selection = select_faces(
+        names,
+        points,
+        where=str(folder),
+        sizes_of=sizes_of,
+        read_picture=readable_photo,
+    )
+    kept = selection.kept
     names, points = names[kept], points[kept]
-    absent = [str(name) for name in names if not (folder / str(name)).exists()]
-    if absent:
-        raise FileNotFoundError(
-            f"{len(absent)} of {len(names)} labelled photographs are not in {folder}, "
-            f"first {absent[0]}"
-        )
     boxes = np.stack([roi_box_from_landmarks(face[np.isfinite(face).all(-1)]) for face in points])
     in_crop, weights = _known(image_to_crop(points, boxes), np.ones(points.shape[:2]))
 
     def read(index: int, box: np.ndarray | None) -> tuple[bytes, str]:
-        name = str(names[index])
-        photo = cv2.imread(str(folder / name), cv2.IMREAD_COLOR_RGB)
-        if photo is None:
-            raise ValueError(f"{name} is no readable image")
-        crop = crop_image(photo, boxes[index] if box is None else box)
+        crop = crop_image(photo(int(kept[index])), boxes[index] if box is None else box)
+        require_not_black(crop, printable(str(names[index])))
         return encode_crop(crop, "jpeg").getvalue(), ".jpg"
 
     return LabelledFaces(
-        names=names,
+        names=np.array([printable(str(name)) for name in names]),
         landmark_set=landmark_set,
         landmarks=in_crop,
         weights=weights,
@@ -183,22 +236,20 @@ def faces_from_photographs(folder: Path, names: np.ndarray, points: np.ndarray) 
         visibility=None,
         landmarks21=None,
         read_encoded=read,
-        num_left_out=num_given - len(kept),
+        read_picture=lambda index: readable_photo(int(kept[index])),
+        picture_size=selection.picture_size,
+        left_out=selection.left_out,
     )
 
 
 def _known(points: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Unknown points, and those far outside the crop, become 0 with weight 0."""
-    outside = np.maximum(-points, points - CROP_SIZE).max(axis=-1)
-    weights = np.where(outside <= FARTHEST_OUTSIDE_PX, weights, 0.0)  # NaN compares False
+    weights = np.where(np.isfinite(_in_reach(points)).all(axis=-1), weights, 0.0)
     points = np.where(weights[..., None] > 0, points, 0.0)
     return points.astype(np.float32), weights.astype(np.float32)
 
 
-def _enough(weights: np.ndarray, folder: Path) -> np.ndarray:
-    kept = np.flatnonzero((weights > 0).sum(axis=1) >= FEWEST_POINTS)
-    if not len(kept):
-        raise ValueError(
-            f"none of the {len(weights)} faces of {folder} has {FEWEST_POINTS} labelled points"
-        )
-    return kept
+def _in_reach(points: np.ndarray) -> np.ndarray:
+    outside = np.maximum(-points, points - CROP_SIZE).max(axis=-1)
+    # NaN compares False.
+    return np.where((outside <= FARTHEST_OUTSIDE_PX)[..., None], points, np.nan)

@@ -12,7 +12,6 @@ self-occluded point is 0 with weight 0 everywhere.
 
 import hashlib
 import json
-import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -20,9 +19,14 @@ from typing import Any, Literal
 import numpy as np
 
 from twodasl_jax.crop_frame import CROP_SIZE
-from twodasl_jax.data.crop_files import decode_crop, read_crop_annotations, read_encoded
+from twodasl_jax.data import crop_files
+from twodasl_jax.data.crop_files import CHECKSUMS, decode_crop, require_written
 from twodasl_jax.data.detector_noise import DetectorNoise, detector_like
+from twodasl_jax.data.replaced_files import finish_replacing, replaced_files
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21, LANDMARKS_18_FROM_68
+from twodasl_jax.user_files.arrays import read_npz
+from twodasl_jax.user_files.json_file import read_json
+from twodasl_jax.user_files.record_file import RecordFile
 
 Role = Literal["annotated", "in_the_wild"]
 
@@ -37,6 +41,11 @@ FARTHEST_OUTSIDE_PX = 20.0
 """A label farther outside the crop than this is an annotator's slip (AFLW has a few hundreds of
 pixels away, on another face; MERL-RAV 47 points) and counts as not visible: squared or not, one
 would outweigh the rest of its batch."""
+
+RENDERED = "expected a set of rendered faces: delete the folder, to render it again"
+
+RENDERED_MARKER = "settings.json"
+"""What a set of rendered faces was made with; without it a set is not complete."""
 
 RENDER_TO_CROP_PX = 0.5
 """The renderer puts the centre of pixel c at c, the crop frame of photographs at c + 1/2."""
@@ -61,7 +70,7 @@ def landmarks18_and_weights(
 
 
 class RenderedSource:
-    """Faces rendered into a folder by `write_rendered`; images stay on disk (memory-mapped)."""
+    """Faces rendered into a folder by `write_rendered`; images stay on disk, read one by one."""
 
     def __init__(self, folder: str | Path, *, role: Role = "annotated") -> None:
         """Opens the folder.
@@ -79,14 +88,14 @@ class RenderedSource:
           ValueError: where its arrays do not belong together.
         """
         folder, self._role = Path(folder), role
-        for name in ("settings.json", "image.npy", "labels.npz"):
+        finish_replacing(folder, marker=RENDERED_MARKER)
+        for name in (RENDERED_MARKER, "image.npy", "labels.npz"):
             if not (folder / name).exists():
                 raise FileNotFoundError(
                     f"{folder} holds no complete set of rendered faces: no {name}"
                 )
-        self.images = np.load(folder / "image.npy", mmap_mode="r")
-        with np.load(folder / "labels.npz") as file:
-            labels = {key: file[key] for key in file.files}
+        self.images = RecordFile(folder / "image.npy", expected=RENDERED)
+        labels = read_npz(folder / "labels.npz", expected=RENDERED)
         _check_rendered(folder, self.images, labels)
         labels["landmarks"] = labels["landmarks"] + np.float32(RENDER_TO_CROP_PX)
         labels["coefficients"] = labels["coefficients"].copy()
@@ -107,12 +116,22 @@ class RenderedSource:
     def __len__(self) -> int:
         return len(self.images)
 
+    def read_pictures(self) -> np.ndarray:
+        """``(n, 120, 120, 3)`` uint8 RGB, in memory; refuses a damaged one by a ValueError."""
+        return np.stack([self._picture(index) for index in range(len(self))])
+
+    def _picture(self, index: int) -> np.ndarray:
+        picture, checksums = self.images[index], self.labels.get(CHECKSUMS)
+        if checksums is not None:
+            what = f"picture {index} in {self.images.path} (delete its folder to render it again)"
+            require_written(picture.data, int(checksums[index]), what)
+        return picture
+
     def __getitem__(self, index: Any) -> dict[str, np.ndarray]:
         index = int(index)
         landmarks = self.labels["landmarks"][index]
-        everywhere = np.ones(68, np.float32)
-        points, weights = landmarks18_and_weights(landmarks, everywhere)
-        element = {"image": np.array(self.images[index])}
+        points, weights = landmarks18_and_weights(landmarks, np.ones(68, np.float32))
+        element = {"image": self._picture(index)}
         if self._role == "annotated":
             element["coefficients"] = self.labels["coefficients"][index]
             return element | {"landmarks18": points, "landmark18_weights": weights}
@@ -137,10 +156,10 @@ def write_rendered(
     yaw_degrees: np.ndarray,
     settings: Mapping[str, Any],
 ) -> None:
-    """Writes a set of rendered faces; the folder appears when it is complete.
+    """Writes a set of rendered faces, whole or not at all.
 
     Args:
-      folder: replaced if it holds another set.
+      folder: another set in it is replaced; other files stay.
       images: ``(n, 120, 120, 3)`` uint8 RGB.
       coefficients: ``(n, 62)`` raw.
       landmarks: ``(n, 68, 2)`` crop pixels.
@@ -149,33 +168,34 @@ def write_rendered(
 
     Raises:
       ValueError: where shapes or lengths differ, or a label is not finite.
+      OSError: where the folder cannot be written; what it held before is left.
     """
     arrays = {"coefficients": coefficients, "landmarks": landmarks, "yaw_degrees": yaw_degrees}
+    arrays[CHECKSUMS] = crop_files.picture_checksums(images)
     folder = Path(folder)
     _check_rendered(folder, images, arrays)
-    unfinished = folder.with_name(folder.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    np.save(unfinished / "image.npy", images)
-    np.savez(unfinished / "labels.npz", **arrays)  # pyright: ignore[reportArgumentType]
-    (unfinished / "settings.json").write_text(json.dumps(dict(settings), indent=2) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.rename(folder)
+    with replaced_files(folder, marker=RENDERED_MARKER) as unfinished:
+        np.save(unfinished / "image.npy", images)
+        np.savez(unfinished / "labels.npz", **arrays)  # pyright: ignore[reportArgumentType]
+        (unfinished / RENDERED_MARKER).write_text(json.dumps(dict(settings), indent=2) + "\n")
 
 
-def _check_rendered(folder: Path, images: np.ndarray, labels: Mapping[str, np.ndarray]) -> None:
+def _check_rendered(
+    folder: Path, images: np.ndarray | RecordFile, labels: Mapping[str, np.ndarray]
+) -> None:
     if images.shape[1:] != (CROP_SIZE, CROP_SIZE, 3) or images.dtype != np.uint8:
         raise ValueError(
             f"{folder}: images are {images.shape} {images.dtype}; expected (n, 120, 120, 3) uint8"
         )
     shapes = {"coefficients": (62,), "landmarks": (68, 2), "yaw_degrees": ()}
+    shapes |= {CHECKSUMS: ()} if CHECKSUMS in labels else {}  # sets of before have none
     for name, shape in shapes.items():
         if name not in labels:
             raise ValueError(f"{folder} lacks {name}; it has {', '.join(labels)}")
-        if labels[name].shape != (len(images), *shape):
+        if labels[name].shape != (len(images), *shape) or labels[name].dtype.kind not in "iuf":
             raise ValueError(
-                f"{folder}: {name} are {labels[name].shape}; expected {(len(images), *shape)}, "
-                "one per image"
+                f"{folder}: {name} are {labels[name].shape} {labels[name].dtype}; expected "
+                f"{(len(images), *shape)}, one per image"
             )
         finite = np.asarray(np.isfinite(labels[name]).reshape(len(images), -1).all(axis=1))
         if not finite.all():
@@ -187,8 +207,9 @@ def _check_rendered(folder: Path, images: np.ndarray, labels: Mapping[str, np.nd
 
 def is_rendered_with(folder: str | Path, settings: Mapping[str, Any]) -> bool:
     """Whether the folder holds a complete set made with just these settings."""
-    path = Path(folder) / "settings.json"
-    return path.exists() and json.loads(path.read_text()) == dict(settings)
+    finish_replacing(Path(folder), marker=RENDERED_MARKER)
+    path = Path(folder) / RENDERED_MARKER
+    return path.exists() and read_json(path, expected=RENDERED) == dict(settings)
 
 
 class CropSource:
@@ -197,7 +218,8 @@ class CropSource:
     ``annotations.npz``: ``file_name (n,)``, ``landmarks21_crop_px (n, 21, 2)`` (AFLW's order,
     NaN = not visible) and optionally ``landmarks68_crop_px (n, 68, 2)`` with
     ``landmarks68_visibility (n, 68)``: 2 visible, 1 externally occluded, 0 self-occluded,
-    -1 no such label. Where a face has 68 points its 18 come from them, else from the 21.
+    -1 no such label. Where a face has 68 points its 18 come from them, else from the 21, which a
+    folder with 68 need not have. ``crop_crc32 (n,)``, optional, tells a damaged picture.
     """
 
     def __init__(
@@ -219,7 +241,7 @@ class CropSource:
           ValueError: where annotations are incomplete, or name images that are not there.
         """
         folder = Path(folder)
-        annotations = read_crop_annotations(folder / "annotations.npz")
+        annotations = crop_files.read_crop_annotations(folder / "annotations.npz")
         count = len(annotations["file_name"])
         visibility = annotations.get("landmarks68_visibility", np.full((count, 68), -1, np.int8))
         positions = annotations.get("landmarks68_crop_px", np.full((count, 68, 2), np.nan))
@@ -233,7 +255,8 @@ class CropSource:
         self._names = [str(name) for name in annotations["file_name"][kept]]
         self._landmarks21 = annotations["landmarks21_crop_px"][kept]
         self._landmarks68, self._visibility = positions[kept], visibility[kept]
-        self._encoded = read_encoded(folder, set(self._names))
+        self._checksums = annotations[CHECKSUMS][kept] if CHECKSUMS in annotations else None
+        self._encoded = crop_files.read_encoded(folder, set(self._names))
 
     def __len__(self) -> int:
         return len(self._names)
@@ -248,9 +271,8 @@ class CropSource:
 
     def __getitem__(self, index: Any) -> dict[str, np.ndarray]:
         index = int(index)
-        weights = np.select(
-            [self._visibility[index] == 2, self._visibility[index] == 1], [1.0, OCCLUDED_WEIGHT]
-        )
+        visibility = self._visibility[index]
+        weights = np.select([visibility == 2, visibility == 1], [1.0, OCCLUDED_WEIGHT])
         known = _within_reach(self._landmarks68[index]) & (weights > 0)
         weights = np.where(known, weights, 0).astype(np.float32)
         landmarks = np.where(known[:, None], self._landmarks68[index], 0).astype(np.float32)
@@ -262,8 +284,10 @@ class CropSource:
             points = np.where(seen[:, None], points, 0).astype(np.float32)
             weights18 = seen.astype(np.float32)
         weights[:17] *= CONTOUR_WEIGHT
+        name, checksums = self._names[index], self._checksums
+        crc32 = None if checksums is None else int(checksums[index])
         return {
-            "image": decode_crop(self._encoded[self._names[index]], self._names[index]),
+            "image": decode_crop(self._encoded[name], name, crc32=crc32),
             "landmarks": landmarks,
             "landmark_weights": weights,
             "landmarks18": points,

@@ -9,12 +9,14 @@ Features, per example (other features are left alone):
   ``visibility`` ``(21,)``, 0.5 or more where the point is visible.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from twodasl_jax.crop_frame import CROP_SIZE
+from twodasl_jax.data.prepared_files import PreparedRecords, open_prepared
 from twodasl_jax.data.sources import Role, landmarks18_and_weights
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21
 
@@ -58,7 +60,7 @@ class TfdsSource:
             raise FileNotFoundError(f"{absent_message(name, root)}. {WITHOUT_DATA}")
         import tensorflow_datasets as tfds  # two seconds, and only this kind of source needs it
 
-        builder = tfds.builder_from_directory(str(folder))
+        builder = open_prepared(folder)
         for part in split.split("+"):
             if part.split("[")[0].strip() not in builder.info.splits:
                 raise ValueError(
@@ -76,20 +78,18 @@ class TfdsSource:
         for key, shape in shapes.items():
             if shape != _SHAPES[key]:
                 raise ValueError(f"{folder}: {key} is {shape}; expected {_SHAPES[key]}")
-        self._data: Any = builder.as_data_source(split)  # pyright: ignore[reportCallIssue]
-        self._undecoded: Any = None
-        if "file_name" in features:
-            # A record whose picture is damaged must still be able to say its name.
-            decoders: Any = {"image": tfds.decode.SkipDecoding()}
-            reads_encoded: Any = builder.as_data_source
-            self._undecoded = reads_encoded(split, decoders=decoders)
+        self._data = PreparedRecords(builder, split)
+        # A record whose picture is damaged must still be able to say its name.
+        decoders: Any = {"image": tfds.decode.SkipDecoding()}
+        self._undecoded = PreparedRecords(builder, split, decoders=decoders)
+        self._has_names = "file_name" in features
 
     def __len__(self) -> int:
         return len(self._data)
 
     def record_name(self, index: int) -> str:
         """The file that a record was made from, or its number where the set keeps no names."""
-        if self._undecoded is None:
+        if not self._has_names:
             return str(index)
         return self._undecoded[int(index)]["file_name"].decode()
 
@@ -119,7 +119,8 @@ class TfdsSource:
     def coefficients(self) -> np.ndarray:
         """``(m, 62)`` of at most 4,096 evenly spread examples: enough for whitening statistics."""
         rows = np.unique(np.linspace(0, len(self) - 1, 4096).astype(int))
-        return np.stack([np.asarray(self._data[int(row)]["coefficients"]) for row in rows])
+        read = self._undecoded
+        return np.stack([np.asarray(read[int(row)]["coefficients"]) for row in rows])
 
 
 _FEATURES: dict[Role, tuple[str, ...]] = {
@@ -141,7 +142,7 @@ def newest_version(folder: Path) -> Path | None:
     versions = {
         tuple(int(number) for number in path.parent.name.split(".")): path.parent
         for path in folder.glob("*/dataset_info.json")
-        if path.parent.name.replace(".", "").isdecimal()
+        if re.fullmatch(r"\d+(\.\d+)*", path.parent.name, re.ASCII)
     }
     return versions[max(versions)] if versions else None
 

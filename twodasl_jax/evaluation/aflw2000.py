@@ -12,23 +12,37 @@ the network's landmark map.
 """
 
 import dataclasses
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-import cv2
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-import scipy.io
 
 from twodasl_jax.crop_frame import crop_to_image, depth_to_image
 from twodasl_jax.data.face_crop import crop_image
+from twodasl_jax.data.folder_listing import printable
+from twodasl_jax.data.original.files import in_either_case, read_mat_fields
+from twodasl_jax.data.original.incomplete import IncompleteFaces
 from twodasl_jax.face_model.annotation import coefficients_from_annotation
 from twodasl_jax.face_model.landmarks import landmarks_from_coefficients
 from twodasl_jax.face_model.linear import LinearModel
-from twodasl_jax.metrics.nme import nme_summary, normalised_mean_error
+from twodasl_jax.metrics.nme import labelled_error, nme_summary
+from twodasl_jax.user_files.arrays import names_of, numbers_of, read_npz
+from twodasl_jax.user_files.picture import read_picture
+
+_logger = logging.getLogger(__name__)
 
 IMAGE_FOLDER = "AFLW2000"
+PARAMETERS = {"Pose_Para": (7,), "Shape_Para": (199,), "Exp_Para": (29,)}
+SHAPES: Mapping[str, tuple[tuple[int, ...], ...]] = {
+    "roi_box": ((4,),),
+    "yaw_degrees": ((),),
+    "landmarks_px": ((68, 3), (68, 2)),
+    "reannotated_landmarks_px": ((68, 2), (68, 3)),
+    "detected_landmarks_crop_px": ((68, 2),),
+}
 REQUIRED_ANNOTATIONS = ("file_name", "roi_box", "yaw_degrees", "landmarks_px")
 
 CONVENTIONS = {
@@ -54,7 +68,7 @@ class Aflw2000:
         ``reannotated`` ``(n, 68, 2)``.
       detected_landmarks: ``(n, 68, 2)`` crop pixels, a detector's, or None.
       coefficients: ``(n, 62)`` annotated, raw, of each crop (`coefficients_from_annotation`).
-      pose_para: ``(n, 7)`` annotated pose.
+      pose_para: ``(n, 7)`` annotated pose. Of all labels, NaN where a face has none.
     """
 
     image: np.ndarray
@@ -76,20 +90,30 @@ def load_aflw2000(folder: str | Path) -> Aflw2000:
     """
     folder = Path(folder)
     annotations = _read_annotations(folder / "annotations.npz")
-    file_names = tuple(str(name) for name in annotations["file_name"])
+    file_names = tuple(names_of(folder / "annotations.npz", annotations, "file_name"))
     roi_box = annotations["roi_box"].astype(np.float64)
-    images, heights, fields = [], [], []
-    for name, box in zip(file_names, roi_box, strict=True):
-        path = folder / IMAGE_FOLDER / name
-        photo = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-        if photo is None:
-            raise FileNotFoundError(f"no readable image at {path}")
+    paths = [in_either_case(folder / IMAGE_FOLDER / name) for name in file_names]
+    absent = [path.name for path in paths if not path.exists()]
+    if absent:
+        raise FileNotFoundError(
+            f"annotations.npz names {len(absent)} of {len(paths)} photographs that "
+            f"{folder / IMAGE_FOLDER} does not hold, first {printable(absent[0])}; complete the "
+            "folder, or score it by --mode=evaluate --config=configs/evaluation.py "
+            "--config.allow_missing=True"
+        )
+    images, heights, fields, incomplete = [], [], [], IncompleteFaces()
+    for name, path, box in zip(file_names, paths, roi_box, strict=True):
+        photo = read_picture(path, upright=True)
         images.append(crop_image(photo, box))
         heights.append(photo.shape[0])
-        fields.append(_read_mat(path.with_suffix(".mat")))
+        # No landmark is scored by them: what is absent there costs the coefficients.
+        found = read_mat_fields(in_either_case(path.with_suffix(".mat")), {}, PARAMETERS)
+        fields.append(found.arrays)
+        incomplete.add(name, found.lacking)
+    for line in incomplete.lines():
+        _logger.warning(line)
     pose_para, shape_para, expression_para = (
-        np.stack([field[key].ravel() for field in fields]).astype(np.float64)
-        for key in ("Pose_Para", "Shape_Para", "Exp_Para")
+        np.stack([field[key] for field in fields]) for key in PARAMETERS
     )
     landmarks = {"original": annotations["landmarks_px"].astype(np.float64)}
     if "reannotated_landmarks_px" in annotations:
@@ -109,23 +133,21 @@ def load_aflw2000(folder: str | Path) -> Aflw2000:
 
 
 def _read_annotations(path: Path) -> dict[str, np.ndarray]:
-    if not path.exists():
-        raise FileNotFoundError(
-            f"no {path}; expected an .npz with {', '.join(REQUIRED_ANNOTATIONS)} "
-            "beside the AFLW2000 folder"
-        )
-    with np.load(path, allow_pickle=False) as file:
-        annotations = {key: file[key] for key in file.files}
+    expected = f"expected {', '.join(REQUIRED_ANNOTATIONS)}, beside the folder {IMAGE_FOLDER}"
+    annotations = read_npz(path, expected=expected, only=("file_name", *SHAPES))
     missing = [key for key in REQUIRED_ANNOTATIONS if key not in annotations]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}; it has {', '.join(annotations)}")
+    count = len(annotations["file_name"])
+    for key, shape in SHAPES.items():
+        try:
+            numbers_of(path, annotations, key, *((count, *each) for each in shape))
+        except ValueError as error:
+            if key in REQUIRED_ANNOTATIONS:
+                raise
+            if annotations.pop(key, None) is not None:
+                _logger.warning("%s: it is passed over", error)
     return annotations
-
-
-def _read_mat(path: Path) -> dict[str, np.ndarray]:
-    if not path.exists():
-        raise FileNotFoundError(f"no annotation at {path}")
-    return scipy.io.loadmat(path, variable_names=("Pose_Para", "Shape_Para", "Exp_Para"))
 
 
 def score_coefficients(
@@ -165,6 +187,7 @@ def evaluate_landmarks68(
     summaries = {}
     for label_set, landmarks in benchmark.landmarks.items():
         target = landmarks[..., :2]
-        nme = normalised_mean_error(predicted, target, target)
-        summaries[label_set] = nme_summary(nme, benchmark.yaw_degrees)
+        nme = labelled_error(predicted, target)
+        known = np.isfinite(nme)
+        summaries[label_set] = nme_summary(nme[known], benchmark.yaw_degrees[known])
     return summaries

@@ -40,6 +40,7 @@ class Benchmark:
         at.
       left_out: faces that are not scored.
       conventions: what the numbers mean, in words.
+      notes: what some faces lack and other remarks, a sentence each.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Benchmark:
     annotated_vertices: int = 0
     left_out: tuple[LeftOut, ...] = ()
     conventions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.file_names)

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from rich.console import Console
@@ -12,6 +13,17 @@ from twodasl_jax.evaluation.benchmark import Benchmark, Predictions
 from twodasl_jax.evaluation.benchmark_faces import open_aflw, open_aflw2000_3d, open_aflw_lfpa
 from twodasl_jax.evaluation.benchmark_metrics import Metric
 
+
+class OpenBenchmark(Protocol):
+    """Opens one benchmark."""
+
+    def __call__(
+        self, data_dir: Path, console: Console, *, allow_missing: bool = False
+    ) -> Benchmark:
+        """See `twodasl_jax.evaluation.benchmark_faces.open_aflw2000_3d`."""
+        ...
+
+
 Points = Callable[[Benchmark, Predictions], np.ndarray]
 
 
@@ -20,7 +32,7 @@ class BenchmarkKind:
     """How one benchmark is scored.
 
     Attributes:
-      open: reads it from a folder.
+      open: reads it from a folder; ``allow_missing`` leaves faces out that are absent or broken.
       metrics: name in ``results.json`` -> metric; the first one is drawn.
       conventions: what the metrics mean, in words.
       points: the predicted points of the first metric, ``(n, m, 2)``.
@@ -28,7 +40,7 @@ class BenchmarkKind:
       box: what normalises the first metric, for the axis of its curve.
     """
 
-    open: Callable[[Path, Console], Benchmark]
+    open: OpenBenchmark
     metrics: Mapping[str, Metric]
     conventions: Mapping[str, str]
     points: Points

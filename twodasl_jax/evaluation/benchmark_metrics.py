@@ -26,6 +26,7 @@ from twodasl_jax.metrics.head_pose import head_pose_errors
 from twodasl_jax.metrics.nme import (
     align_depth,
     box_size,
+    labelled_error,
     normalised_mean_error,
     visible_mean_error,
 )
@@ -46,22 +47,26 @@ LARGEST_ANGLE = 99.0
 
 def landmarks68_2d(benchmark: Benchmark, predictions: Predictions) -> Errors:
     """68 landmarks in x and y, under every label set."""
-    predicted = predictions.landmarks_px[..., :2]
-    return {
-        name: _labelled(normalised_mean_error, predicted, benchmark.truth[name][..., :2])
-        for name in ("original", "reannotated")
-        if np.isfinite(benchmark.truth[name]).any()
-    }
-
-
-def _labelled(
-    measure: Callable[..., np.ndarray], predicted: np.ndarray, truth: np.ndarray
-) -> np.ndarray:
-    """The measure on the faces that have this label set, NaN on the others."""
-    known = np.isfinite(truth).all(axis=(1, 2))
-    errors = np.full(len(truth), np.nan)
-    errors[known] = measure(predicted[known], truth[known], truth[known])
+    predicted, errors = predictions.landmarks_px[..., :2], {}
+    for name in ("original", "reannotated"):
+        truth = benchmark.truth[name][..., :2]
+        if known_faces(truth).any():
+            errors[name] = labelled_error(predicted, truth)
+    if not errors:
+        raise CannotMeasureError("no face has all of its 68 labels")
     return errors
+
+
+def known_faces(labels: np.ndarray) -> np.ndarray:
+    """``(n,)`` which faces have all numbers of a label, ``(n, ...)``."""
+    return np.asarray(np.isfinite(labels).reshape(len(labels), -1).all(axis=1))
+
+
+def _of_all(known: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Errors of the known faces among all, NaN for the others."""
+    everywhere = np.full(len(known), np.nan)
+    everywhere[known] = errors
+    return everywhere
 
 
 def landmarks68_3d(benchmark: Benchmark, predictions: Predictions) -> Errors:
@@ -69,7 +74,11 @@ def landmarks68_3d(benchmark: Benchmark, predictions: Predictions) -> Errors:
     predicted, truth = predictions.landmarks_px, benchmark.truth["original"]
     if predicted.shape[-1] != 3:
         raise CannotMeasureError("the predicted landmarks have no depth")
-    return _in_3d(predicted, truth, truth)
+    known = known_faces(truth)
+    if not known.any():
+        raise CannotMeasureError("no face has all of its 68 labels with their depth")
+    errors = _in_3d(predicted[known], truth[known], truth[known])
+    return {name: _of_all(known, values) for name, values in errors.items()}
 
 
 def _in_3d(predicted: np.ndarray, truth: np.ndarray, box_landmarks: np.ndarray) -> Errors:
@@ -83,36 +92,46 @@ def _in_3d(predicted: np.ndarray, truth: np.ndarray, box_landmarks: np.ndarray) 
 
 def dense_2d(benchmark: Benchmark, predictions: Predictions) -> Errors:
     """All vertices in x and y, against the mesh of the annotated coefficients."""
-    box = benchmark.truth["original"]
+    box, known = benchmark.truth["original"], known_meshes(benchmark, with_box=True)
     errors = [
         normalised_mean_error(predicted[..., :2], true[..., :2], box[rows])
-        for rows, predicted, true in mesh_batches(benchmark, predictions)
+        for rows, predicted, true in mesh_batches(benchmark, predictions, known)
     ]
-    return {"annotated": np.concatenate(errors)}
+    return {"annotated": _of_all(known, np.concatenate(errors))}
 
 
 def dense_3d(benchmark: Benchmark, predictions: Predictions) -> Errors:
     """All vertices in x, y and z, z aligned in both ways."""
-    box = benchmark.truth["original"]
+    box, known = benchmark.truth["original"], known_meshes(benchmark, with_box=True)
     errors = [
         _in_3d(predicted, true, box[rows])
-        for rows, predicted, true in mesh_batches(benchmark, predictions)
+        for rows, predicted, true in mesh_batches(benchmark, predictions, known)
     ]
-    return {name: np.concatenate([batch[name] for batch in errors]) for name in errors[0]}
+    return {
+        name: _of_all(known, np.concatenate([batch[name] for batch in errors]))
+        for name in errors[0]
+    }
 
 
 def reconstruction_icp(benchmark: Benchmark, predictions: Predictions) -> Errors:
     """Distances after rigid ICP, by both definitions; see `metrics.reconstruction`."""
+    known = known_meshes(benchmark, with_box=False)
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         errors = [
             error
-            for _, predicted, true in mesh_batches(benchmark, predictions)
+            for _, predicted, true in mesh_batches(benchmark, predictions, known)
             for error in threads.map(reconstruction_error, predicted, true)
         ]
     return {
-        "same_vertex": np.array([error.same_vertex for error in errors]),
-        "nearest_point": np.array([error.nearest_point for error in errors]),
+        name: _of_all(known, np.array([getattr(error, name) for error in errors]))
+        for name in ("same_vertex", "nearest_point")
     }
+
+
+def known_meshes(benchmark: Benchmark, *, with_box: bool) -> np.ndarray:
+    """``(n,)`` which faces have annotated coefficients, and labels whose box normalises."""
+    known = known_faces(benchmark.truth["coefficients"])
+    return known & known_faces(benchmark.truth["original"][..., :2]) if with_box else known
 
 
 def head_pose(benchmark: Benchmark, predictions: Predictions) -> Errors:
@@ -121,6 +140,8 @@ def head_pose(benchmark: Benchmark, predictions: Predictions) -> Errors:
         raise CannotMeasureError("the predictions hold landmarks only, no camera")
     camera = split_coefficients(jnp.asarray(predictions.coefficients, jnp.float32)).camera
     pose = benchmark.truth["pose_para"]
+    if not known_faces(pose).any():
+        raise CannotMeasureError("no face has an annotated pose")
     errors = head_pose_errors(_camera_in_image(np.asarray(camera), predictions.roi_box), pose)
     near = np.abs(np.degrees(pose[:, :3])).max(axis=1) <= LARGEST_ANGLE
     return {
@@ -181,11 +202,20 @@ def predicted68(benchmark: Benchmark, predictions: Predictions) -> np.ndarray:
 
 
 def model_residual(benchmark: Benchmark, face_model: FaceModel) -> float:
-    """Mean NME, a fraction, of the annotated coefficients' landmarks from the original labels."""
+    """Mean NME, a fraction, of the annotated coefficients' landmarks from the original labels.
+
+    Raises:
+      CannotMeasureError: where no face has both.
+    """
+    known = known_meshes(benchmark, with_box=True)
+    if not known.any():
+        raise CannotMeasureError("no face has annotated coefficients and its 68 labels")
     points = score_coefficients(
-        landmark_model(face_model), benchmark.truth["coefficients"], benchmark.roi_box
+        landmark_model(face_model),
+        benchmark.truth["coefficients"][known],
+        benchmark.roi_box[known],
     )
-    truth = benchmark.truth["original"][..., :2]
+    truth = benchmark.truth["original"][known][..., :2]
     return float(normalised_mean_error(points[..., :2], truth, truth).mean())
 
 
@@ -216,11 +246,7 @@ def require_annotated_model(benchmark: Benchmark, face_model: FaceModel) -> None
 
 
 def require_mesh(predictions: Predictions) -> tuple[FaceModel, np.ndarray, np.ndarray]:
-    """Face model, coefficients and boxes.
-
-    Raises:
-      CannotMeasureError: where the predictions hold landmarks only.
-    """
+    """Face model, coefficients and boxes; CannotMeasureError where there are landmarks only."""
     face_model, coefficients = predictions.face_model, predictions.coefficients
     if face_model is None or coefficients is None or predictions.roi_box is None:
         raise CannotMeasureError("the predictions hold landmarks only, no coefficients")
@@ -228,21 +254,25 @@ def require_mesh(predictions: Predictions) -> tuple[FaceModel, np.ndarray, np.nd
 
 
 def mesh_batches(
-    benchmark: Benchmark, predictions: Predictions
+    benchmark: Benchmark, predictions: Predictions, known: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Rows, predicted and true vertices ``(b, vertices, 3)`` in image pixels, batch by batch.
+
+    Args:
+      benchmark: with annotated coefficients.
+      predictions: with coefficients.
+      known: ``(n,)`` of which faces.
 
     Raises:
       CannotMeasureError: without coefficients, or where theirs is not the annotated face model.
     """
     face_model, coefficients, roi_box = require_mesh(predictions)
     require_annotated_model(benchmark, face_model)
-    true = benchmark.truth["coefficients"]
-    count = len(benchmark)
-    for start in range(0, count, MESHES_PER_BATCH):
+    true, chosen = benchmark.truth["coefficients"], np.flatnonzero(known)
+    for start in range(0, len(chosen), MESHES_PER_BATCH):
         # The last batch is padded: one compiled function.
-        rows = np.arange(start, start + MESHES_PER_BATCH) % count
-        kept = min(MESHES_PER_BATCH, count - start)
+        rows = np.resize(chosen[start : start + MESHES_PER_BATCH], MESHES_PER_BATCH)
+        kept = min(MESHES_PER_BATCH, len(chosen) - start)
         linear = face_model.linear
         predicted_mesh = _numpy_vertices(linear, coefficients[rows], roi_box[rows])[:kept]
         true_mesh = _numpy_vertices(linear, true[rows], benchmark.roi_box[rows])[:kept]

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from twodasl_jax.crop_frame import image_to_crop
-from twodasl_jax.evaluation.benchmark import Benchmark, Predictions
+from twodasl_jax.evaluation.benchmark import Benchmark, CannotMeasureError, Predictions
 from twodasl_jax.evaluation.benchmark_kinds import BenchmarkKind
 from twodasl_jax.evaluation.benchmark_metrics import Errors
 from twodasl_jax.evaluation.pictures import write_contact_sheet, write_error_curve
@@ -148,18 +148,27 @@ def write_pictures(
     predictions: Predictions,
     errors: Mapping[str, Errors],
 ) -> None:
-    """``error_curve.png`` of the first metric, ``faces.png`` with true and predicted points."""
+    """``error_curve.png`` of the first metric, ``faces.png`` with true and predicted points.
+
+    Neither where no face has that metric's labels.
+    """
     metric = next(iter(kind.metrics))
-    variants = errors[metric]
+    try:
+        # Another metric may have been asked for; this one takes no time.
+        variants = errors.get(metric) or kind.metrics[metric](benchmark, predictions)
+    except CannotMeasureError:
+        return
     curves = {name: values[np.isfinite(values)] for name, values in variants.items()}
     title = f"{benchmark.name}, {metric}"
     write_error_curve(folder / "error_curve.png", curves, title=title, box=kind.box)
     first = next(iter(variants))
+    shown = np.isfinite(variants[first])
+    boxes = benchmark.roi_box[shown]
     write_contact_sheet(
         folder / "faces.png",
-        benchmark.crops,
-        image_to_crop(kind.points(benchmark, predictions), benchmark.roi_box),
-        true=image_to_crop(benchmark.truth[kind.labels][..., :2], benchmark.roi_box),
-        nme=variants[first],
+        benchmark.crops[shown],
+        image_to_crop(kind.points(benchmark, predictions)[shown], boxes),
+        true=image_to_crop(benchmark.truth[kind.labels][shown][..., :2], boxes),
+        nme=variants[first][shown],
         title=f"{title}, {first}",
     )

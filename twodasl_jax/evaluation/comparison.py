@@ -3,17 +3,23 @@
 Reads the ``results.json`` and ``per_image.csv`` that scoring a benchmark leaves behind.
 """
 
-import csv
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from twodasl_jax.evaluation.result_files import read_benchmark_results, read_per_image
+
 SYSTEM_CONVENTIONS = ("landmark_map_source",)
 """Conventions that are part of a system, not of the protocol: what it is fed beside the image."""
+
+MISSING_FACES = "missing_faces"
+"""Convention of a result that left faces out (``allow_missing``). It is compared by the faces'
+names, the lists of images left out."""
+
+LEFT_OUT = "the list of images left out"
 
 BENCHMARK_BOXES = "landmarks"
 """The crop source of the 3DDFA family: boxes from the ground truth's landmarks."""
@@ -85,31 +91,15 @@ def _names(resolved: Sequence[Path]) -> list[str]:
 
 
 def _read_system(path: Path, name: str) -> System:
-    table = path.with_name("per_image.csv")
-    for needed in (path, table):
-        if not needed.is_file():
-            raise FileNotFoundError(f"no {needed}; score the system first: --mode=evaluate")
-    results = json.loads(path.read_text(encoding="utf-8"))
-    wanted = ("benchmark", "conventions", "num_images", "left_out", "metrics")
-    missing = [key for key in wanted if key not in results]
-    if missing:
-        raise ValueError(
-            f"{path} is no benchmark's result: it lacks {', '.join(missing)} (a training run's "
-            "own scores are not); score the run with --mode=evaluate --config=configs/evaluation.py"
-        )
-    with table.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
-    if not rows or "file_name" not in rows[0] or any(len(row) != len(rows[0]) for row in rows):
-        raise ValueError(f"{table} has no file_name column or is cut short; score the system again")
-    columns = {name: [row[index] for row in rows[1:]] for index, name in enumerate(rows[0])}
+    results = read_benchmark_results(path)
     return System(
         name=name,
         benchmark=results["benchmark"],
         conventions=results["conventions"],
-        num_images=int(results["num_images"]),
+        num_images=results["num_images"],
         left_out=tuple(sorted(_left_out_name(face) for face in results["left_out"])),
         metrics=results["metrics"],
-        per_image=columns,
+        per_image=read_per_image(path.with_name("per_image.csv")),
     )
 
 
@@ -128,6 +118,8 @@ def require_same_conventions(systems: Sequence[System]) -> None:
         for key, one, two in _settings(first, other):
             if one != two and not _both_benchmark_boxes(key, one, two):
                 advice = "score both alike"
+                if key == LEFT_OUT:
+                    advice = "leave the same images out of both (docs/evaluation.md)"
                 if NOT_STATED in one + two:
                     advice += "; a predictions file may state it (docs/evaluation.md)"
                 raise ValueError(
@@ -150,14 +142,17 @@ def _settings(first: System, other: System) -> list[tuple[str, str, str]]:
     keys = [*dict.fromkeys((*first.conventions, *other.conventions))]
     settings = [
         ("the benchmark", first.benchmark, other.benchmark),
+        (LEFT_OUT, *_unshared(first.left_out, other.left_out)),
         ("the number of images", str(first.num_images), str(other.num_images)),
-        ("the list of images left out", _listed(first.left_out), _listed(other.left_out)),
-        ("the list of images scored", *_unshared_images(first, other)),
+        (
+            "the list of images scored",
+            *_unshared(first.per_image["file_name"], other.per_image["file_name"]),
+        ),
     ]
     settings += [
         (key, first.conventions.get(key, NOT_STATED), other.conventions.get(key, NOT_STATED))
         for key in keys
-        if key not in SYSTEM_CONVENTIONS
+        if key not in (*SYSTEM_CONVENTIONS, MISSING_FACES)
     ]
     for metric, labels in first.metrics.items():
         for label in set(labels) & set(other.metrics.get(metric, {})):
@@ -166,9 +161,9 @@ def _settings(first: System, other: System) -> list[tuple[str, str, str]]:
     return settings
 
 
-def _unshared_images(first: System, other: System) -> tuple[str, str]:
-    """Equal texts where both scored the same images, else those that only one has."""
-    one, two = (set(system.per_image["file_name"]) for system in (first, other))
+def _unshared(first: Sequence[str], other: Sequence[str]) -> tuple[str, str]:
+    """Equal texts where both name the same images, else those that only one names."""
+    one, two = set(first), set(other)
     return _listed(sorted(one - two)), _listed(sorted(two - one))
 
 

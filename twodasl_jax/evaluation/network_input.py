@@ -14,11 +14,12 @@ from rich.progress import track
 
 from twodasl_jax.crop_frame import crop_to_image, image_to_crop
 from twodasl_jax.data.face_crop import crop_image, roi_box_from_landmarks
-from twodasl_jax.evaluation.arrays_file import read_arrays
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_68
 from twodasl_jax.predict.landmark_detectors import Detector
+from twodasl_jax.user_files.arrays import names_of, numbers_of, read_npz
 
 CROP_SOURCES = ("landmarks", "detector")
+DETECTIONS = ("detected_landmarks_px", "detected_landmarks_crop_px")
 LANDMARK_MAP_SOURCES = ("none", "detector", "file")
 
 ReadPhoto = Callable[[int], np.ndarray]
@@ -128,16 +129,15 @@ def read_detections(
     """
     path = Path(path)
     wanted = "expected file_name and one of detected_landmarks_px, detected_landmarks_crop_px"
-    arrays = read_arrays(path, expected=wanted)
-    keys = [k for k in ("detected_landmarks_px", "detected_landmarks_crop_px") if k in arrays]
+    arrays = read_npz(path, expected=wanted, only=("file_name", *DETECTIONS))
+    keys = [key for key in DETECTIONS if key in arrays]
     if "file_name" not in arrays or len(keys) != 1:
         raise ValueError(f"{path} has {', '.join(arrays)}; {wanted}")
-    names = [str(name) for name in arrays["file_name"]]
-    points = np.asarray(arrays[keys[0]], np.float64)
-    if points.shape != (len(names), 68, 2) or len(set(names)) != len(names):
+    names = names_of(path, arrays, "file_name")
+    points = numbers_of(path, arrays, keys[0], (len(names), 68, 2)).astype(np.float64)
+    if np.isinf(points).any():
         raise ValueError(
-            f"{path}: {keys[0]} is {points.shape} for {len(set(names))} names in {len(names)} "
-            "rows; expected (m, 68, 2), each name once"
+            f"{path}: {keys[0]} holds infinity; expected pixels, or NaN where none is known"
         )
     found = np.full((len(file_names), 68, 2), np.nan)
     row_of = {name: row for row, name in enumerate(names)}

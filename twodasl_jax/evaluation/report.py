@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from twodasl_jax.predict.whole_file import write_whole
+
 NME_COLUMNS = {
     "bin_0_30": "0-30°",
     "bin_30_60": "30-60°",
@@ -66,13 +68,13 @@ def write_results(path: str | Path, results: Mapping[str, Any]) -> None:
       path: its folder is made.
       results: nested mappings, sequences, numbers (numpy's too) and strings. What is not finite
         becomes null: JSON has no NaN, and readers refuse it.
+
+    Raises:
+      OSError: where it cannot be written; the old file is left.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(json_value(results), indent=2, ensure_ascii=False, allow_nan=False)
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(text + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    write_whole(path, (text + "\n").encode())
 
 
 def json_value(value: Any) -> Any:
@@ -94,13 +96,13 @@ def write_per_image(
     yaw_degrees: np.ndarray,
     nme: Mapping[str, np.ndarray],
 ) -> None:
-    """Writes ``per_image.csv``: one row per face, NME in % per label set.
+    """Writes ``per_image.csv``: one row per face, NME in % per label set, empty without labels.
 
     Args:
       path: its folder is made.
       file_names: n names, or other identifiers.
       yaw_degrees: ``(n,)``.
-      nme: label set -> ``(n,)`` fractions.
+      nme: label set -> ``(n,)`` fractions, NaN where a face has no labels.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,4 +111,5 @@ def write_per_image(
         writer.writerow(["file_name", "yaw_degrees", *(f"nme_{name}_percent" for name in nme)])
         for row in zip(file_names, yaw_degrees, *nme.values(), strict=True):
             name, yaw, *errors = row
-            writer.writerow([name, f"{yaw:.3f}", *(f"{100 * error:.5f}" for error in errors)])
+            numbers = (f"{100 * error:.5f}" if math.isfinite(error) else "" for error in errors)
+            writer.writerow([name, f"{yaw:.3f}", *numbers])

@@ -17,7 +17,8 @@ class EvaluationSet:
       detected_landmarks: ``(n, 18, 2)`` crop pixels, NaN where no detector was run.
       roi_box: ``(n, 4)`` of each crop in its image.
       yaw_degrees: ``(n,)`` for the bins.
-      labels: label set -> ``(n, 68, 2)`` image pixels.
+      labels: label set -> ``(n, 68, 2)`` image pixels; a face that lacks a label is not scored
+        by that set.
       conventions: what was chosen, in words, for the report.
     """
 

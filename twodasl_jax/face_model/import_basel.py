@@ -17,12 +17,13 @@ Tested on generated files of this layout only; the owners' files were not at han
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 
 from twodasl_jax.coefficients import NUM_EXPRESSION, NUM_SHAPE
-from twodasl_jax.face_model.import_3ddfa import complete_arrays
-from twodasl_jax.face_model.mirror import counter_clockwise_triangles
-from twodasl_jax.face_model.model import NUM_LANDMARKS
+from twodasl_jax.face_model.import_3ddfa import as_stored, complete_arrays, whole_numbers
+from twodasl_jax.face_model.validation import NUM_LANDMARKS
+from twodasl_jax.user_files.arrays import LARGEST_ARRAYS_BYTES, numbers_of, read_npy
+from twodasl_jax.user_files.mat_file import read_variables
+from twodasl_jax.user_files.opening import read_bytes
 
 SHAPE_FILE = "01_MorphableModel.mat"
 EXPRESSION_FILE = "Exp_Pca.bin"
@@ -38,13 +39,21 @@ def load_landmark_vertices(path: str | Path) -> np.ndarray:
     Raises:
       ValueError: where there are not 68 whole numbers.
     """
-    path = Path(path)
-    numbers = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path)
-    vertices = numbers.ravel().astype(np.int64)
-    if len(vertices) != NUM_LANDMARKS or (vertices != numbers.ravel()).any():
+    path, expected = Path(path), f"expected {NUM_LANDMARKS} vertex indices counted from 0"
+    if path.suffix == ".npy":
+        numbers = read_npy(path, expected=expected).ravel()
+    else:
+        content = read_bytes(path, expected=expected, at_most=2**20)
+        try:
+            numbers = np.array([float(word) for word in content.decode().replace(",", " ").split()])
+        except ValueError as error:
+            raise ValueError(
+                f"{path} is no list of numbers ({str(error)[:100]}); {expected}"
+            ) from error
+    vertices = whole_numbers(path, "the list", numbers)
+    if len(vertices) != NUM_LANDMARKS or (vertices < 0).any():
         raise ValueError(
-            f"{path} holds {len(vertices)} numbers, expected {NUM_LANDMARKS} vertex indices "
-            "counted from 0"
+            f"{path} holds {len(vertices)} numbers from {vertices.min(initial=0)} on; {expected}"
         )
     return vertices.astype(np.int32)
 
@@ -61,14 +70,16 @@ def read_expression_file(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     Raises:
       ValueError: where the length fits no number of vertices.
     """
-    content = Path(path).read_bytes()
+    content = read_bytes(
+        path, expected="expected the owners' Exp_Pca.bin", at_most=LARGEST_ARRAYS_BYTES
+    )
     directions = int.from_bytes(content[:4], "little", signed=True)
     numbers = (len(content) - 4) // 4
     per_vertex = 3 * (directions + 1)
-    if directions < 1 or len(content) % 4 or numbers % per_vertex:
+    if directions < NUM_EXPRESSION or len(content) % 4 or numbers % per_vertex or not numbers:
         raise ValueError(
             f"{path} has {len(content)} bytes and says {directions} directions; expected "
-            "4 + 4·3m·(directions + 1) bytes for m vertices"
+            f"4 + 4·3m·(directions + 1) bytes for m vertices, and {NUM_EXPRESSION} or more"
         )
     rows = np.frombuffer(content, "<f4", offset=4).reshape(directions + 1, -1, 3)
     planar = rows.transpose(0, 2, 1)
@@ -98,11 +109,13 @@ def _kept_vertices(folder: Path, num_shape: int, num_expression: int) -> np.ndar
             f"expected {path} to say which ({TRIM_FILE}, beside {EXPRESSION_FILE} where it is "
             "distributed)"
         )
-    kept = scipy.io.loadmat(path)["trimIndex"].ravel().astype(np.int64) - 1
+    found = read_variables(path, ["trimIndex"], expected="expected trimIndex (m, 1) from 1 on")
+    table = found.get("trimIndex", np.empty(0, object))
+    kept = whole_numbers(path, "trimIndex", table.ravel()) - 1
     if len(kept) != num_expression or kept.min() < 0 or kept.max() >= num_shape:
         raise ValueError(
-            f"trimIndex holds {len(kept)} indices up to {kept.max() + 1}; expected "
-            f"{num_expression}, counted from 1, up to {num_shape}"
+            f"{path}: trimIndex holds {len(kept)} indices up to {kept.max(initial=-1) + 1}; "
+            f"expected {num_expression}, counted from 1, up to {num_shape}"
         )
     return kept
 
@@ -127,25 +140,41 @@ def arrays_from_basel_folder(
     missing = [name for name in (SHAPE_FILE, EXPRESSION_FILE) if not (folder / name).exists()]
     if missing:
         raise FileNotFoundError(f"{folder} lacks {' and '.join(missing)}")
-    basel = scipy.io.loadmat(folder / SHAPE_FILE)
+    basel = _read_shape_file(folder / SHAPE_FILE)
     expression_mean, expression_basis = read_expression_file(folder / EXPRESSION_FILE)
     num_vertices = basel["shapeMU"].size // 3
     kept = _kept_vertices(folder, num_vertices, expression_mean.shape[1])
     mean = _planar(basel["shapeMU"].reshape(-1, 1), 1)[0][:, kept] + expression_mean
-    triangles = _trim_triangles(basel["tl"].astype(np.int64) - 1, kept, num_vertices)
+    triangles = _trim_triangles(basel["tl"], kept, num_vertices)
     deviations = basel["texEV"].ravel()[:NUM_ALBEDO, None, None]
-    return complete_arrays(
-        {
-            "mean": mean.astype(np.float32),
-            "shape_basis": _planar(basel["shapePC"], NUM_SHAPE)[..., kept].astype(np.float32),
-            "expression_basis": expression_basis[:NUM_EXPRESSION].astype(np.float32),
-            "triangles": counter_clockwise_triangles(mean, triangles).astype(np.int32),
-            "landmark_vertices": np.asarray(landmark_vertices, np.int32),
-            "albedo_mean": (_planar(basel["texMU"].reshape(-1, 1), 1)[0][:, kept] / 255.0).astype(
-                np.float32
-            ),
-            "albedo_basis": (
-                _planar(basel["texPC"], NUM_ALBEDO)[..., kept] * deviations / 255.0
-            ).astype(np.float32),
-        }
-    )
+    arrays = {
+        "mean": mean,
+        "shape_basis": _planar(basel["shapePC"], NUM_SHAPE)[..., kept],
+        "expression_basis": expression_basis[:NUM_EXPRESSION],
+        "triangles": triangles,
+        "landmark_vertices": np.asarray(landmark_vertices, np.int32),
+        "albedo_mean": _planar(basel["texMU"].reshape(-1, 1), 1)[0][:, kept] / 255.0,
+        "albedo_basis": _planar(basel["texPC"], NUM_ALBEDO)[..., kept] * deviations / 255.0,
+    }
+    return as_stored(complete_arrays(arrays, str(folder)))
+
+
+def _read_shape_file(path: Path) -> dict[str, np.ndarray]:
+    """The variables of ``01_MorphableModel.mat``; triangles are counted from 0 here."""
+    shapes = {"shapeMU": (None, 1), "shapePC": (None, None), "tl": (None, 3)}
+    shapes |= {"texMU": (None, 1), "texPC": (None, None), "texEV": (None, 1)}
+    found = read_variables(path, list(shapes), expected=f"expected {', '.join(shapes)}")
+    rows = numbers_of(path, found, "shapeMU", (None, 1), (1, None)).size
+    if rows % 3 or not rows:
+        raise ValueError(f"{path}: shapeMU holds {rows} numbers; expected three per vertex")
+    for name, least in (("shapePC", NUM_SHAPE), ("texPC", NUM_ALBEDO)):
+        columns = numbers_of(path, found, name, (rows, None)).shape[1]
+        if columns < least:
+            raise ValueError(f"{path}: {name} has {columns} columns; expected {least} or more")
+    numbers_of(path, found, "texMU", (rows, 1), (1, rows))
+    if numbers_of(path, found, "texEV", (None, 1), (1, None)).size < NUM_ALBEDO:
+        raise ValueError(f"{path}: texEV has fewer than {NUM_ALBEDO} numbers")
+    corners = whole_numbers(path, "tl", numbers_of(path, found, "tl", (None, 3))) - 1
+    if (corners < 0).any() or (corners >= rows // 3).any():
+        raise ValueError(f"{path}: tl names vertices beyond 1..{rows // 3}")
+    return found | {"tl": corners}

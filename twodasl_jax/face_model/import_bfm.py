@@ -13,6 +13,8 @@ source is one of (the modules document the layouts):
 """
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +33,10 @@ from twodasl_jax.face_model.model import (
     FaceModel,
     face_model_from_arrays,
     load_face_model,
+    read_model_file,
     save_face_model,
 )
+from twodasl_jax.face_model.validation import validate_arrays
 
 
 def arrays_from_source(
@@ -47,7 +51,8 @@ def arrays_from_source(
 
     Raises:
       FileNotFoundError: where nothing is there, or a file of the set is missing.
-      ValueError: where it is of no known layout.
+      ValueError: where it is of no known layout, or an array that others are computed from is
+        wrong.
     """
     source = Path(source)
     if not source.exists():
@@ -63,13 +68,9 @@ def arrays_from_source(
         raise ValueError(f"{source} brings its own landmarks; leave --landmarks out")
     if source.is_dir():
         return arrays_from_3ddfa_folder(source)
-    try:
-        with np.load(source, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"{source} is not a readable .npz face model: {error}") from error
+    arrays = read_model_file(source)
     if "mean" in arrays and is_interleaved(set(arrays), arrays["mean"].shape):
-        return arrays_from_interleaved(arrays)
+        return arrays_from_interleaved(arrays, str(source))
     return arrays
 
 
@@ -84,7 +85,7 @@ def face_model_from_file(path: str | Path) -> FaceModel:
     if not path.exists():
         # Its message tells how to import one.
         return load_face_model(path)
-    return face_model_from_arrays(arrays_from_source(path), path.stem)
+    return face_model_from_arrays(arrays_from_source(path), path.stem, source=path)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -101,12 +102,25 @@ def main(arguments: list[str] | None = None) -> None:
         help="for 01_MorphableModel.mat: a .npy or text file of 68 vertex indices from 0",
     )
     options = parser.parse_args(arguments)
-    arrays = arrays_from_source(options.source, landmarks=options.landmarks)
-    save_face_model(options.output, arrays)
+    try:
+        _require_apart(Path(options.output), [options.source, options.landmarks])
+        arrays = arrays_from_source(options.source, landmarks=options.landmarks)
+        validate_arrays(arrays, options.source)
+        save_face_model(options.output, arrays)
+    except (ValueError, OSError) as error:
+        sys.exit(f"import_bfm: {error}")
     print(
         f"{options.output}: {arrays['mean'].shape[1]} vertices, {len(arrays['triangles'])} "
         f"triangles, {'with' if 'coefficient_std' in arrays else 'without'} whitening statistics"
     )
+
+
+def _require_apart(output: Path, sources: Sequence[str | None]) -> None:
+    """Refuses to write over what is read: the owners' file would be lost."""
+    for source in (Path(name) for name in sources if name is not None and output.exists()):
+        read = source.iterdir() if source.is_dir() else [source]
+        if any(path.exists() and path.samefile(output) for path in read):
+            raise ValueError(f"--output={output} is an input as well; choose another file")
 
 
 if __name__ == "__main__":

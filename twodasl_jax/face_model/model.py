@@ -9,6 +9,7 @@ and optionally ``albedo_mean (3, n)`` with ``albedo_basis (k, 3, n)``, and
 
 import dataclasses
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import jax
@@ -16,13 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from twodasl_jax.coefficients import NUM_COEFFICIENTS, NUM_EXPRESSION, NUM_SHAPE, Whitening
+from twodasl_jax.coefficients import Whitening
 from twodasl_jax.face_model.linear import LinearModel
+from twodasl_jax.face_model.validation import validate_arrays
+from twodasl_jax.user_files.arrays import read_npz
 
 OPEN_FACE_FILE = Path(__file__).parent / "open_face" / "open_face.npz"
 """The embedded open face model: no registration, CC0 data (see its README)."""
-
-NUM_LANDMARKS = 68
 
 
 @jax.tree_util.register_dataclass
@@ -61,117 +62,20 @@ class FaceModel:
         return self.linear.mean.shape[-1]
 
 
-def _require(condition: bool, name: str, message: str) -> None:
-    if not condition:
-        raise ValueError(f"face model '{name}': {message}")
-
-
-def _check_shapes(arrays: dict[str, np.ndarray], name: str) -> None:
-    mean = arrays["mean"]
-    _require(mean.ndim == 2 and mean.shape[0] == 3, name, f"mean is {mean.shape}, expected (3, n)")
-    n = mean.shape[1]
-    expected: dict[str, tuple[int | None, ...]] = {
-        "shape_basis": (NUM_SHAPE, 3, n),
-        "expression_basis": (NUM_EXPRESSION, 3, n),
-        "triangles": (None, 3),
-        "landmark_vertices": (NUM_LANDMARKS,),
-        "mirror_vertices": (n,),
-        "uv": (n, 2),
-        "albedo_mean": (3, n),
-        "albedo_basis": (None, 3, n),
-        "coefficient_mean": (NUM_COEFFICIENTS,),
-        "coefficient_std": (NUM_COEFFICIENTS,),
-    }
-    for key, shape in expected.items():
-        if key not in arrays:
-            continue
-        came = arrays[key].shape
-        fits = len(came) == len(shape) and all(
-            want is None or want == got for want, got in zip(shape, came, strict=True)
-        )
-        wanted = tuple("*" if size is None else size for size in shape)
-        _require(fits, name, f"{key} is {came}, expected {wanted} for {n} vertices")
-
-
-def _check_indices(arrays: dict[str, np.ndarray], name: str) -> None:
-    n = arrays["mean"].shape[1]
-    for key in ("triangles", "landmark_vertices", "mirror_vertices"):
-        index = arrays[key]
-        _require(
-            np.issubdtype(index.dtype, np.integer), name, f"{key} is {index.dtype}, expected int"
-        )
-        low, high = int(index.min()), int(index.max())
-        _require(
-            low >= 0 and high < n, name, f"{key} spans {low}..{high}, expected within 0..{n - 1}"
-        )
-    triangles, mirror = arrays["triangles"], arrays["mirror_vertices"]
-    repeated = (triangles == np.roll(triangles, 1, axis=1)).any(axis=1).sum()
-    _require(repeated == 0, name, f"{repeated} triangles repeat a vertex")
-    _require(
-        np.array_equal(mirror[mirror], np.arange(n)),
-        name,
-        "mirror_vertices is not its own inverse; expected mirror[mirror] = identity",
-    )
-
-
-def _check_winding(arrays: dict[str, np.ndarray], name: str) -> None:
-    corners = arrays["mean"].astype(np.float64)[:, arrays["triangles"]]
-    first, second, third = corners[..., 0], corners[..., 1], corners[..., 2]
-    normals = np.cross(second - first, third - first, axis=0)
-    # A face is a sheet that looks towards +z: were the winding inverted, most area would look away.
-    towards_viewer = normals[2].sum()
-    _require(
-        bool(towards_viewer > 0),
-        name,
-        "the triangles wind clockwise seen from the front; expected counter-clockwise "
-        "(swap two columns of triangles)",
-    )
-
-
-def validate_arrays(arrays: dict[str, np.ndarray], name: str) -> None:
-    """Checks presence, shapes, index ranges, finiteness and winding of a model's arrays.
+def face_model_from_arrays(
+    arrays: Mapping[str, np.ndarray], name: str, *, source: str | Path | None = None
+) -> FaceModel:
+    """Validates a model's arrays and builds the pytree, in float32 and int32.
 
     Args:
-      arrays: as in the file format at the head of this module.
-      name: for the message.
+      arrays: the layout at the head of this module.
+      name: of the model.
+      source: the file that they come from, for messages.
 
     Raises:
-      ValueError: one sentence that says which array is wrong, how, and what was expected.
+      ValueError: as `validate_arrays`.
     """
-    required = (
-        "mean",
-        "shape_basis",
-        "expression_basis",
-        "triangles",
-        "landmark_vertices",
-        "mirror_vertices",
-        "uv",
-    )
-    missing = [key for key in required if key not in arrays]
-    _require(not missing, name, f"lacks {', '.join(missing)}; it has {', '.join(sorted(arrays))}")
-    for pair in (("albedo_mean", "albedo_basis"), ("coefficient_mean", "coefficient_std")):
-        present = [key for key in pair if key in arrays]
-        _require(
-            len(present) != 1,
-            name,
-            f"has {''.join(present)} alone; {' and '.join(pair)} go together",
-        )
-    _check_shapes(arrays, name)
-    for key, array in arrays.items():
-        if np.issubdtype(array.dtype, np.floating):
-            bad = int((~np.isfinite(array)).sum())
-            _require(bad == 0, name, f"{key} holds {bad} values that are not finite")
-    if "coefficient_std" in arrays:
-        _require(
-            bool((arrays["coefficient_std"] > 0).all()), name, "coefficient_std must be positive"
-        )
-    _check_indices(arrays, name)
-    _check_winding(arrays, name)
-
-
-def face_model_from_arrays(arrays: dict[str, np.ndarray], name: str) -> FaceModel:
-    """Validates `arrays` (the file format above) and builds the pytree, in float32 and int32."""
-    validate_arrays(arrays, name)
+    validate_arrays(arrays, name if source is None else str(source))
 
     def floats(key: str) -> Array:
         return jnp.asarray(arrays[key], jnp.float32)
@@ -209,12 +113,16 @@ def load_face_model(path: str | Path = OPEN_FACE_FILE) -> FaceModel:
             f"no face model at {path}; leave the path empty for the embedded open face model, or "
             "import your own: python -m twodasl_jax.face_model.import_bfm --help"
         )
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"{path} is not a readable .npz face model: {error}") from error
-    return face_model_from_arrays(arrays, path.stem)
+    return face_model_from_arrays(read_model_file(path), path.stem, source=path)
+
+
+def read_model_file(path: str | Path) -> dict[str, np.ndarray]:
+    """The arrays of a face model's ``.npz``, of any layout.
+
+    Raises:
+      FileNotFoundError, PermissionError, OSError, ValueError: as `read_npz`.
+    """
+    return read_npz(path, expected="expected a face model (docs/face_models.md)")
 
 
 def save_face_model(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
@@ -228,7 +136,7 @@ def save_face_model(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
       ValueError: as `validate_arrays`; nothing is written then.
     """
     path = Path(path)
-    validate_arrays(arrays, path.stem)
+    validate_arrays(arrays, str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".unfinished")
     with unfinished.open("wb") as file:

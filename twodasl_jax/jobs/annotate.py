@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,7 @@ from rich.table import Table
 from twodasl_jax.crop_frame import CROP_SIZE, crop_to_image, image_to_crop
 from twodasl_jax.data.augment import warp_coefficients
 from twodasl_jax.data.face_crop import roi_box_from_landmarks
-from twodasl_jax.data.fitted_source import SETTINGS_FILE
 from twodasl_jax.data.labelled_faces import (
-    FEWEST_POINTS,
     LabelledFaces,
     faces_from_photographs,
     read_labelled_faces,
@@ -27,7 +26,9 @@ from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel, face_model_c
 from twodasl_jax.fitting.fit_model import make_fit_model
 from twodasl_jax.fitting.landmark_fit import FitOptions, fit_landmarks
 from twodasl_jax.geometry.camera import head_pose
+from twodasl_jax.jobs.annotation_checks import RESIDUAL, objections, told
 from twodasl_jax.jobs.annotation_files import YAW_BINS, Fits, write_annotation
+from twodasl_jax.jobs.annotation_folder import require_apart, require_free
 from twodasl_jax.predict.landmark_detectors import detect_in_folder
 from twodasl_jax.training import parallel
 
@@ -50,7 +51,8 @@ def annotate(
 
     Args:
       images: a crops folder, or a folder of photographs (`data.labelled_faces`).
-      output: folder to write; must not exist, or hold an earlier annotation.
+      output: folder to write, apart from all that is read; new, empty, or of an earlier
+        annotation, which is replaced (other files in it stay).
       landmarks: landmark file, for photographs.
       detector: a key of `LANDMARK_DETECTORS` instead of it.
       face_model: file; None is the embedded open face model.
@@ -62,7 +64,8 @@ def annotate(
       FileNotFoundError, ValueError: for inputs that are absent or wrong; nothing is written then.
     """
     console, folder = Console(), Path(output)
-    _require_free(folder)
+    require_apart(folder, {"images": images, "landmarks": landmarks, "face_model": face_model})
+    require_free(folder)
     if landmarks and detector:
         raise ValueError("both --landmarks and --detector were given; choose one")
     if not max_residual > 0:
@@ -74,9 +77,12 @@ def annotate(
         faces = faces_from_photographs(Path(images), names, points)
     else:
         faces = read_labelled_faces(images, landmarks)
-    if faces.num_left_out:
+    if faces.left_out:
+        name, reason = faces.left_out[0]
         console.print(
-            f"{faces.num_left_out} faces are left out: under {FEWEST_POINTS} labelled points"
+            f"{len(faces.left_out)} faces are left out (rejected.csv), first {name}: {reason}",
+            markup=False,
+            highlight=False,
         )
     began = time.perf_counter()
     fits = fit_faces(model, faces, marching=contour == "marching", console=console)
@@ -89,13 +95,18 @@ def annotate(
         "landmarks": f"detector {detector}" if detector else f"{faces.landmark_set} labelled",
         "options": dataclasses.asdict(FitOptions()),
     }
-    accepted = write_annotation(folder, faces, fits, settings, console)
+
+    def refit(some: LabelledFaces) -> tuple[np.ndarray, np.ndarray]:
+        again = fit_faces(model, some, marching=contour == "marching", console=console)
+        return again.coefficients, again.residual_percent
+
+    reasons = objections(
+        model, faces, fits.coefficients, fits.residual_percent, limit=max_residual, refit=refit
+    )
+    reasons = write_annotation(folder, faces, fits, reasons, settings, console)
+    accepted = np.array([row not in reasons for row in range(len(faces.names))])
     _print_summary(fits, accepted, seconds, folder, console)
-
-
-def _require_free(folder: Path) -> None:
-    if folder.exists() and any(folder.iterdir()) and not (folder / SETTINGS_FILE).exists():
-        raise ValueError(f"--output={folder} holds other files; choose a new folder")
+    _print_reasons(faces, reasons, console)
 
 
 def fit_faces(
@@ -173,3 +184,16 @@ def _print_summary(
         table.add_row(name, str(chosen.sum()), str(accepted[chosen].sum()), *numbers)
     console.print(table)
     console.print(f"fitted in {seconds:.0f} s; everything is in {folder}")
+
+
+def _print_reasons(faces: LabelledFaces, reasons: Mapping[int, str], console: Console) -> None:
+    """One line for the faces that were rejected though they fit."""
+    others = {row: reason for row, reason in sorted(reasons.items()) if reason != RESIDUAL}
+    if others:
+        row, reason = next(iter(others.items()))
+        console.print(
+            f"{len(others)} faces that fit are rejected (rejected.csv), first "
+            f"{told(str(faces.names[row]), reason)}",
+            markup=False,
+            highlight=False,
+        )

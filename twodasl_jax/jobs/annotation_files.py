@@ -4,8 +4,8 @@ import csv
 import io
 import itertools
 import json
-import shutil
 import tarfile
+import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +15,13 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from twodasl_jax.data.crop_files import CHECKSUMS
 from twodasl_jax.data.fitted_source import SETTINGS_FILE
 from twodasl_jax.data.labelled_faces import LabelledFaces
+from twodasl_jax.data.replaced_files import replaced_files
 from twodasl_jax.evaluation.pictures import write_contact_sheet, write_residual_histogram
+from twodasl_jax.jobs.annotation_checks import none_left
+from twodasl_jax.jobs.annotation_folder import ANNOTATION_FILES
 
 YAW_BINS = {"0-30°": (0, 30), "30-60°": (30, 60), "60-90°": (60, 91)}
 
@@ -44,62 +48,75 @@ class Fits(NamedTuple):
 
 
 def write_annotation(
-    folder: Path, faces: LabelledFaces, fits: Fits, settings: dict[str, Any], console: Console
-) -> np.ndarray:
-    """Writes crops, annotations, rejected faces and pictures; the folder appears when complete.
+    folder: Path,
+    faces: LabelledFaces,
+    fits: Fits,
+    reasons: Mapping[int, str],
+    settings: dict[str, Any],
+    console: Console,
+) -> dict[int, str]:
+    """Writes crops, annotations, rejected faces and pictures, all or none.
 
     Args:
-      folder: replaced if it holds an earlier annotation.
+      folder: an earlier annotation in it is replaced; other files stay.
       faces: names and pictures.
       fits: of all of them.
-      settings: for ``annotation.json``; ``max_residual_percent`` rejects.
+      reasons: row -> why a face is rejected.
+      settings: for ``annotation.json``.
       console: where progress is shown.
 
     Returns:
-      ``(n,)`` which faces were accepted: fitted well enough, and readable.
+      The reasons, with those of faces whose pictures cannot be used.
 
     Raises:
       ValueError: where no face is left; nothing is written then.
     """
-    accepted = fits.residual_percent <= settings["max_residual_percent"]  # NaN is not
-    reasons = {int(row): "residual" for row in np.flatnonzero(~accepted)}
-    unfinished = folder.with_name(folder.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    names: dict[int, str] = {}
+    reasons = dict(reasons)
+    with replaced_files(folder, marker=SETTINGS_FILE) as unfinished:
+        written = _write_crops(unfinished / "crops.tar", faces, fits, reasons, console)
+        rows = np.array(sorted(written), int)
+        if not len(rows):
+            limit, best = settings["max_residual_percent"], np.nanmin(fits.residual_percent)
+            raise ValueError(none_left(faces, reasons, float(best), limit))
+        arrays: dict[str, Any] = {
+            "file_name": np.array([written[int(row)][0] for row in rows]),
+            CHECKSUMS: np.array([written[int(row)][1] for row in rows], np.uint32),
+            **_arrays(faces, fits, rows),
+        }
+        np.savez_compressed(unfinished / "annotations.npz", **arrays)
+        _write_rejected(unfinished / "rejected.csv", faces, fits, reasons)
+        _write_pictures(unfinished, faces, fits, rows, settings)
+        listed = {**settings, "files": list(ANNOTATION_FILES)}
+        (unfinished / SETTINGS_FILE).write_text(json.dumps(listed, indent=2) + "\n")
+    return reasons
+
+
+def _write_crops(
+    path: Path, faces: LabelledFaces, fits: Fits, reasons: dict[int, str], console: Console
+) -> dict[int, tuple[str, int]]:
+    """Writes the crops of faces without a reason against them; adds reasons of bad pictures.
+
+    Returns:
+      Row -> name in the archive, and CRC-32 of the file there.
+    """
+    wanted = [row for row in range(len(faces.names)) if row not in reasons]
+    written: dict[int, tuple[str, int]] = {}
     taken: set[str] = set()
-    with tarfile.open(unfinished / "crops.tar", "w") as archive:
-        for row in track(np.flatnonzero(accepted), "writing crops", console=console):
+    with tarfile.open(path, "w") as archive:
+        for row in track(wanted, "writing crops", console=console):
             try:
                 box = None if fits.roi_box is None else fits.roi_box[row]
-                encoded, ending = faces.read_encoded(int(row), box)
+                encoded, ending = faces.read_encoded(row, box)
             except ValueError as error:
-                accepted[row], reasons[int(row)] = False, str(error)
+                reasons[row] = str(error)
                 continue
-            names[int(row)] = _crop_name(str(faces.names[row]), ending, taken)
-            taken.add(names[int(row)])
-            member = tarfile.TarInfo(names[int(row)])
+            name = _crop_name(str(faces.names[row]), ending, taken)
+            taken.add(name)
+            written[row] = name, zlib.crc32(encoded)
+            member = tarfile.TarInfo(name)
             member.size = len(encoded)
             archive.addfile(member, io.BytesIO(encoded))
-    if not accepted.any():
-        shutil.rmtree(unfinished)
-        raise ValueError(
-            f"none of {len(accepted)} faces fits within {settings['max_residual_percent']} %, the "
-            f"best has {np.nanmin(fits.residual_percent):.2f} %; are the landmarks those of these "
-            "images? (--max_residual allows more)"
-        )
-    rows = np.flatnonzero(accepted)
-    arrays: dict[str, Any] = {
-        "file_name": np.array([names[int(row)] for row in rows]),
-        **_arrays(faces, fits, rows),
-    }
-    np.savez_compressed(unfinished / "annotations.npz", **arrays)
-    _write_rejected(unfinished / "rejected.csv", faces, fits, reasons)
-    _write_pictures(unfinished, faces, fits, rows, settings)
-    (unfinished / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.rename(folder)
-    return accepted
+    return written
 
 
 def _write_rejected(
@@ -111,6 +128,7 @@ def _write_rejected(
         for row, reason in sorted(reasons.items()):
             residual, yaw = fits.residual_percent[row], fits.yaw_degrees[row]
             writer.writerow([faces.names[row], f"{residual:.3f}", f"{yaw:.1f}", reason])
+        writer.writerows([name, "", "", reason] for name, reason in faces.left_out)
 
 
 def _crop_name(name: str, ending: str, taken: Collection[str]) -> str:

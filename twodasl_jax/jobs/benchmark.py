@@ -1,7 +1,6 @@
 """Scores a trained run, or a predictions file of any system, on one benchmark."""
 
 import dataclasses
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,17 +9,26 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from twodasl_jax.data.replaced_files import replaced_files, require_not_replaced
 from twodasl_jax.evaluation import benchmark_report
-from twodasl_jax.evaluation.arrays_file import read_arrays
 from twodasl_jax.evaluation.benchmark import Benchmark, CannotMeasureError, Predictions
 from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS, BenchmarkKind
-from twodasl_jax.evaluation.benchmark_metrics import Errors, require_annotated_model
+from twodasl_jax.evaluation.benchmark_metrics import (
+    Errors,
+    known_meshes,
+    require_annotated_model,
+)
+from twodasl_jax.evaluation.comparison import MISSING_FACES
 from twodasl_jax.evaluation.network_input import (
     CROP_SOURCES,
     LANDMARK_MAP_SOURCES,
     require_choice,
 )
-from twodasl_jax.evaluation.predictions_file import read_predictions
+from twodasl_jax.evaluation.predictions_file import (
+    EXPECTED,
+    read_available_predictions,
+    read_predictions,
+)
 from twodasl_jax.evaluation.report import write_results
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import FaceModel
@@ -29,12 +37,13 @@ from twodasl_jax.jobs.benchmark_predictions import predict_benchmark
 from twodasl_jax.jobs.provenance import git_revision, sha256_of
 from twodasl_jax.jobs.trained import load_trained_run
 from twodasl_jax.jobs.workdir import Workdir
+from twodasl_jax.user_files.arrays import read_npy, read_npz
 
 RESULT_FILES = (
     *("per_image.csv", "predictions.npz", "error_curve.png", "faces.png"),
     "results.json",
 )
-"""In the order in which they appear: results.json says that the others are there."""
+"""What a score is written to; results.json comes last: it says that the others are there."""
 
 
 def score_benchmark(
@@ -72,14 +81,15 @@ def score_benchmark(
     else:
         assert predictions is not None
         system = {"predictions": predictions, "sha256": sha256_of(predictions)}
-        scored = _read_predictions(predictions, benchmark, model)
+        benchmark, scored = _read_predictions(config, predictions, benchmark, model)
     errors, not_computed, seconds = measure(kind, tuple(config.metrics), benchmark, scored, console)
     summaries = benchmark_report.summarise(errors, benchmark.yaw_degrees)
     results = {
         "benchmark": benchmark.name,
-        "conventions": _conventions(kind, benchmark, scored),
+        "conventions": _conventions(config, kind, benchmark, scored),
         "num_images": len(benchmark),
         "left_out": [face._asdict() for face in benchmark.left_out],
+        "notes": benchmark.notes,
         "metrics": summaries,
         "not_computed": not_computed,
         "system": system,
@@ -105,10 +115,12 @@ def _check_settings(
         raise ValueError("give either --checkpoint=RUN or --predictions=FILE.npz")
     if checkpoint is not None and face_model is not None:
         raise ValueError("--face_model is for --predictions: a trained run has its own")
-    if predictions is not None and not Path(predictions).is_file():
-        raise FileNotFoundError(f"no predictions file {predictions}")
+    if predictions is not None:
+        read_npz(predictions, expected=f"--predictions {EXPECTED}")  # before the benchmark is read
     if (workdir / "config.json").exists():
         raise ValueError(f"{workdir} holds a trained run; give another --workdir for the scores")
+    if predictions is not None:
+        require_not_replaced(predictions, workdir, RESULT_FILES)
     require_choice("crop_source", config.crop_source, CROP_SOURCES)
     require_choice("landmark_map_source", config.landmark_map_source, LANDMARK_MAP_SOURCES)
     if config.landmarks_file and config.landmark_map_source != "file":
@@ -120,7 +132,9 @@ def _check_settings(
 def _open(config: Any, kind: BenchmarkKind, console: Console) -> Benchmark:
     if not config.data_dir:
         raise ValueError("no --config.data_dir was given: the folder of the benchmark")
-    benchmark = kind.open(Path(config.data_dir).expanduser(), console)
+    benchmark = kind.open(
+        Path(config.data_dir).expanduser(), console, allow_missing=config.allow_missing
+    )
     changes: dict[str, Any] = {"annotated_vertices": config.annotated_vertices}
     if config.landmark_vertices:
         changes["landmark_vertices"] = read_landmark_vertices(config.landmark_vertices)
@@ -134,18 +148,27 @@ def read_landmark_vertices(path: str | Path) -> np.ndarray:
       FileNotFoundError, ValueError: where there is none, or it is no ``(34,)`` of indices.
     """
     expected = "expected a .npy of (34,) vertex indices from 0 on"
-    table = read_arrays(Path(path), expected=expected).get("array", np.zeros(0))
+    table = read_npy(path, expected=expected)
     if table.shape != (34,) or table.dtype.kind not in "iu" or (table < 0).any():
         raise ValueError(f"{path} is {table.shape} {table.dtype}; {expected}")
     return table
 
 
-def _read_predictions(path: str, benchmark: Benchmark, face_model: FaceModel | None) -> Predictions:
-    predictions = read_predictions(path, benchmark, face_model)
+def _read_predictions(
+    config: Any, path: str, benchmark: Benchmark, face_model: FaceModel | None
+) -> tuple[Benchmark, Predictions]:
+    if config.allow_missing:
+        benchmark, predictions = read_available_predictions(path, benchmark, face_model)
+    else:
+        predictions = read_predictions(path, benchmark, face_model)
     if predictions.face_model is not None and "coefficients" in benchmark.truth:
-        # Coefficients cannot tell whose they are; with the wrong model they would score nonsense.
-        require_annotated_model(benchmark, predictions.face_model)
-    return predictions
+        if known_meshes(benchmark, with_box=True).any():
+            # Coefficients cannot tell whose they are; with the wrong model they score nonsense.
+            require_annotated_model(benchmark, predictions.face_model)
+        else:
+            note = "no face has coefficients and labels, so the face model could not be checked"
+            benchmark = dataclasses.replace(benchmark, notes=(*benchmark.notes, note))
+    return benchmark, predictions
 
 
 def measure(
@@ -190,9 +213,16 @@ def measure(
 
 
 def _conventions(
-    kind: BenchmarkKind, benchmark: Benchmark, predictions: Predictions
+    config: Any, kind: BenchmarkKind, benchmark: Benchmark, predictions: Predictions
 ) -> dict[str, Any]:
-    return {**benchmark.conventions, **kind.conventions, **predictions.conventions}
+    conventions = {**benchmark.conventions, **kind.conventions, **predictions.conventions}
+    if config.allow_missing and benchmark.left_out:
+        gone = len(benchmark.left_out)
+        conventions[MISSING_FACES] = (
+            f"{gone} of {len(benchmark) + gone} faces are left out, named in left_out "
+            "(allow_missing)"
+        )
+    return conventions
 
 
 def _write(
@@ -203,21 +233,15 @@ def _write(
     errors: Mapping[str, Errors],
     results: Mapping[str, Any],
 ) -> None:
-    """Writes beside the folder, then moves: no half of a result is ever there."""
-    unfinished = folder.with_name(folder.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
+    """Writes all before any is moved to its place: no half of a result is ever there."""
+    with replaced_files(folder, marker=RESULT_FILES[-1]) as unfinished:
         benchmark_report.write_per_face(unfinished / "per_image.csv", benchmark, errors)
         benchmark_report.write_predictions(unfinished / "predictions.npz", benchmark, predictions)
         benchmark_report.write_pictures(unfinished, kind, benchmark, predictions, errors)
         write_results(unfinished / "results.json", results)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "results.json").unlink(missing_ok=True)
-        for name in RESULT_FILES:
-            (unfinished / name).replace(folder / name)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        unwritten = [name for name in RESULT_FILES if not (unfinished / name).exists()]
+    for name in unwritten:  # no picture where nothing is labelled; an earlier one is of others
+        (folder / name).unlink(missing_ok=True)
 
 
 def _print(
@@ -232,11 +256,14 @@ def _print(
         console.print(f"  {name}: {text}", highlight=False)
     for name, reason in results["not_computed"].items():
         console.print(f"not computed: {name}: {reason}")
+    for note in benchmark.notes:
+        console.print(note, highlight=False, markup=False)
     if benchmark.left_out:
         first = benchmark.left_out[0]
         console.print(
             f"{len(benchmark.left_out)} faces were left out, first {first.file_name}: "
-            f"{first.reason}; all in results.json"
+            f"{first.reason}; all in results.json",
+            markup=False,
         )
     if results["prediction"]:
         told = results["prediction"]

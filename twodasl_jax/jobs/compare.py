@@ -57,6 +57,12 @@ def compare(
     """
     console = Console()
     systems = read_systems(results)
+    for system, path in zip(systems, results, strict=True):
+        if system.benchmark not in BENCHMARKS:
+            raise ValueError(
+                f"{path} is of the benchmark '{system.benchmark}'; expected one of "
+                f"{', '.join(BENCHMARKS)}"
+            )
     require_same_conventions(systems)
     columns = shared_columns(systems)
     tables: dict[tuple[str, str], Rows] = {}

@@ -5,14 +5,12 @@ Nothing is changed and nothing downloaded. A gap is no error: most experiments n
 
 import importlib.metadata
 import importlib.util
-import json
 import platform
 import runpy
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -22,6 +20,8 @@ from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import OPEN_FACE_FILE
 from twodasl_jax.jobs.workdir import Workdir
 from twodasl_jax.training import parallel
+from twodasl_jax.user_files.arrays import read_npz
+from twodasl_jax.user_files.json_file import read_json
 
 CONFIGS = Path("configs")
 RUNS = Path("runs")
@@ -187,14 +187,23 @@ def _prepared_versions(folder: Path) -> list[str]:
     for each in folders:
         version = newest_version(each)
         if version is not None:
-            info = json.loads((version / "dataset_info.json").read_text())
-            counts = {
-                split["name"]: sum(int(length) for length in split.get("shardLengths", []))
-                for split in info.get("splits", [])
-            }
-            listed = ", ".join(f"{name} {count:,}" for name, count in counts.items())
-            described.append(f"{version.relative_to(folder)} ({listed or 'no splits'})")
+            described.append(f"{version.relative_to(folder)} ({_splits_of(version)})")
     return described
+
+
+def _splits_of(version: Path) -> str:
+    """Names and sizes of a prepared data set's splits, or why they cannot be told."""
+    try:
+        info = read_json(version / "dataset_info.json", expected="prepare the data set again")
+        counts = {
+            split["name"]: sum(int(length) for length in split.get("shardLengths", []))
+            for split in info.get("splits", [])
+        }
+    except (ValueError, OSError) as error:
+        return str(error)
+    except (TypeError, KeyError, AttributeError):
+        return "dataset_info.json is damaged; prepare the data set again"
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "no splits"
 
 
 def find_folders(paths: Iterable[str]) -> list[Finding]:
@@ -207,11 +216,10 @@ def find_folders(paths: Iterable[str]) -> list[Finding]:
             findings.append(Finding(FOLDER_GROUP, path, False, detail))
             continue
         try:
-            with np.load(file, allow_pickle=False) as annotations:
-                arrays = ", ".join(sorted(annotations.files))
+            arrays = ", ".join(sorted(read_npz(file, expected="expected annotations")))
             findings.append(Finding(FOLDER_GROUP, path, True, arrays))
-        except (ValueError, OSError, EOFError) as error:
-            findings.append(Finding(FOLDER_GROUP, path, False, f"{file} is unreadable: {error}"))
+        except (ValueError, OSError) as error:
+            findings.append(Finding(FOLDER_GROUP, path, False, str(error)))
     return findings
 
 

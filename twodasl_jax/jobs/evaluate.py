@@ -21,7 +21,7 @@ from twodasl_jax.jobs.rendered_data import ensure_rendered
 from twodasl_jax.jobs.trained import load_trained_run
 from twodasl_jax.jobs.workdir import Workdir
 from twodasl_jax.methods import twodasl
-from twodasl_jax.metrics.nme import nme_summary, normalised_mean_error
+from twodasl_jax.metrics.nme import labelled_error, nme_summary
 
 
 def make_rendered_set(
@@ -33,7 +33,7 @@ def make_rendered_set(
     return EvaluationSet(
         name=config.name,
         names=[f"{config.name}_{index:05d}" for index in range(count)],
-        image=np.asarray(source.images),
+        image=source.read_pictures(),
         detected_landmarks=np.full((count, 18, 2), np.nan, np.float32),
         roi_box=np.tile(np.array([0, 0, CROP_SIZE, CROP_SIZE], np.float32), (count, 1)),
         yaw_degrees=source.labels["yaw_degrees"],
@@ -72,7 +72,11 @@ def make_aflw2000_set(
         detected_landmarks=detected,
         roi_box=benchmark.roi_box,
         yaw_degrees=benchmark.yaw_degrees,
-        labels={name: points[..., :2] for name, points in benchmark.landmarks.items()},
+        labels={
+            name: points[..., :2]
+            for name, points in benchmark.landmarks.items()
+            if np.isfinite(points[..., :2]).all(axis=(1, 2)).any()
+        },
         conventions={
             "images": f"{count} of AFLW2000-3D",
             "crop_source": "ground-truth landmarks, clipped to the image (benchmark boxes)",
@@ -114,11 +118,11 @@ def score_set(
         landmarks_from_coefficients(constants.landmarks, jnp.asarray(coefficients))
     )
     landmarks = crop_to_image(crop_landmarks[..., :2], chosen.roi_box)
-    nme = {
-        label: normalised_mean_error(landmarks, truth, truth)
-        for label, truth in chosen.labels.items()
+    nme = {label: labelled_error(landmarks, truth) for label, truth in chosen.labels.items()}
+    metrics = {
+        label: nme_summary(values[np.isfinite(values)], chosen.yaw_degrees[np.isfinite(values)])
+        for label, values in nme.items()
     }
-    metrics = {label: nme_summary(values, chosen.yaw_degrees) for label, values in nme.items()}
     return report.Scores(metrics=metrics, nme=nme, landmarks=landmarks)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from twodasl_jax.data.fitted_source import SETTINGS_FILE
+from twodasl_jax.data.replaced_files import finish_replacing
 from twodasl_jax.data.tfds_source import (
     DEFAULT_DATA_DIR,
     WITHOUT_DATA,
@@ -42,6 +43,8 @@ def _missing_face_model(config: Any) -> list[str]:
 def _missing_data(config: Any) -> list[str]:
     missing = []
     for source in (*config.data.annotated, *config.data.in_the_wild, *config.evaluation.sets):
+        if source.kind == "fits":
+            finish_replacing(Path(source.path), marker=SETTINGS_FILE)
         if source.kind == "tfds":
             root = Path(source.data_dir or DEFAULT_DATA_DIR).expanduser()
             if newest_version(root / source.name) is None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from twodasl_jax.face_reconstructor import FaceReconstructor
+from twodasl_jax.file_errors import is_out_of_space
 from twodasl_jax.jobs.photo_list import Photo, list_photos
 from twodasl_jax.jobs.predict_video import predict_camera, predict_video
 from twodasl_jax.jobs.workdir import Workdir
@@ -211,7 +212,8 @@ def reconstruct_photos(
                 whitening=reconstructor.whitening,
             )
         except Exception as error:  # whatever one photograph does to a library, the rest go on
-            if len(photos) == 1:
+            # On a full disk all the others would fail too.
+            if len(photos) == 1 or is_out_of_space(error):
                 raise
             kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
             told = f"{photo.name}: {kind}{error}"

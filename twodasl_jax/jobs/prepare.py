@@ -4,6 +4,7 @@ import contextlib
 import csv
 import fcntl
 import importlib
+import re
 import shutil
 import time
 from collections import Counter
@@ -28,6 +29,9 @@ from twodasl_jax.data.original.reading import Face
 from twodasl_jax.data.tfds_source import DEFAULT_DATA_DIR
 
 BUILDERS = "tfds_builders"
+
+_LEFTOVER = re.compile(r"incomplete\.[A-Z0-9]{6}_\d+\.\d+\.\d+")
+"""As TFDS names the folder of a build that is not complete: ``incomplete.AB12CD_1.0.0``."""
 
 PUBLISHED_COUNTS = {
     "w300_lp": w300_lp.NUM_FACES,
@@ -130,9 +134,10 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes what killed builds left in a data set's folder: TFDS's ``incomplete…`` folders."""
-    for path in folder.glob("*incomplete*"):
-        shutil.rmtree(path)
+    """Removes what killed builds left in a data set's folder; only folders named as TFDS does."""
+    for path in folder.iterdir():
+        if _LEFTOVER.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
 
 
 def _build(builder: Any, manual_dir: Path) -> None:
@@ -166,5 +171,7 @@ def _print_summary(builder: Any, folder: Path, seconds: float, console: Console)
         f"{faces} faces, {len(skipped)} skipped, {size / 1e6:,.1f} MB, {seconds:,.1f} s, "
         f"{sum(counts.values()) / seconds:,.0f} faces/s: {folder}"
     )
+    for line in builder.incomplete.lines():
+        console.print(line, highlight=False)
     if skipped:
         console.print(f"skipped faces, with reasons: {folder / 'skipped.csv'}")

@@ -17,6 +17,7 @@ from twodasl_jax.data.sources import is_rendered_with, write_rendered
 from twodasl_jax.data.synthetic import FaceSettings, LandmarkArrays, SyntheticFaces, sample_faces
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.face_model.model import FaceModel, face_model_crc
+from twodasl_jax.file_errors import naming_write_errors
 from twodasl_jax.rendering.face_renderer import render_faces
 from twodasl_jax.rendering.rasterizer import default_capacity
 from twodasl_jax.rendering.render import render_with_enough_capacity
@@ -54,14 +55,15 @@ def ensure_rendered(workdir: Path, source: Any, face_model: FaceModel, console: 
     images = np.concatenate(
         list(track(chunks, f"rendering {source.name}", total=total, console=console))
     )
-    write_rendered(
-        folder,
-        images=images,
-        coefficients=faces.coefficients,
-        landmarks=faces.landmarks,
-        yaw_degrees=faces.angles[:, 1],
-        settings=settings,
-    )
+    with naming_write_errors(folder):
+        write_rendered(
+            folder,
+            images=images,
+            coefficients=faces.coefficients,
+            landmarks=faces.landmarks,
+            yaw_degrees=faces.angles[:, 1],
+            settings=settings,
+        )
     return folder
 
 

@@ -16,6 +16,7 @@ from twodasl_jax.evaluation.report import nme_table, write_per_image
 from twodasl_jax.evaluation.sets import EvaluationSet
 from twodasl_jax.jobs.workdir import Workdir
 from twodasl_jax.training.writers import read_metrics
+from twodasl_jax.user_files.arrays import numbers_of, read_npz
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Scores:
 
     Attributes:
       metrics: label set -> NME summary, %.
-      nme: label set -> ``(n,)`` per face, fractions.
+      nme: label set -> ``(n,)`` per face, fractions; NaN where the face has no labels.
       landmarks: ``(n, 68, 2)`` predicted, image pixels.
     """
 
@@ -58,24 +59,37 @@ def write_pictures(workdir: Workdir, stages: Sequence[str], sets: Sequence[Evalu
         saved = {}
         for moment in moments:
             if chosen.name in moments[moment]:
-                with np.load(workdir.evaluation(moment, chosen.name) / "predictions.npz") as file:
-                    saved[moment] = dict(file)
+                saved[moment] = _read_scores(workdir, moment, chosen)
         for label, truth in chosen.labels.items():
             title = f"{chosen.name}, {label} labels"
             write_error_curve(
                 workdir.folder / f"error_curve_{chosen.name}_{label}.png",
-                {moment: arrays[f"nme_{label}"] for moment, arrays in saved.items()},
+                {
+                    moment: arrays[f"nme_{label}"][np.isfinite(arrays[f"nme_{label}"])]
+                    for moment, arrays in saved.items()
+                },
                 title=title,
             )
             newest = list(saved)[-1]
+            known = np.isfinite(saved[newest][f"nme_{label}"])
             write_contact_sheet(
                 workdir.folder / f"faces_{chosen.name}_{label}.png",
-                chosen.image,
-                image_to_crop(saved[newest]["landmarks"], chosen.roi_box),
-                true=image_to_crop(truth, chosen.roi_box),
-                nme=saved[newest][f"nme_{label}"],
+                chosen.image[known],
+                image_to_crop(saved[newest]["landmarks"][known], chosen.roi_box[known]),
+                true=image_to_crop(truth[known], chosen.roi_box[known]),
+                nme=saved[newest][f"nme_{label}"][known],
                 title=f"{title}, {newest}",
             )
+
+
+def _read_scores(workdir: Workdir, moment: str, chosen: EvaluationSet) -> dict[str, np.ndarray]:
+    """What `write_scores` wrote of a set at a moment of the run."""
+    path, count = workdir.evaluation(moment, chosen.name) / "predictions.npz", len(chosen.names)
+    arrays = read_npz(path, expected="expected scores of this run: evaluate it again")
+    numbers_of(path, arrays, "landmarks", (count, 68, 2))
+    for label in chosen.labels:
+        numbers_of(path, arrays, f"nme_{label}", (count,))
+    return arrays
 
 
 def print_table(workdir: Workdir, console: Console) -> None:

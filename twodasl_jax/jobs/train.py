@@ -41,9 +41,12 @@ from twodasl_jax.methods import twodasl
 from twodasl_jax.training import parallel
 from twodasl_jax.training.best_checkpoint import BestCheckpoint
 from twodasl_jax.training.checkpoint import Checkpointer, restore_for_prediction
-from twodasl_jax.training.loop import Evaluator
+from twodasl_jax.training.fall_back import restore_newest_whole
 from twodasl_jax.training.loop import train as run_steps
+from twodasl_jax.training.run_description import RunSoFar
 from twodasl_jax.training.state import Networks, TrainState, create_state
+from twodasl_jax.training.step_log import Evaluator
+from twodasl_jax.training.stop_request import stopping_at_once
 from twodasl_jax.training.writers import MetricWriter
 
 
@@ -62,6 +65,8 @@ class Run:
     console: Console
 
 
+# The loop of a stage has a finer way, which saves the step that a signal comes in.
+@stopping_at_once("stopped; all that was finished before is kept: run it again to go on")
 def train(config: Any, *, workdir: str, image: list[str] | None, box: Any) -> None:
     """Trains all stages; a stopped run goes on where it was.
 
@@ -72,7 +77,9 @@ def train(config: Any, *, workdir: str, image: list[str] | None, box: Any) -> No
       box: the face in it.
 
     Raises:
-      ValueError, OSError: data or face model absent or broken; nothing is trained then.
+      ValueError, OSError: data or face model absent or broken; nothing is trained then. Later,
+        where no checkpoint is whole, or something cannot be written.
+      TrainingInterrupted: after SIGTERM or Ctrl-C, at whatever moment.
     """
     check_photo(image, box)
     parallel.enable_compilation_cache()
@@ -143,13 +150,15 @@ def _train_stage(run: Run, index: int, stage: Any, earlier: Networks | None) -> 
     )
     step = functools.partial(twodasl.train_step, method=method, optimizer=optimizer)
     compiled = parallel.compile_step(step, mesh)
-    start = time.perf_counter()
+    so_far = RunSoFar()
     with _open_checkpoints(run, stage) as checkpointer, _open_best(run, stage) as best:
-        if checkpointer.latest_step() is not None:
-            restored = checkpointer.restore(state)
-            state = restored.state
+        # Runs of a time when damage was not looked for have no `on_damaged_checkpoint`.
+        on_damaged = config.training.get("on_damaged_checkpoint", "fall_back")
+        restored = restore_newest_whole(checkpointer, state, on_damaged=on_damaged)
+        if restored is not None:
+            state, so_far = restored.state, restored.so_far
             batches.set_state(restored.position)
-        first_step = int(state.step)
+        first_step, start = int(state.step), time.perf_counter()
         with MetricWriter(run.workdir.logs(stage.name), resumed_step=first_step) as writer:
             state = run_steps(
                 state,
@@ -162,17 +171,16 @@ def _train_stage(run: Run, index: int, stage: Any, earlier: Networks | None) -> 
                 checkpointer=checkpointer,
                 best=best,
                 writer=writer if parallel.is_primary_process() else None,
+                so_far=so_far,
                 console=run.console,
                 description=stage.name,
                 **_intervals(config.training),
             )
-    if first_step < stage.num_steps:
-        seconds = time.perf_counter() - start
-        run.workdir.add_result(
-            "stages",
-            stage.name,
-            {"steps": stage.num_steps, "from_step": first_step, "seconds": round(seconds, 1)},
-        )
+    # A stop at the last step leaves a finished stage that nothing was written of.
+    if first_step < stage.num_steps or stage.name not in run.workdir.read_results()["stages"]:
+        seconds = round(so_far.seconds + time.perf_counter() - start, 1)
+        told = {"steps": stage.num_steps, "from_step": so_far.from_step, "seconds": seconds}
+        run.workdir.add_result("stages", stage.name, told)
     return _networks_to_hand_on(run, stage, state)
 
 

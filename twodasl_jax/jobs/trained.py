@@ -41,7 +41,7 @@ def load_trained_run(workdir: Workdir, wanted: Any = None) -> TrainedRun:
     Raises:
       FileNotFoundError, ValueError: where the folder holds no (complete) run.
     """
-    config = workdir.read_config()
+    config = workdir.read_run_config()
     stage = workdir.newest_stage(config)
     folder = workdir.networks(stage.name, config if wanted is None else wanted)
     checkpoint = restore_for_prediction(folder)

@@ -1,6 +1,5 @@
 """The folder of one run: what lies where, and that it stays one run."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,10 @@ from ml_collections import ConfigDict
 
 from twodasl_jax.evaluation.report import write_results
 from twodasl_jax.jobs.assembly import plain
+from twodasl_jax.jobs.run_settings import RESTORE, require_run_settings, require_stages
+from twodasl_jax.user_files.json_file import read_json, require_entries
+
+_MOVE_AWAY = "move it away, and its table is started anew"
 
 # Settings that may change between the parts of one run: they do not touch the training.
 _FREE = ("evaluation", "training")
@@ -90,7 +93,20 @@ class Workdir:
                 f"{self.folder} holds no run (no config.json); train one first: "
                 "python run.py --config=configs/quickstart.py --workdir=" + str(self.folder)
             )
-        return as_config(json.loads(path.read_text()))
+        config = read_json(path, expected=f"expected the settings of a run: {RESTORE}")
+        require_stages(path, config)
+        return as_config(config)
+
+    def read_run_config(self) -> Any:
+        """`read_config`, complete enough to go on with, or to predict.
+
+        Raises:
+          FileNotFoundError: where the folder holds no run.
+          ValueError: where settings are missing, or of another type.
+        """
+        config = self.read_config()
+        require_run_settings(self.folder / "config.json", plain(config))
+        return config
 
     def settle_config(self, config: Any) -> Any:
         """The config to run with; for a run that goes on, checks that it is the same.
@@ -99,7 +115,7 @@ class Workdir:
           ValueError: where the folder holds a run with other settings; they are named.
         """
         if config is None:
-            return self.read_config()
+            return self.read_run_config()
         path = self.folder / "config.json"
         if path.exists():
             saved, wanted = _flat(plain(self.read_config())), _flat(plain(config))
@@ -124,7 +140,10 @@ class Workdir:
         path = self.folder / "results.json"
         if not path.exists():
             return {"evaluations": {}, "stages": {}}
-        return json.loads(path.read_text())
+        results = read_json(path, expected=f"expected a run's scores: {_MOVE_AWAY}")
+        groups = {"evaluations": dict, "stages": dict}
+        require_entries(path, results, groups, advice=f"it is no run's: {_MOVE_AWAY}")
+        return results
 
     def add_result(self, group: str, name: str, value: Any) -> None:
         """Adds one entry to results.json, atomically."""

@@ -51,6 +51,28 @@ def normalised_mean_error(
     return np.linalg.norm(predicted - target, axis=-1).mean(axis=-1) / box_size(box)
 
 
+def labelled_error(predicted: npt.ArrayLike, target: npt.ArrayLike) -> np.ndarray:
+    """`normalised_mean_error` of the faces that have all of their labels, NaN for the others.
+
+    Args:
+      predicted: ``(b, 68, 2)`` image pixels.
+      target: ``(b, 68, 2)`` ground truth, whose box normalises; NaN where a point is not labelled.
+
+    Returns:
+      ``(b,)``.
+
+    Raises:
+      ValueError: where shapes do not fit, or a ground-truth box is empty.
+    """
+    predicted, target = np.asarray(predicted, np.float64), np.asarray(target, np.float64)
+    if predicted.shape != target.shape:
+        raise ValueError(f"predicted {predicted.shape}, target {target.shape}; expected the same")
+    known = np.isfinite(target).all(axis=(1, 2))
+    errors = np.full(len(target), np.nan)
+    errors[known] = normalised_mean_error(predicted[known], target[known], target[known])
+    return errors
+
+
 def box_size(points: npt.ArrayLike) -> np.ndarray:
     """``sqrt(w·h)`` of the box around points: what errors are divided by.
 

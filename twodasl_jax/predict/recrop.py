@@ -12,6 +12,12 @@ from twodasl_jax.data.face_crop import (
     roi_box_from_detection,
     roi_box_from_landmarks,
 )
+from twodasl_jax.data.label_checks import (
+    require_not_black,
+    why_no_face,
+    why_outside,
+    why_unusable,
+)
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_68
 from twodasl_jax.predict.face_detectors import FaceBox
@@ -150,11 +156,15 @@ def reconstruct_from_landmarks(
       face_model: the model it predicts coefficients of.
 
     Raises:
-      ValueError: on another shape, or where a landmark is not finite.
+      ValueError: on another shape, or where landmarks cannot be those of a face in the image:
+        not finite, on a spot or a line, beside the image, or where it is black.
     """
+    check_image(image)
     points = np.asarray(landmarks_px, np.float64)
     if points.ndim != 3 or points.shape[1:] != (68, 2):
         raise ValueError(f"the landmarks are {points.shape}; expected (faces, 68, 2) image pixels")
+    for number, face in enumerate(points):
+        _check_landmarks(face, number, image)
     return reconstruct_at(
         image,
         [roi_box_from_landmarks(face) for face in points],
@@ -163,6 +173,23 @@ def reconstruct_from_landmarks(
         found=[FaceBox(np.concatenate([face.min(0), face.max(0)])) for face in points],
         landmarks_px=points,
     )
+
+
+def _check_landmarks(points: np.ndarray, number: int, image: np.ndarray) -> None:
+    """Refuses 68 points that can be no face of the image; the network would see one anywhere."""
+    height, width = image.shape[:2]
+    unknown = np.flatnonzero(np.isnan(points).any(axis=1))
+    reason = f"landmark {unknown[0]} is NaN; all 68 are needed" if len(unknown) else None
+    reason = reason or why_unusable(points, fewest=len(points)) or why_no_face(points)
+    reason = reason or why_outside(points, np.array([width, height]))
+    if reason is None:
+        box = roi_box_from_landmarks(points)
+        if not can_be_cut(box, height=height, width=width):
+            reason = f"the face would be {box[2] - box[0]:.0f} px wide in an image of {width}"
+        else:
+            require_not_black(crop_image(image, box), f"the image of face {number}")
+    if reason is not None:
+        raise ValueError(f"the landmarks of face {number} are no face's in the image: {reason}")
 
 
 def _is_still_a_face(face: Reconstruction, image_shape: tuple[int, ...]) -> bool:

@@ -26,11 +26,12 @@ from rich.progress import (
 from rich.text import Text
 
 from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.file_errors import naming_write_errors
 from twodasl_jax.predict.drawing import draw_landmarks, draw_pose_axes, overlay_mesh
 from twodasl_jax.predict.surface import TILE
 from twodasl_jax.predict.tracking import FaceTracker, TrackedFace
 from twodasl_jax.predict.video_files import VideoFrame, VideoWriter
-from twodasl_jax.predict.whole_file import naming_write_errors, whole_file
+from twodasl_jax.predict.whole_file import whole_file
 
 PANEL_SIZE = (960, 720)
 """Largest width and height of each of the two pictures; larger frames are drawn scaled down."""

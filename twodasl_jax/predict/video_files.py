@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from twodasl_jax.file_errors import naming_write_errors
 from twodasl_jax.predict.optional_package import require_package
-from twodasl_jax.predict.whole_file import naming_write_errors, whole_file
+from twodasl_jax.predict.whole_file import whole_file
 
 VIDEO_ENDINGS = (".mp4", ".mov", ".m4v")
 """Containers that can be written: those in which browsers play H.264."""

@@ -4,6 +4,8 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from twodasl_jax.file_errors import naming_write_errors
+
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
@@ -30,21 +32,6 @@ def whole_file(path: Path) -> Iterator[Path]:
             unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def naming_write_errors(path: Path, *kinds: type[Exception]) -> Iterator[None]:
-    """Turns errors of writing into OSErrors that name the file, why, and what to do.
-
-    Args:
-      path: of the file.
-      kinds: of exceptions, besides OSError, that mean that it cannot be written.
-    """
-    try:
-        yield
-    except (OSError, *kinds) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise OSError(f"cannot write {path}: {reason}; choose another folder") from error
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -13,7 +13,14 @@ from typing import Any
 import orbax.checkpoint as ocp
 
 from twodasl_jax.coefficients import Whitening
-from twodasl_jax.training.checkpoint_files import open_manager, read_items
+from twodasl_jax.file_errors import naming_write_errors
+from twodasl_jax.training.checkpoint_files import (
+    DamagedCheckpointError,
+    close_after_error,
+    open_manager,
+    read_networks,
+)
+from twodasl_jax.training.checksums import sealed
 from twodasl_jax.training.run_description import description_as_json
 from twodasl_jax.training.state import Networks
 
@@ -49,7 +56,8 @@ class BestCheckpoint:
 
         Raises:
           ValueError: for another mode; where the folder holds the best by another metric, which
-            cannot be compared; if the config holds values that JSON cannot.
+            cannot be compared, or its checkpoint is damaged: from then on another one would be
+            the best; if the config holds values that JSON cannot.
         """
         if mode not in SIGN:
             raise ValueError(f"mode is '{mode}'; choose one of {', '.join(SIGN)}")
@@ -61,8 +69,15 @@ class BestCheckpoint:
         self._value = math.nan if self._step is None else self._saved_value(self._step)
 
     def _saved_value(self, step: int) -> float:
-        read = read_items(self._manager, self._folder, step, description=ocp.args.JsonRestore())
-        saved = read["description"]["best"]
+        try:
+            _, description = read_networks(self._manager, self._folder, step)
+        except DamagedCheckpointError as error:
+            self.close()
+            raise DamagedCheckpointError(
+                f"{error}; it is the best of this stage so far: to look for the best among "
+                f"later steps alone, delete {self._folder}; else train again"
+            ) from error
+        saved = description["best"]
         if (saved["metric"], saved["mode"]) != (self._metric, self._mode):
             self.close()
             raise ValueError(
@@ -78,7 +93,10 @@ class BestCheckpoint:
         return self._step
 
     def offer(self, step: int, networks: Networks, scores: Mapping[str, float]) -> bool:
-        """Saves the networks if they are the best so far; returns while they are being written.
+        """Saves the networks if they are the best so far; returns when they are on disk.
+
+        A checkpoint to continue from, written after this returns, so never knows of a best that
+        was lost.
 
         Args:
           step: of the networks; one up to `step` was compared before and changes nothing.
@@ -90,6 +108,7 @@ class BestCheckpoint:
 
         Raises:
           ValueError: where the metric is not among the scores.
+          OSError: where they cannot be written.
         """
         if self._metric not in scores:
             raise ValueError(
@@ -102,22 +121,30 @@ class BestCheckpoint:
         if not (later and better and math.isfinite(value)):
             return False
         best = {"metric": self._metric, "mode": self._mode, "value": value}
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                networks=ocp.args.StandardSave(networks._asdict()),
-                description=ocp.args.JsonSave(self._description | {"best": best}),
-            ),
-        )
+        arrays = {"networks": networks._asdict()}
+        description = sealed(self._description | {"best": best}, arrays=arrays, documents={})
+        with naming_write_errors(self._folder):
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    networks=ocp.args.StandardSave(arrays["networks"]),
+                    description=ocp.args.JsonSave(description),
+                ),
+            )
+            self._manager.wait_until_finished()
         self._step, self._value = step, value
         return True
 
     def close(self) -> None:
         """Waits for the last save and releases the folder."""
-        self._manager.close()
+        with naming_write_errors(self._folder):
+            self._manager.close()
 
     def __enter__(self) -> "BestCheckpoint":
         return self
 
-    def __exit__(self, *_error: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, *_error: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            close_after_error(self._manager, self._folder)

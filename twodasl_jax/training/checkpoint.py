@@ -3,26 +3,41 @@
 One checkpoint has four items, so that prediction reads the networks without the optimizer:
 ``networks`` (params, batch_stats), ``optimizer`` (step, opt_state), ``data`` (the data
 iterator's position after the last batch that the networks have seen) and ``description``
-(config and whitening, readable JSON).
+(config, whitening, how the run has gone so far and the checksums of everything, readable JSON).
+Whatever is read is compared with its checksum.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 
 from twodasl_jax.coefficients import Whitening
+from twodasl_jax.file_errors import naming_write_errors
 from twodasl_jax.training.checkpoint_files import (
+    DamagedCheckpointError,
     chosen_step,
+    close_after_error,
+    damaged,
     open_manager,
-    read_items,
+    read_arrays,
+    read_description,
+    read_networks,
     saved_structure,
+    set_aside,
+    with_a_way_out,
 )
-from twodasl_jax.training.run_description import description_as_json, whitening_from_json
+from twodasl_jax.training.checksums import sealed, shapes_of
+from twodasl_jax.training.run_description import (
+    RunSoFar,
+    description_as_json,
+    so_far_as_json,
+    so_far_from_json,
+    whitening_from_json,
+)
 from twodasl_jax.training.state import TrainState
 from twodasl_jax.training.tree_difference import (
     differences,
@@ -39,10 +54,12 @@ class RestoredRun:
     Attributes:
       state: arrays placed as those of the template were.
       position: for the data iterator's ``set_state``.
+      so_far: what else the run carries on.
     """
 
     state: TrainState
     position: Mapping[str, Any]
+    so_far: RunSoFar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,27 +111,34 @@ class Checkpointer:
         self._description = description_as_json(config, whitening)
         self._manager = open_manager(self._folder, max_to_keep=max_to_keep, create=True)
 
-    def save(self, state: TrainState, position: Mapping[str, Any]) -> None:
+    def save(
+        self, state: TrainState, position: Mapping[str, Any], so_far: RunSoFar | None = None
+    ) -> None:
         """Saves a checkpoint of ``state.step``; returns while it is still being written.
 
         Args:
           state: may be donated to the next step as soon as this returns.
           position: the data iterator's ``get_state()`` after the last batch the state has
             seen; all processes of a run read in lockstep and have the same.
+          so_far: what else the run carries on; None is nothing.
 
         Raises:
           ValueError: if the folder holds this step or a later one already.
+          OSError: where this checkpoint or the one before cannot be written.
         """
-        step = int(state.step)
-        saved = self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                networks=ocp.args.StandardSave(state.networks._asdict()),
-                optimizer=ocp.args.StandardSave(_optimizer(state)),
-                data=ocp.args.JsonSave(dict(position)),
-                description=ocp.args.JsonSave(self._description),
-            ),
-        )
+        step, data = int(state.step), dict(position)
+        arrays = {"networks": state.networks._asdict(), "optimizer": _optimizer(state)}
+        told = self._description | {"so_far": so_far_as_json(so_far or RunSoFar())}
+        description = sealed(told, arrays=arrays, documents={"data": data})
+        with naming_write_errors(self._folder):
+            saved = self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    **{item: ocp.args.StandardSave(tree) for item, tree in arrays.items()},
+                    data=ocp.args.JsonSave(data),
+                    description=ocp.args.JsonSave(description),
+                ),
+            )
         if not saved:
             raise ValueError(
                 f"step {step} was not saved: {self._folder} has step {self.latest_step()} already; "
@@ -124,6 +148,23 @@ class Checkpointer:
     def latest_step(self) -> int | None:
         """The newest complete checkpoint, None if there is none."""
         return self._manager.latest_step()
+
+    def steps(self) -> list[int]:
+        """Those of all complete checkpoints, newest first."""
+        return sorted(self._manager.all_steps(), reverse=True)
+
+    def set_aside(self, steps: Sequence[int]) -> list[Path]:
+        """Renames checkpoints, so that they count no longer and their steps can be saved again.
+
+        Returns:
+          Where they are now.
+        """
+        return set_aside(self._manager, self._folder, steps)
+
+    @property
+    def folder(self) -> Path:
+        """Of the checkpoints, absolute."""
+        return self._folder
 
     def restore(self, template: TrainState, *, step: int | None = None) -> RestoredRun:
         """Reads a checkpoint to continue from, bit for bit.
@@ -136,33 +177,52 @@ class Checkpointer:
           ValueError: if there is none, it cannot be read, or it is of other networks or
             another optimizer than the template; with what to do.
         """
-        step = chosen_step(self._manager, self._folder, step)
+        manager, folder = self._manager, self._folder
+        step = chosen_step(manager, folder, step)
+        description, checksums = read_description(manager, folder, step)
         wanted = {"networks": template.networks._asdict(), "optimizer": _optimizer(template)}
-        self._refuse_other_structure(step, wanted)
-        read = read_items(
-            self._manager,
-            self._folder,
+        self._refuse_other_structure(step, wanted, description, checksums)
+        read = read_arrays(
+            manager,
+            folder,
             step,
-            networks=ocp.args.StandardRestore(_abstract(wanted["networks"])),
-            optimizer=ocp.args.StandardRestore(_abstract(wanted["optimizer"])),
-            data=ocp.args.JsonRestore(),
+            {item: _abstract(tree) for item, tree in wanted.items()},
+            checksums=checksums,
+            documents=("data",),
         )
         return RestoredRun(
-            state=TrainState(**read["networks"], **read["optimizer"]), position=read["data"]
+            state=TrainState(**read["networks"], **read["optimizer"]),
+            position=read["data"],
+            so_far=so_far_from_json(description.get("so_far"), step),
         )
 
-    def _refuse_other_structure(self, step: int, wanted: Mapping[str, Any]) -> None:
+    def _refuse_other_structure(
+        self,
+        step: int,
+        wanted: Mapping[str, Any],
+        description: Mapping[str, Any],
+        checksums: Mapping[str, Any] | None,
+    ) -> None:
+        """Compares what a checkpoint was written of with what is wanted.
+
+        Raises:
+          ValueError: with the differences.
+          DamagedCheckpointError: where its files no longer say what was written.
+        """
         saved = saved_structure(self._manager, self._folder, step, wanted)
+        shapes = {item: shapes_by_name(saved[item]) for item in wanted}
+        if checksums is not None:
+            written = {item: shapes_of(checksums, item) for item in wanted}
+            if shapes != written:
+                reason = "the list of its arrays is not the one that was written"
+                raise damaged(self._folder, step, reason)
         lines = [
             line
             for item, tree in wanted.items()
-            for line in differences(shapes_by_name(saved[item]), shapes_by_name(tree))
+            for line in differences(shapes[item], shapes_by_name(tree))
         ]
         if not lines:
             return
-        description = read_items(
-            self._manager, self._folder, step, description=ocp.args.JsonRestore()
-        )["description"]
         config = differences(
             values_by_name(description["config"]), values_by_name(self._description["config"])
         )
@@ -174,18 +234,27 @@ class Checkpointer:
         )
 
     def wait(self) -> None:
-        """Returns when the last save is complete on disk; raises if it failed."""
-        self._manager.wait_until_finished()
+        """Returns when the last save is complete on disk.
+
+        Raises:
+          OSError: where it could not be written.
+        """
+        with naming_write_errors(self._folder):
+            self._manager.wait_until_finished()
 
     def close(self) -> None:
         """Waits for the last save and releases the folder."""
-        self._manager.close()
+        with naming_write_errors(self._folder):
+            self._manager.close()
 
     def __enter__(self) -> "Checkpointer":
         return self
 
-    def __exit__(self, *_error: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, *_error: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            close_after_error(self._manager, self._folder)
 
 
 def restore_for_prediction(folder: str | Path, *, step: int | None = None) -> PredictionCheckpoint:
@@ -204,23 +273,16 @@ def restore_for_prediction(folder: str | Path, *, step: int | None = None) -> Pr
         raise ValueError(f"no checkpoint: {folder} is no folder; train first, or check the path")
     with open_manager(folder, max_to_keep=None, create=False) as manager:
         step = chosen_step(manager, folder, step)
-        networks = jax.tree.map(
-            lambda leaf: np.empty(leaf.shape, leaf.dtype),
-            saved_structure(manager, folder, step, ("networks",))["networks"],
-        )
-        read = read_items(
-            manager,
-            folder,
-            step,
-            networks=ocp.args.StandardRestore(networks),
-            description=ocp.args.JsonRestore(),
-        )
+        try:
+            networks, description = read_networks(manager, folder, step)
+        except DamagedCheckpointError as error:
+            raise with_a_way_out(error, manager, folder, step) from error
     return PredictionCheckpoint(
         step=step,
-        params=read["networks"]["params"],
-        batch_stats=read["networks"]["batch_stats"],
-        config=read["description"]["config"],
-        whitening=whitening_from_json(read["description"]["whitening"]),
+        params=networks["params"],
+        batch_stats=networks["batch_stats"],
+        config=description["config"],
+        whitening=whitening_from_json(description["whitening"]),
     )
 
 

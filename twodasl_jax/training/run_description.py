@@ -1,5 +1,6 @@
-"""What a run was, as JSON: the config and the whitening that travel with a checkpoint."""
+"""What a run was, as JSON: config, whitening and progress, which travel with a checkpoint."""
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,6 +8,33 @@ from typing import Any
 import numpy as np
 
 from twodasl_jax.coefficients import Whitening
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSoFar:
+    """What a run carries on from a checkpoint beside its state and its place in the data.
+
+    Attributes:
+      seconds: spent on the steps up to here, over all pieces of the run.
+      from_step: the step that they are counted from: 0, unless an earlier version wrote the
+        checkpoint that the run went on from.
+      unlogged: metrics of the steps since the last log point, in order.
+    """
+
+    seconds: float = 0.0
+    from_step: int = 0
+    unlogged: Sequence[Mapping[str, float]] = ()
+
+
+def so_far_as_json(so_far: RunSoFar) -> dict[str, Any]:
+    """Plain values, which JSON keeps exactly."""
+    plain = dataclasses.asdict(so_far)
+    return plain | {"unlogged": [dict(row) for row in so_far.unlogged]}
+
+
+def so_far_from_json(plain: Mapping[str, Any] | None, step: int) -> RunSoFar:
+    """Inverse of `so_far_as_json`; None, of an earlier version, counts from ``step`` on."""
+    return RunSoFar(from_step=step) if plain is None else RunSoFar(**plain)
 
 
 def description_as_json(config: Mapping[str, Any], whitening: Whitening | None) -> dict[str, Any]:

@@ -1,10 +1,19 @@
 """Where a run's numbers go: TensorBoard event files and one CSV."""
 
+import contextlib
 import csv
-from collections.abc import Mapping
+import socket
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from tensorboardX import SummaryWriter
+from tensorboardX.proto import event_pb2
+from tensorboardX.record_writer import RecordWriter
+from tensorboardX.summary import scalar
+
+from twodasl_jax.file_errors import naming_write_errors
+from twodasl_jax.user_files.table_file import read_rows
 
 CSV_NAME = "metrics.csv"
 CSV_HEADER = ("step", "name", "value")
@@ -30,51 +39,121 @@ class MetricWriter:
 
         Raises:
           ValueError: if ``metrics.csv`` is there and is not one of ours.
+          OSError: where it cannot be written.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / CSV_NAME
-        kept = [row for row in _read_rows(path) if int(row[0]) <= resumed_step]
-        # Written anew beside it and moved, so that a kill in between loses no row.
-        anew = path.with_suffix(".csv.new")
-        with anew.open("w", newline="") as file:
-            csv.writer(file).writerows([CSV_HEADER, *kept])
-        anew.replace(path)
-        self._file = path.open("a", newline="")
-        self._rows = csv.writer(self._file)
-        self._events = SummaryWriter(str(folder), purge_step=resumed_step + 1)
+        self._folder = Path(folder)
+        path = self._folder / CSV_NAME
+        with naming_write_errors(path):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            _keep_rows(path, resumed_step)
+            self._file = path.open("a", newline="")
+            self._rows = csv.writer(self._file)
+            self._events = _EventFile(self._folder, purge_step=resumed_step + 1)
 
     def write(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Writes the numbers of one step, on disk when this returns."""
-        for name, value in scalars.items():
-            self._rows.writerow((step, name, repr(float(value))))
-            self._events.add_scalar(name, float(value), step)
-        self._file.flush()
+        """Writes the numbers of one step, on disk when this returns.
+
+        Raises:
+          OSError: where they cannot be written.
+        """
+        with naming_write_errors(self._folder):
+            for name, value in scalars.items():
+                self._rows.writerow((step, name, repr(float(value))))
+            self._file.flush()
+            self._events.write(step, scalars)
 
     def close(self) -> None:
         """Flushes and closes both files."""
-        self._file.close()
-        self._events.close()
+        with naming_write_errors(self._folder), contextlib.closing(self._events):
+            self._file.close()
 
     def __enter__(self) -> "MetricWriter":
         return self
 
-    def __exit__(self, *_error: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, *_error: object) -> None:
+        # The same disk may refuse the last flush; the first error is the one to tell.
+        with contextlib.nullcontext() if kind is None else contextlib.suppress(OSError):
+            self.close()
+
+
+# Made when the module is loaded; type checkers do not see them.
+_event: Any = event_pb2.Event  # pyright: ignore[reportAttributeAccessIssue]
+_SESSION: Any = event_pb2.SessionLog  # pyright: ignore[reportAttributeAccessIssue]
+
+
+_FLUSH_SECONDS = 60
+"""A flush waits for the disk. The CSV has every number at once; a kill costs TensorBoard these."""
+
+
+class _EventFile:
+    """TensorBoard's events, written by the thread that calls.
+
+    tensorboardX's usual writer has a thread of its own. Where the disk is full that thread ends
+    with a traceback, and whoever writes waits for ever.
+    """
+
+    def __init__(self, folder: Path, *, purge_step: int) -> None:
+        # TensorBoard reads a folder's files by name. Pieces of a run may begin in one second.
+        nanoseconds = time.time_ns()
+        begun = f"{nanoseconds // 10**9}.{socket.gethostname()}.{nanoseconds % 10**9:09d}"
+        self._file, self._flushed = RecordWriter(str(folder / f"events.out.tfevents.{begun}")), 0.0
+        self._add(file_version="brain.Event:2")
+        # Readers drop what an earlier piece of the run wrote from that step on.
+        self._add(step=purge_step, session_log=_SESSION(status=_SESSION.START))
+
+    def write(self, step: int, scalars: Mapping[str, float]) -> None:
+        for name, value in scalars.items():
+            self._add(step=step, summary=scalar(name, float(value)))
+        if time.monotonic() - self._flushed > _FLUSH_SECONDS:
+            self._file.flush()
+            self._flushed = time.monotonic()
+
+    def _add(self, **fields: Any) -> None:
+        self._file.write(_event(wall_time=time.time(), **fields).SerializeToString())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _keep_rows(path: Path, last_step: int) -> None:
+    """Rewrites the file without the rows of later steps; a kill in between loses no row."""
+    kept = [row for row in _read_rows(path) if int(row[0]) <= last_step]
+    anew = path.with_suffix(".csv.new")
+    try:
+        with anew.open("w", newline="") as file:
+            csv.writer(file).writerows([CSV_HEADER, *kept])
+        anew.replace(path)
+    finally:
+        anew.unlink(missing_ok=True)
 
 
 def _read_rows(path: Path) -> list[list[str]]:
-    if not path.exists():
+    # One that was opened and never written to is no damage.
+    if not path.exists() or (path.is_file() and not path.stat().st_size):
         return []
-    with path.open(newline="") as file:
-        rows = list(csv.reader(file))
+    rows = read_rows(path, expected="expected a run's metrics: move it away, and it is begun anew")
     if rows and tuple(rows[0]) != CSV_HEADER:
         raise ValueError(
-            f"{path} starts with {rows[0]}, expected {list(CSV_HEADER)}: it was not written by "
-            "a training run; move it away or choose another folder"
+            f"{path} starts with {str(rows[0])[:100]}, expected {list(CSV_HEADER)}: it was not "
+            "written by a training run; move it away or choose another folder"
         )
+    for number, row in enumerate(rows[1:-1], start=2):
+        if not _is_metric(row):
+            raise ValueError(
+                f"{path}, row {number}, is {','.join(row)[:80]!r}; expected a step, a name and a "
+                "number: move the file away, and it is begun anew"
+            )
     # A kill may have cut the last row short.
-    return [row for row in rows[1:] if len(row) == len(CSV_HEADER) and row[0].isdigit()]
+    return [row for row in rows[1:] if _is_metric(row)]
+
+
+def _is_metric(row: Sequence[str]) -> bool:
+    try:
+        step, _, value = row
+        float(value)
+        return int(step) >= 0
+    except ValueError:
+        return False
 
 
 def read_metrics(folder: str | Path) -> dict[str, list[tuple[int, float]]]:

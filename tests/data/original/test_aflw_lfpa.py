@@ -80,14 +80,34 @@ def test_the_first_missing_thing_is_named(original):
         find_aflw_lfpa(folder)
 
 
-def test_a_missing_image_or_landmark_is_refused_when_read(original):
+@pytest.mark.parametrize("column", [5, 34 + 5, 68 + 5], ids=["x", "y", "visibility"])
+def test_a_point_that_is_not_known_costs_itself(original, column):
     folder = original("aflw_lfpa")
     _, points = tables(folder)
-    points[0, 5] = np.nan
+    expected = read_aflw_lfpa(find_aflw_lfpa(folder)["test"][0])
+    assert expected["visibility"][5]
+    points[0, column] = np.nan
+    points[0, 0] = np.nan  # point 1 is not visible: nobody needs its place
     scipy.io.savemat(folder / "Landmark.mat", {"phisT": points})
-    (folder / "TestImages" / "2.jpg").unlink()
+    sample = read_aflw_lfpa(find_aflw_lfpa(folder)["test"][0])
+    assert sample["lacking"] == {"point": "6 holds NaN in phisT"}
+    for key in ("landmarks34_px", "landmarks34"):
+        assert np.isnan(sample[key][5]).all()
+        np.testing.assert_array_equal(np.delete(sample[key], 5, 0), np.delete(expected[key], 5, 0))
+    np.testing.assert_array_equal(np.flatnonzero(~sample["visibility"]), [0, 5])
+
+
+def test_a_missing_image_or_box_is_refused_when_read(original):
+    folder = original("aflw_lfpa")
+    boxes, _ = tables(folder)
+    boxes[0, 1] = np.nan
+    scipy.io.savemat(folder / "BoundingBox.mat", {"bboxesT": boxes})
+    images = folder / "TestImages"
+    (images / "2.jpg").unlink()
+    (images / "3.jpg").rename(images / "3.JPG")
     faces = find_aflw_lfpa(folder)["test"]
-    with pytest.raises(ValueError, match="phisT holds NaN"):
+    with pytest.raises(ValueError, match="bboxesT holds NaN"):
         read_aflw_lfpa(faces[0])
     with pytest.raises(FileNotFoundError, match=r"2\.jpg"):
         read_aflw_lfpa(faces[1])
+    assert read_aflw_lfpa(faces[2])["file_name"] == "TestImages/3.jpg"

@@ -1,4 +1,5 @@
 import csv
+import os
 import shutil
 
 import numpy as np
@@ -94,11 +95,69 @@ def test_the_first_missing_thing_is_named(original):
         find_umdfaces(folder)
 
 
-@pytest.mark.parametrize("column", ["P3X", "YAW", "FACE_WIDTH", "SUBJECT_ID"])
-def test_a_row_without_a_number_is_refused_when_it_is_read(original, column):
-    folder = original("umdfaces")
+def spoil(folder, **cells):
     rows = read_rows(table(folder))
-    rows[1][rows[0].index(column)] = "nan" if column == "P3X" else ""
+    for column, value in cells.items():
+        rows[1][rows[0].index(column)] = value
     write_rows(table(folder), rows)
-    with pytest.raises(ValueError, match=f"no number in the column {column}"):
-        read_umdfaces(find_umdfaces(folder)["batch1"][0])
+    return find_umdfaces(folder)["batch1"][0]
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ({"FACE_WIDTH": ""}, "no number in the column FACE_WIDTH"),
+        ({"FACE_X": "inf"}, "no number in the column FACE_X"),
+        ({f"P{i}X": "" for i in range(1, 22)}, "no position of any of the 21 points"),
+        ({"FACE_WIDTH": "-3"}, "expected .*x1 < x2"),
+        ({"FILE": ""}, "umdfaces_batch1 is a folder"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_refused_when_it_is_read(original, cells, message):
+    face = spoil(original("umdfaces"), **cells)
+    with pytest.raises((ValueError, OSError), match=message):
+        read_umdfaces(face)
+
+
+@pytest.mark.parametrize("column", ["YAW", "PITCH", "ROLL", "SUBJECT_ID"])
+def test_a_number_that_no_face_needs_costs_itself(original, column):
+    folder = original("umdfaces")
+    whole = read_umdfaces(find_umdfaces(folder)["batch1"][0])
+    sample = read_umdfaces(spoil(folder, **{column: "unknown"}))
+    assert sample.pop("lacking") == {column: "is no number"}
+    assert whole.pop("lacking") == {}
+    lost = "subject_id" if column == "SUBJECT_ID" else f"{column.lower()}_degrees"
+    assert sample[lost] == -1 if column == "SUBJECT_ID" else np.isnan(sample[lost])
+    del sample[lost], whole[lost]
+    np.testing.assert_equal(sample, whole)
+
+
+@pytest.mark.parametrize("column", ["P3X", "P3Y", "VIS3"])
+def test_a_point_without_its_numbers_is_not_visible(original, column):
+    folder = original("umdfaces")
+    whole = read_umdfaces(find_umdfaces(folder)["batch1"][0])
+    assert whole["visibility"][2] == 1
+    sample = read_umdfaces(spoil(folder, **{column: "nan"}))
+    assert sample["lacking"] == {"point": "3 has not its three numbers"}
+    assert sample["visibility"][2] == 0
+    np.testing.assert_array_equal(
+        np.delete(sample["landmarks21"], 2, 0), np.delete(whole["landmarks21"], 2, 0)
+    )
+    assert np.isnan(sample["landmarks21_px"][2]).all() == (column != "VIS3")
+
+
+def test_upper_case_and_latin_1(original):
+    folder = original("umdfaces")
+    root = folder / "umdfaces_batch1"
+    expected = read_umdfaces(find_umdfaces(folder)["batch1"][0])
+    rows = read_rows(table(folder))
+    first, second = (root / row[rows[0].index("FILE")] for row in rows[1:3])
+    first.rename(first.with_suffix(".JPG"))
+    second.rename(os.fsdecode(os.fsencode(second.parent) + b"/caf\xe9.jpg"))
+    rows[2][rows[0].index("FILE")] = f"{second.parent.name}/café.jpg"
+    write_rows(table(folder), rows, encoding="latin-1")
+    faces = find_umdfaces(folder)["batch1"]
+    np.testing.assert_equal(read_umdfaces(faces[0]), expected)
+    sample = read_umdfaces(faces[1])
+    assert sample["file_name"] == r"umdfaces_batch1/subject_batch1/caf\xe9.jpg"
+    assert sample["image"].std() > 5

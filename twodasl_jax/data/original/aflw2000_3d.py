@@ -5,32 +5,35 @@ are joined by file name (`aflw2000_3d_lists`).
 """
 
 import dataclasses
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
 from twodasl_jax.crop_frame import image_to_crop
 from twodasl_jax.data.face_crop import crop_image, roi_box_from_landmarks
-from twodasl_jax.data.original.aflw2000_3d_lists import Lists, find_lists
+from twodasl_jax.data.folder_listing import printable
+from twodasl_jax.data.original.aflw2000_3d_lists import ARCHIVE, Lists, find_lists
 from twodasl_jax.data.original.files import (
     decode_photo,
+    in_either_case,
     list_stems,
     read_mat,
-    require_finite,
+    read_mat_fields,
     require_readable,
 )
+from twodasl_jax.data.original.incomplete import LACKING
+from twodasl_jax.user_files.picture import read_picture_bytes
 
 ROOT = "AFLW2000"
 NUM_FACES = 2000
 
-FIELDS = {
-    "Pose_Para": (7,),
-    "Shape_Para": (199,),
-    "Exp_Para": (29,),
-    "pt3d_68": (3, 68),
-    "pt2d": (2, 21),
-}
+LABELS = {"pt3d_68": (3, 68)}
+"""What the benchmark is for: a folder without it is another data set."""
+
+OTHERS = {"Pose_Para": (7,), "Shape_Para": (199,), "Exp_Para": (29,), "pt2d": (2, 21)}
+"""What single metrics or nobody needs: the published files image01198, image02899 and image03189
+have a ``pt2d`` of 2 x 23."""
 
 NOT_VISIBLE = -1
 """The x of a point of ``pt2d`` that is not visible. Its y is the image's height + 2: what the
@@ -43,11 +46,29 @@ are the same numbers, so more means that a list belongs to other images."""
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Aflw2000Face:
-    """One face: the folder ``AFLW2000``, its file's name, and the annotations beside it."""
+    """One face.
+
+    Attributes:
+      root: the folder ``AFLW2000``.
+      stem: the file's name without suffix.
+      lists: the annotations beside the folder.
+      is_absent: the annotations name it, and the folder has neither photograph nor ``.mat``.
+    """
 
     root: Path
-    file_name: str
+    stem: str
     lists: Lists
+    is_absent: bool = False
+
+    @property
+    def file_name(self) -> str:
+        """``image00002.jpg``, also where the file ends in upper case: annotations name it so."""
+        return f"{printable(self.stem)}.jpg"
+
+    @property
+    def path(self) -> Path:
+        """Of the photograph."""
+        return in_either_case(self.root / f"{self.stem}.jpg")
 
     @property
     def group(self) -> str:
@@ -59,18 +80,28 @@ def find_aflw2000_3d(manual_dir: Path) -> dict[str, list[Aflw2000Face]]:
     """Checks the layout and lists the faces by name.
 
     Returns:
-      Split -> faces; the only split is ``test``.
+      Split -> faces; the only split is ``test``. Faces that ``annotations.npz`` names and the
+      folder does not hold are among them; they cannot be read.
 
     Raises:
       FileNotFoundError: naming the first missing folder or file.
-      ValueError: where the first annotations lack a key, or lists beside the folder do not fit it.
+      ValueError: where the first annotations lack the labels, or lists beside the folder do not
+        fit it.
     """
     root = manual_dir / ROOT
     stems = list_stems(root, holds="image00002.jpg … with their .mat")
-    names = [f"{stem}.jpg" for stem in stems]
-    require_readable(stems, lambda stem: read_mat(root / f"{stem}.mat", FIELDS))
-    lists = find_lists(manual_dir, names)
-    return {"test": [Aflw2000Face(root, name, lists[name]) for name in names]}
+    require_readable(stems, lambda stem: read_mat(_mat_path(root, stem), LABELS))
+    stem_of = {f"{printable(stem)}.jpg": stem for stem in stems}
+    lists = find_lists(manual_dir, sorted(stem_of))
+    faces = [
+        Aflw2000Face(root, stem_of.get(name, PurePath(name).stem), rows, name not in stem_of)
+        for name, rows in sorted(lists.items())
+    ]
+    return {"test": faces}
+
+
+def _mat_path(root: Path, stem: str) -> Path:
+    return in_either_case(root / f"{stem}.mat")
 
 
 def read_aflw2000_3d(face: Aflw2000Face) -> dict[str, Any]:
@@ -84,23 +115,25 @@ def read_aflw2000_3d(face: Aflw2000Face) -> dict[str, Any]:
       ``roi_box`` ``(4,)`` and ``roi_box_is_published``; ``landmarks_px`` ``(68, 3)`` image pixels
       and ``landmarks`` ``(68, 2)`` crop pixels; ``landmarks21_px`` ``(21, 2)``, NaN where not
       visible, and ``visibility`` ``(21,)``; ``yaw_degrees``; ``image_height``; ``pose_para``,
-      ``shape_para``, ``exp_para``; `Lists`' other fields.
+      ``shape_para``, ``exp_para``; `Lists`' other fields. What the ``.mat`` file lacks is NaN, not
+      visible, and named under `LACKING`.
 
     Raises:
-      ValueError, OSError: where a file is absent or broken, or a number is NaN.
+      ValueError, OSError: where a file is absent or broken, or the crop's box is unknown.
     """
-    path = face.root / face.file_name
-    annotation = read_mat(path.with_suffix(".mat"), FIELDS)
-    landmarks21 = annotation.pop("pt2d").T
-    require_finite(annotation)
-    landmarks = annotation["pt3d_68"].T
+    if face.is_absent:
+        raise FileNotFoundError(f"{ARCHIVE} names it, and {ROOT} holds no such photograph")
+    annotation, lacking = _read_annotation(face)
+    landmarks, points21 = annotation["pt3d_68"].T, annotation["pt2d"].T
     _require_same_face(face, landmarks)
-    encoded = path.read_bytes()
-    photo = decode_photo(encoded, path)
+    encoded = read_picture_bytes(face.path)
+    photo = decode_photo(encoded, face.path)
     height, width = photo.shape[:2]
     published = bool(np.isfinite(face.lists.roi_box).all())
+    if not published and "pt3d_68" in lacking:
+        raise ValueError(f"pt3d_68 {lacking['pt3d_68']}, and without it the crop's box is unknown")
     box = face.lists.roi_box if published else clipped_box(landmarks, width, height)
-    visible = (landmarks21[:, 0] != NOT_VISIBLE) & np.isfinite(landmarks21).all(axis=1)
+    visible = (points21[:, 0] != NOT_VISIBLE) & np.isfinite(points21).all(axis=1)
     return {
         "image": crop_image(photo, box),
         "photo": encoded,
@@ -109,8 +142,9 @@ def read_aflw2000_3d(face: Aflw2000Face) -> dict[str, Any]:
         "roi_box_is_published": published,
         "landmarks_px": landmarks,
         "landmarks": image_to_crop(landmarks[:, :2], box),
-        "landmarks21_px": np.where(visible[:, None], landmarks21, np.nan),
+        "landmarks21_px": np.where(visible[:, None], points21, np.nan),
         "visibility": visible,
+        "has_landmarks21": "pt2d" not in lacking,
         "yaw_degrees": np.rad2deg(annotation["Pose_Para"][1]),
         "image_height": height,
         "pose_para": annotation["Pose_Para"],
@@ -121,7 +155,19 @@ def read_aflw2000_3d(face: Aflw2000Face) -> dict[str, Any]:
         "has_reannotated": bool(np.isfinite(face.lists.reannotated).all()),
         "detected_landmarks": face.lists.detected,
         "has_detected": bool(np.isfinite(face.lists.detected).all()),
+        LACKING: lacking,
     }
+
+
+def _read_annotation(face: Aflw2000Face) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The ``.mat`` file's fields, NaN throughout where one is of no use, and which those are."""
+    arrays, lacking = read_mat_fields(_mat_path(face.root, face.stem), {}, LABELS | OTHERS)
+    for name, array in arrays.items():
+        # Of 21 points each stands for itself; of all else a part is of no use.
+        if name not in lacking and name != "pt2d" and not np.isfinite(array).all():
+            lacking[name] = "holds NaN or infinity"
+            arrays[name] = np.full_like(array, np.nan)
+    return arrays, lacking
 
 
 def clipped_box(landmarks_px: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -141,7 +187,7 @@ def clipped_box(landmarks_px: np.ndarray, width: int, height: int) -> np.ndarray
 
 def _require_same_face(face: Aflw2000Face, landmarks: np.ndarray) -> None:
     given = face.lists.landmarks
-    if not np.isfinite(given).all():
+    if not (np.isfinite(given).all() and np.isfinite(landmarks).all()):
         return
     distance = np.linalg.norm(given - landmarks[:, :2], axis=1).mean()
     if distance > LARGEST_DISAGREEMENT_PX:

@@ -4,17 +4,21 @@ Beside the folder ``AFLW2000`` may lie *either* ``annotations.npz`` (layout: hea
 `twodasl_jax.evaluation.aflw2000`) *or* some of the 3DDFA family's lists, whose rows are those of
 the sorted file names:
 
-- ``AFLW2000-3D.pts68.npy`` ``(n, 2 or 3, 68)``, original landmarks;
+- ``AFLW2000-3D.pts68.npy`` ``(n, 2 or 3, 68)``, original landmarks (points of either kind of
+  file may come as ``(n, 68, 2 or 3)`` as well);
 - ``AFLW2000-3D-Reannotated.pts68.npy`` ``(n, 2 or 3, 68)``;
 - ``AFLW2000-3D_crop.roi_box.npy`` ``(n, 4)``;
 - ``AFLW2000-3D.pose.npy`` ``(n,)``, yaw in degrees.
 """
 
 import dataclasses
-from collections.abc import Sequence
-from pathlib import Path
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
 
 import numpy as np
+
+from twodasl_jax.user_files.arrays import read_npy, read_npz
 
 ARCHIVE = "annotations.npz"
 FILE_OF = {
@@ -37,6 +41,15 @@ _SHAPE_OF = {
     "roi_box": (4,),
     "yaw_degrees": (),
 }
+LOST = {
+    "landmarks": "that they fit the photographs is not checked",
+    "reannotated": "there are no re-annotated labels",
+    "detected": "there are no published detections",
+    "yaw_degrees": "the published yaw, which nothing is scored by, is not known",
+}
+"""What it costs if an array is of another shape. Of the boxes it would cost the crops."""
+
+_logger = logging.getLogger(__name__)
 
 
 def _unknown(*shape: int) -> np.ndarray:
@@ -65,16 +78,19 @@ class Lists:
 def find_lists(folder: Path, names: Sequence[str]) -> dict[str, Lists]:
     """The annotations beside the images, per file name.
 
+    An array of another shape that no crop depends on is passed over, and logged with what that
+    costs.
+
     Args:
       folder: holds the archive or the lists, or neither.
-      names: sorted file names of all images.
+      names: sorted file names of all images, their endings in lower case.
 
     Returns:
-      Every name -> its rows.
+      Every name, and every other that the archive has -> its rows.
 
     Raises:
-      ValueError: where a list has another length or shape, the archive names no such image or
-        the same one twice, or both kinds are there.
+      ValueError: where a list has another length, the boxes another shape, the archive names no
+        image or one twice, or both kinds are there.
     """
     lists = {key: folder / file for key, file in FILE_OF.items() if (folder / file).exists()}
     if not (folder / ARCHIVE).exists():
@@ -86,53 +102,60 @@ def find_lists(folder: Path, names: Sequence[str]) -> dict[str, Lists]:
             "them: move the other away"
         )
     archived, arrays = _read_archive(folder / ARCHIVE)
-    unknown = sorted(set(archived) - set(names))
-    if unknown:
+    if archived and not set(archived) & set(names):
         raise ValueError(
-            f"{folder / ARCHIVE} names {unknown[0]}, which is not among the {len(names)} images"
+            f"{folder / ARCHIVE} names {archived[0]}, and none of its {len(archived)} names is "
+            f"among the {len(names)} images; expected names like {names[0]}"
         )
     return {name: Lists() for name in names} | _by_name(archived, arrays)
 
 
-def _read_list(key: str, path: Path, count: int) -> np.ndarray:
-    with path.open("rb") as file:
-        array = np.load(file, allow_pickle=False)
-    if len(array) != count:
+def _read_list(key: str, path: Path, count: int) -> np.ndarray | None:
+    array = read_npy(path, expected="expected the 3DDFA family's list of that name")
+    if array.shape[:1] != (count,) and key != "yaw_degrees":
         raise ValueError(
-            f"{path.name} has {len(array)} rows and there are {count} images; its rows are those "
-            "of the sorted file names, so it can be joined to all images only"
+            f"{path.name} is {array.shape} and there are {count} images; its rows are those of the "
+            "sorted file names, so it can be joined to all images only: complete them, or move the "
+            "list away"
         )
-    if len(_SHAPE_OF[key]) == 2:
-        if array.ndim != 3 or array.shape[1] not in (2, 3) or array.shape[2] != 68:
-            raise ValueError(f"{path.name} is {array.shape}; expected (n, 2 or 3, 68)")
-        array = array[:, :2].swapaxes(1, 2)
     return _checked(key, array, count, path.name)
 
 
-def _read_archive(path: Path) -> tuple[list[str], dict[str, np.ndarray]]:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        found = {key: archive[key] for key in ("file_name", *KEY_OF.values()) if key in archive}
+def _read_archive(path: Path) -> tuple[list[str], dict[str, np.ndarray | None]]:
+    expected = "expected annotations of AFLW2000-3D, joined by file_name"
+    found = read_npz(path, expected=expected, only=("file_name", *KEY_OF.values()))
     if "file_name" not in found:
         raise ValueError(f"{path} lacks file_name; its rows cannot be joined to images")
-    names = [str(name) for name in found["file_name"]]
+    given = [PurePath(str(name)) for name in np.ravel(found["file_name"])]
+    names = [str(name.with_suffix(name.suffix.lower())) for name in given]
     if len(set(names)) != len(names):
         raise ValueError(f"{path} names an image twice")
     arrays = {}
     for key, name in KEY_OF.items():
         if name in found:
-            array = found[name][..., :2] if key == "landmarks" else found[name]
-            arrays[key] = _checked(key, array, len(names), f"{path.name}: {name}")
+            arrays[key] = _checked(key, found[name], len(names), f"{path.name}: {name}")
     return names, arrays
 
 
-def _checked(key: str, array: np.ndarray, count: int, name: str) -> np.ndarray:
-    if array.shape != (count, *_SHAPE_OF[key]):
-        raise ValueError(f"{name} is {array.shape}; expected {(count, *_SHAPE_OF[key])}")
-    return array.astype(np.float32)
+def _checked(key: str, array: np.ndarray, count: int, name: str) -> np.ndarray | None:
+    """The array in float32; None where it is of no use, and the crops do not depend on it."""
+    expected = (count, *_SHAPE_OF[key])
+    if array.shape in ((count, 2, 68), (count, 3, 68)):
+        array = array.swapaxes(1, 2)
+    if array.shape == (count, 68, 3):
+        array = array[..., :2]
+    if array.shape == expected and array.dtype.kind in "iuf":
+        return array.astype(np.float32)
+    message = f"{name} is {array.shape} {array.dtype}; expected {expected} numbers"
+    if key not in LOST:
+        raise ValueError(message)
+    _logger.warning("%s: it is passed over, and %s", message, LOST[key])
+    return None
 
 
-def _by_name(names: Sequence[str], arrays: dict[str, np.ndarray]) -> dict[str, Lists]:
+def _by_name(names: Sequence[str], arrays: Mapping[str, np.ndarray | None]) -> dict[str, Lists]:
+    known = {key: array for key, array in arrays.items() if array is not None}
     return {
-        name: Lists(**{key: np.asarray(array[row]) for key, array in arrays.items()})
+        name: Lists(**{key: np.asarray(array[row]) for key, array in known.items()})
         for row, name in enumerate(names)
     }

@@ -12,12 +12,14 @@ import numpy as np
 from twodasl_jax.crop_frame import image_to_crop
 from twodasl_jax.data.face_crop import crop_image, roi_box_from_detection
 from twodasl_jax.data.original.files import (
+    in_either_case,
     read_mat,
     read_photo,
     require_file,
     require_finite,
     require_folder,
 )
+from twodasl_jax.data.original.incomplete import LACKING
 
 IMAGES = "TestImages"
 NUM_FACES = 1299
@@ -50,8 +52,13 @@ class LfpaFace:
 
     @property
     def file_name(self) -> str:
-        """``TestImages/1.jpg``."""
+        """``TestImages/1.jpg``, also where the file ends in upper case."""
         return f"{IMAGES}/{self.number}.jpg"
+
+    @property
+    def path(self) -> Path:
+        """Of the photograph."""
+        return in_either_case(self.root / self.file_name)
 
     @property
     def group(self) -> str:
@@ -105,7 +112,9 @@ def find_box_order(boxes: np.ndarray, points: np.ndarray) -> BoxOrder:
     Raises:
       ValueError: where neither order contains nine in ten of the visible points.
     """
-    visible = points[..., 2] > 0
+    # What holds NaN has no say: it costs its own face or point.
+    visible = (points[..., 2] > 0) & np.isfinite(points).all(axis=-1)
+    visible &= np.isfinite(boxes).all(axis=-1, keepdims=True)
     shares: dict[BoxOrder, float] = {}
     for order in ("x1 y1 x2 y2", "x y width height"):
         start, end = np.split(corners(boxes, order)[:, None], 2, axis=-1)
@@ -133,15 +142,20 @@ def read_aflw_lfpa(face: LfpaFace) -> dict[str, Any]:
     Returns:
       ``image`` ``(120, 120, 3)`` RGB; ``landmarks34_px`` ``(34, 2)`` image pixels and
       ``landmarks34`` crop pixels, NaN where not visible; ``visibility`` ``(34,)``; ``face_box``
-      ``(4,)`` ``(x1, y1, x2, y2)``; ``roi_box`` ``(4,)``; ``file_name``.
+      ``(4,)`` ``(x1, y1, x2, y2)``; ``roi_box`` ``(4,)``; ``file_name``. A point that is said to
+      be visible and has no position is not, and is named under `LACKING`; so is one of which the
+      visibility is not known.
 
     Raises:
-      ValueError, OSError: where the image is absent or broken, or a number is NaN.
+      ValueError, OSError: where the image is absent or broken, or the box holds NaN.
     """
-    visible = face.points[:, 2] > 0
     box = corners(face.face_box, face.box_order)
-    require_finite({"bboxesT": box, "phisT": face.points[visible]})
-    photo = read_photo(face.root / face.file_name)
+    require_finite({"bboxesT": box})
+    photo = read_photo(face.path)
+    known = np.isfinite(face.points).all(axis=1)
+    visible = known & (face.points[:, 2] > 0)
+    hidden_by_mark = np.isfinite(face.points[:, 2]) & (face.points[:, 2] <= 0)
+    unknown = np.flatnonzero(~known & ~hidden_by_mark)
     points = np.where(visible[:, None], face.points[:, :2], np.nan)
     # To whole pixels, as `crop_image` cuts: the points then fit the picture exactly.
     roi_box = np.round(roi_box_from_detection(box))
@@ -153,4 +167,5 @@ def read_aflw_lfpa(face: LfpaFace) -> dict[str, Any]:
         "face_box": box,
         "roi_box": roi_box,
         "file_name": face.file_name,
+        LACKING: {"point": f"{unknown[0] + 1} holds NaN in phisT"} if len(unknown) else {},
     }

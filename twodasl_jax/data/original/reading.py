@@ -16,6 +16,8 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import cv2
 
+from twodasl_jax.data.folder_listing import printable
+
 LARGEST_SKIPPED_SHARE = 0.01
 """More unreadable faces than this share of all mean a wrong folder, not a few bad files."""
 
@@ -72,7 +74,8 @@ class SkippedFaces:
         Raises:
           ValueError: once more than 1 % of all faces are noted, naming the first few.
         """
-        self.entries.append((file_name, reason))
+        # Names of files may be no UTF-8; what is told and written must be.
+        self.entries.append((printable(file_name), printable(reason)))
         if len(self.entries) > LARGEST_SKIPPED_SHARE * self.num_faces:
             listed = "; ".join(f"{name} ({reason})" for name, reason in self.entries[:3])
             raise ValueError(

@@ -4,7 +4,6 @@
 that folder or beside it. Columns are found by the names in its header.
 """
 
-import csv
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,19 @@ import numpy as np
 
 from twodasl_jax.crop_frame import image_to_crop
 from twodasl_jax.data.face_crop import crop_image, roi_box_from_detection
-from twodasl_jax.data.original.files import read_photo, require_folder
+from twodasl_jax.data.folder_listing import printable
+from twodasl_jax.data.original.files import in_either_case, read_photo, require_folder
+from twodasl_jax.data.original.incomplete import LACKING
+from twodasl_jax.data.original.umdfaces_table import (
+    BOX_COLUMNS,
+    POINT_COLUMNS,
+    POSE_COLUMNS,
+    UNKNOWN_SUBJECT,
+    read_table,
+)
 
 BATCHES = ("batch1", "batch2", "batch3")
 NUM_FACES = {"batch1": 77_228, "batch2": 115_126, "batch3": 175_534}
-
-BOX_COLUMNS = ("FACE_X", "FACE_Y", "FACE_WIDTH", "FACE_HEIGHT")
-POSE_COLUMNS = ("YAW", "PITCH", "ROLL")
-POINT_COLUMNS = tuple(column for i in range(1, 22) for column in (f"P{i}X", f"P{i}Y", f"VIS{i}"))
-NUMBER_COLUMNS = BOX_COLUMNS + POSE_COLUMNS + POINT_COLUMNS
-COLUMNS = ("SUBJECT_ID", "FILE", *NUMBER_COLUMNS)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class UmdFace:
       folder: of the batch.
       group: ``batch1``, …
       path: of the image in that folder, the column ``FILE``.
-      subject_id: a number of UMDFaces.
+      subject_id: a number of UMDFaces, or -1.
       numbers: ``(70,)`` float32 in the order of `NUMBER_COLUMNS`; NaN where the row has none.
     """
 
@@ -46,7 +48,7 @@ class UmdFace:
     @property
     def file_name(self) -> str:
         """``umdfaces_batch1/SUBJECT/FILE.jpg``."""
-        return f"{self.folder.name}/{self.path}"
+        return f"{self.folder.name}/{printable(self.path)}"
 
 
 def find_umdfaces(manual_dir: Path) -> dict[str, list[UmdFace]]:
@@ -57,7 +59,7 @@ def find_umdfaces(manual_dir: Path) -> dict[str, list[UmdFace]]:
 
     Raises:
       FileNotFoundError: naming the first missing folder or CSV file.
-      ValueError: naming the first missing column.
+      ValueError: naming the first missing column, or what else is wrong with a table.
     """
     splits = {}
     for batch in BATCHES:
@@ -67,44 +69,8 @@ def find_umdfaces(manual_dir: Path) -> dict[str, list[UmdFace]]:
         tables = [path for path in (folder / name, manual_dir / name) if path.is_file()]
         if not tables:
             raise FileNotFoundError(f"no {name} in {folder} or {manual_dir}; expected one of them")
-        splits[batch] = _read_table(tables[0], folder, batch)
+        splits[batch] = [UmdFace(folder, batch, *row) for row in read_table(tables[0])]
     return splits
-
-
-def _read_table(path: Path, folder: Path, batch: str) -> list[UmdFace]:
-    # utf-8-sig: the published files begin with a byte order mark.
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.reader(file)
-        header = [name.strip() for name in next(rows, [])]
-        missing = [column for column in COLUMNS if column not in header]
-        if missing:
-            raise ValueError(
-                f"{path.name} lacks the column {missing[0]} (and {len(missing) - 1} others); "
-                f"expected {', '.join(COLUMNS[:9])}, P1X, P1Y, VIS1, … VIS21"
-            )
-        subject, name = header.index("SUBJECT_ID"), header.index("FILE")
-        columns = [header.index(column) for column in NUMBER_COLUMNS]
-        faces = []
-        for line, row in enumerate(rows, start=2):
-            if len(row) != len(header):
-                raise ValueError(
-                    f"{path.name}, line {line}, has {len(row)} columns; expected {len(header)}"
-                )
-            numbers = np.array([_number(row[column]) for column in columns], np.float32)
-            identity = _number(row[subject])
-            subject_id = int(identity) if identity == identity else -1
-            faces.append(UmdFace(folder, batch, row[name].strip(), subject_id, numbers))
-    if not faces:
-        raise ValueError(f"{path.name} has a header and no faces")
-    return faces
-
-
-def _number(text: str) -> float:
-    """A cell's number; NaN, which is reported with its face, where it has none."""
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
 
 
 def read_umdfaces(face: UmdFace) -> dict[str, Any]:
@@ -115,26 +81,33 @@ def read_umdfaces(face: UmdFace) -> dict[str, Any]:
       ``landmarks21_px`` image pixels, AFLW's order; ``visibility`` ``(21,)``, the file's own
       numbers; ``face_box`` ``(4,)`` ``(x, y, width, height)``; ``roi_box`` ``(4,)``;
       ``yaw_degrees``, ``pitch_degrees``, ``roll_degrees``; ``subject_id``; ``file_name``;
-      ``batch``.
+      ``batch``. What the row lacks is NaN (a subject -1, a visibility 0) and named under
+      `LACKING`.
 
     Raises:
-      ValueError, OSError: where the image is absent or broken, or a number is missing.
+      ValueError, OSError: where the image is absent or broken, the box is no box, or no point has
+        a position.
     """
-    unknown = np.flatnonzero(~np.isfinite(face.numbers))
-    if len(unknown) or face.subject_id < 0:
-        column = NUMBER_COLUMNS[unknown[0]] if len(unknown) else "SUBJECT_ID"
-        raise ValueError(f"its row has no number in the column {column}")
-    photo = read_photo(face.folder / face.path)
-    x, y, width, height = box = face.numbers[: len(BOX_COLUMNS)]
-    yaw, pitch, roll = face.numbers[len(BOX_COLUMNS) :][: len(POSE_COLUMNS)]
+    box = face.numbers[: len(BOX_COLUMNS)]
+    unknown = np.flatnonzero(~np.isfinite(box))
+    if len(unknown):
+        raise ValueError(f"its row has no number in the column {BOX_COLUMNS[unknown[0]]}")
+    pose = face.numbers[len(BOX_COLUMNS) :][: len(POSE_COLUMNS)]
     points = face.numbers[-len(POINT_COLUMNS) :].reshape(21, 3)
+    placed = np.asarray(np.isfinite(points[:, :2]).all(axis=1))
+    if not placed.any():
+        raise ValueError("its row has no position of any of the 21 points")
+    photo = read_photo(in_either_case(face.folder / face.path))
+    x, y, width, height = box
     # To whole pixels, as `crop_image` cuts: the points then fit the picture exactly.
     roi_box = np.round(roi_box_from_detection(np.array([x, y, x + width, y + height])))
+    landmarks_px = np.where(placed[:, None], points[:, :2], np.nan)
+    yaw, pitch, roll = np.where(np.isfinite(pose), pose, np.nan)
     return {
         "image": crop_image(photo, roi_box),
-        "landmarks21": image_to_crop(points[:, :2], roi_box),
-        "landmarks21_px": points[:, :2],
-        "visibility": points[:, 2],
+        "landmarks21": image_to_crop(landmarks_px, roi_box),
+        "landmarks21_px": landmarks_px,
+        "visibility": np.where(placed & np.isfinite(points[:, 2]), points[:, 2], 0),
         "face_box": box,
         "roi_box": roi_box,
         "yaw_degrees": yaw,
@@ -143,4 +116,18 @@ def read_umdfaces(face: UmdFace) -> dict[str, Any]:
         "subject_id": face.subject_id,
         "file_name": face.file_name,
         "batch": face.group,
+        LACKING: _lacking(face, pose, points),
     }
+
+
+def _lacking(face: UmdFace, pose: np.ndarray, points: np.ndarray) -> dict[str, str]:
+    known = (face.subject_id != UNKNOWN_SUBJECT, *np.isfinite(pose))
+    lacking = {
+        column: "is no number"
+        for column, is_known in zip(("SUBJECT_ID", *POSE_COLUMNS), known, strict=True)
+        if not is_known
+    }
+    unknown = np.flatnonzero(~np.isfinite(points).all(axis=1))
+    if len(unknown):
+        lacking["point"] = f"{unknown[0] + 1} has not its three numbers"
+    return lacking

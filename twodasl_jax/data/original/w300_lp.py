@@ -12,13 +12,16 @@ import numpy as np
 
 from twodasl_jax.crop_frame import image_to_crop
 from twodasl_jax.data.face_crop import crop_image, roi_box_from_landmarks
+from twodasl_jax.data.folder_listing import printable
 from twodasl_jax.data.original.files import (
+    in_either_case,
     list_stems,
     read_mat,
     read_photo,
     require_finite,
     require_readable,
 )
+from twodasl_jax.data.original.incomplete import LACKING
 
 ROOT = "300W_LP"
 FLIP = "_Flip"
@@ -39,7 +42,7 @@ class W300LpFace:
       root: the folder ``300W_LP``.
       group: ``AFW``, ``AFW_Flip``, …: the folder of the image.
       stem: the file's name without suffix.
-      has_fitted_landmarks: whether ``landmarks/`` has this subset.
+      has_fitted_landmarks: whether ``landmarks/`` has this subset's folder.
     """
 
     root: Path
@@ -50,7 +53,7 @@ class W300LpFace:
     @property
     def file_name(self) -> str:
         """``AFW/AFW_1051618982_1_0``: folder and name, as lists of 300W-LP have it."""
-        return f"{self.group}/{self.stem}"
+        return f"{self.group}/{printable(self.stem)}"
 
 
 def find_w300_lp(manual_dir: Path) -> dict[str, list[W300LpFace]]:
@@ -83,19 +86,21 @@ def read_w300_lp(face: W300LpFace) -> dict[str, Any]:
       ``image`` ``(120, 120, 3)`` RGB; ``landmarks`` ``(68, 2)`` crop pixels; ``landmark_source``
       ``pts_3d`` (the fitted model's, self-occluded ones included) or ``pt2d``; ``file_name``,
       ``subset``, ``is_flipped``; ``roi_box`` ``(4,)``; ``image_height``; ``pose_para``,
-      ``shape_para``, ``exp_para``.
+      ``shape_para``, ``exp_para``. A face of a subset with fitted landmarks that has none itself
+      is read with its ``pt2d``, and says so under `LACKING`.
 
     Raises:
       ValueError, OSError: where a file is absent or broken, or a number is NaN.
     """
-    landmarks_px, annotation = _read_annotation(face)
+    landmarks_px, annotation, lacking = _read_annotation(face)
     require_finite({"landmarks": landmarks_px} | annotation)
-    photo = read_photo(face.root / face.group / f"{face.stem}.jpg")
+    photo = read_photo(in_either_case(face.root / face.group / f"{face.stem}.jpg"))
     roi_box = roi_box_from_landmarks(landmarks_px)
+    is_fitted = face.has_fitted_landmarks and not lacking
     return {
         "image": crop_image(photo, roi_box),
         "landmarks": image_to_crop(landmarks_px, roi_box),
-        "landmark_source": "pts_3d" if face.has_fitted_landmarks else "pt2d",
+        "landmark_source": "pts_3d" if is_fitted else "pt2d",
         "file_name": face.file_name,
         "subset": face.group.removesuffix(FLIP),
         "is_flipped": face.group.endswith(FLIP),
@@ -104,14 +109,33 @@ def read_w300_lp(face: W300LpFace) -> dict[str, Any]:
         "pose_para": annotation["Pose_Para"],
         "shape_para": annotation["Shape_Para"],
         "exp_para": annotation["Exp_Para"],
+        LACKING: lacking,
     }
 
 
-def _read_annotation(face: W300LpFace) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """``(68, 2)`` landmarks in image pixels, and the parameters."""
-    path = face.root / face.group / f"{face.stem}.mat"
-    if not face.has_fitted_landmarks:
-        annotation = read_mat(path, PARAMETERS | DRAWN_LANDMARKS)
-        return annotation.pop("pt2d").T, annotation
-    fitted = face.root / "landmarks" / face.group / f"{face.stem}_pts.mat"
-    return read_mat(fitted, FITTED_LANDMARKS)["pts_3d"], read_mat(path, PARAMETERS)
+def _read_annotation(
+    face: W300LpFace,
+) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, str]]:
+    """``(68, 2)`` landmarks in image pixels, the parameters, and why none are fitted ones."""
+    path, lacking = in_either_case(face.root / face.group / f"{face.stem}.mat"), {}
+    if face.has_fitted_landmarks:
+        try:
+            return _fitted_landmarks(face), read_mat(path, PARAMETERS), lacking
+        except _NoFittedLandmarksError as error:
+            lacking = {"pts_3d": f"cannot be read ({error}), and pt2d is taken"}
+    annotation = read_mat(path, PARAMETERS | DRAWN_LANDMARKS)
+    return annotation.pop("pt2d").T, annotation, lacking
+
+
+class _NoFittedLandmarksError(ValueError):
+    """The optional file of one face is absent or of no use."""
+
+
+def _fitted_landmarks(face: W300LpFace) -> np.ndarray:
+    path = face.root / "landmarks" / face.group / f"{face.stem}_pts.mat"
+    try:
+        fitted = read_mat(in_either_case(path), FITTED_LANDMARKS)
+        require_finite(fitted)
+    except (ValueError, OSError) as error:
+        raise _NoFittedLandmarksError(str(error)) from error
+    return fitted["pts_3d"]

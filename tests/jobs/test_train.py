@@ -1,0 +1,58 @@
+"""How a training ends: by signals at any moment, and with which exit status."""
+
+import inspect
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from twodasl_jax.jobs import train as job
+from twodasl_jax.training.stop_request import EXIT_STATUS, SIGNALS, TrainingInterrupted
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("moment", ["check_photo", "_prepare"])
+def test_a_signal_outside_the_steps_ends_it_at_once(tmp_path, monkeypatch, moment, number):
+    def interrupted(*_arguments, **_options):
+        signal.raise_signal(number)
+        pytest.fail("went on")
+
+    monkeypatch.setattr(job, "check_photo", lambda *_: None)
+    monkeypatch.setattr(job, moment, interrupted)
+    with pytest.raises(TrainingInterrupted, match="all that was finished before is kept") as told:
+        job.train(None, workdir=str(tmp_path), image=None, box=None)
+    assert told.value.code == EXIT_STATUS
+    assert "workdir" in inspect.signature(job.train).parameters
+
+
+RUN = """
+import sys
+import run
+from absl import app
+from twodasl_jax.training.stop_request import TrainingInterrupted
+def ended(*_, **__):
+    raise {error}
+run.run_mode = ended
+sys.argv = ["run.py", "--workdir=there"]
+app.run(run.main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [
+        ("TrainingInterrupted('stopped at step 3 and saved')", 75, "train: stopped at step 3 and"),
+        ("OSError(28, 'No space left on device')", 1, "train: cannot write there: no space left"),
+        ("RuntimeError('x: No space left on device')", 1, "train: cannot write there: no space"),
+        ("ValueError('three numbers are wrong')", 1, "train: three numbers are wrong"),
+    ],
+)
+def test_the_exit_status_and_one_sentence(repository, error, status, told):
+    code = RUN.format(error=error)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status
+    assert done.stderr.startswith(told)
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,79 @@
+"""Stopping by a signal: what SIGTERM and Ctrl-C do to a training, and how it ends then.
+
+A light module: run.py imports it before it knows the mode.
+"""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+EXIT_STATUS = 75
+"""Of a run that was stopped: EX_TEMPFAIL of sysexits.h, 'run the same command again'."""
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class TrainingInterrupted(SystemExit):
+    """SIGTERM or Ctrl-C: what was finished is kept, and the same command continues the run."""
+
+    def __init__(self, told: str) -> None:
+        """Ends the process with `EXIT_STATUS` where nobody catches it.
+
+        Args:
+          told: what was saved; nothing prints it by itself.
+        """
+        super().__init__(told)
+        self.code = EXIT_STATUS
+
+
+@contextmanager
+def stop_noted() -> Iterator[threading.Event]:
+    """The first SIGTERM or Ctrl-C sets the event, and nothing else: the context decides when.
+
+    Whoever opens the context looks at the event once more after it: a signal that comes at the
+    context's very end is in the event too. A second signal acts as it would without the context.
+    """
+    stop = threading.Event()
+    with _on_first_signal(stop.set):
+        yield stop
+
+
+@contextmanager
+def stopping_at_once(told: str) -> Iterator[None]:
+    """The first SIGTERM or Ctrl-C ends the context.
+
+    Args:
+      told: true at every moment of the context.
+
+    Raises:
+      TrainingInterrupted: where the signal came.
+    """
+
+    def leave() -> None:
+        raise TrainingInterrupted(told)
+
+    with _on_first_signal(leave):
+        yield
+
+
+@contextmanager
+def _on_first_signal(act: Callable[[], None]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python hands signals to the main thread only.
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def request(_number: int, _frame: Any) -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        act()
+
+    for number in SIGNALS:
+        signal.signal(number, request)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
