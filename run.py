@@ -37,6 +37,7 @@ from ml_collections import config_flags
 
 from twodasl_jax.jobs import options
 from twodasl_jax.jobs.modes import MODES, run_mode
+from twodasl_jax.standard_streams import make_standard_streams_safe
 from twodasl_jax.training.host_memory import keep_freed_memory
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -59,4 +60,5 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    make_standard_streams_safe()
     app.run(main)

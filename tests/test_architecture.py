@@ -10,7 +10,7 @@ PACKAGE = ROOT / "twodasl_jax"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # The parts without own imports from the package, free for all who may use jax.
-FOUNDATION = {"crop_frame", "landmark_tables", "coefficients", "array_types"}
+FOUNDATION = {"crop_frame", "landmark_tables", "coefficients", "array_types", "standard_streams"}
 MATHS = FOUNDATION | {"geometry", "face_model", "rendering"}
 # part: the other parts it may import. `training` knows no loss, `models` no face.
 MAY_IMPORT = {
@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "landmark_tables": set(),
     "coefficients": set(),
     "array_types": set(),
+    "standard_streams": set(),
     "geometry": FOUNDATION,
     "face_model": FOUNDATION | {"geometry"},
     "open_face": MATHS,

@@ -71,7 +71,8 @@ def write_results(path: str | Path, results: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(json_value(results), indent=2, ensure_ascii=False, allow_nan=False)
     unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(text + "\n", encoding="utf-8")
+    # A file's name that is no UTF-8 becomes an escape, which JSON has too.
+    unfinished.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     unfinished.replace(path)
 
 
@@ -104,7 +105,7 @@ def write_per_image(
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow(["file_name", "yaw_degrees", *(f"nme_{name}_percent" for name in nme)])
         for row in zip(file_names, yaw_degrees, *nme.values(), strict=True):

@@ -33,6 +33,7 @@ from twodasl_jax.face_model.model import (
     load_face_model,
     save_face_model,
 )
+from twodasl_jax.standard_streams import make_standard_streams_safe
 
 
 def arrays_from_source(
@@ -110,4 +111,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    make_standard_streams_safe()
     main()

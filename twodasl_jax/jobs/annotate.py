@@ -61,7 +61,7 @@ def annotate(
     Raises:
       FileNotFoundError, ValueError: for inputs that are absent or wrong; nothing is written then.
     """
-    console, folder = Console(), Path(output)
+    console, folder = Console(markup=False, emoji=False), Path(output)
     _require_free(folder)
     if landmarks and detector:
         raise ValueError("both --landmarks and --detector were given; choose one")

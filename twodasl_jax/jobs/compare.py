@@ -55,7 +55,7 @@ def compare(
     Raises:
       FileNotFoundError, ValueError: one sentence; numbers of different conventions are refused.
     """
-    console = Console()
+    console = Console(markup=False, emoji=False)
     systems = read_systems(results)
     require_same_conventions(systems)
     columns = shared_columns(systems)
@@ -171,7 +171,9 @@ def _write(
             for number, value in numbers.items():
                 if value is not None:
                     writer.writerow([metric, label, name, source, number, repr(float(value))])
-    (folder / "comparison.csv").write_text(text.getvalue(), encoding="utf-8", newline="")
+    (folder / "comparison.csv").write_text(
+        text.getvalue(), encoding="utf-8", newline="", errors="backslashreplace"
+    )
     first = next(iter(tables))[0]
     for metric, label in tables:
         if metric == first and metric != "head_pose":

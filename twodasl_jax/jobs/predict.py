@@ -89,7 +89,7 @@ def predict(
     reconstructor = FaceReconstructor.from_checkpoint(
         workdir, detector=detector or "mtcnn", num_passes=num_passes, config=config
     )
-    where: dict[str, Any] = {"folder": folder, "console": Console()}
+    where: dict[str, Any] = {"folder": folder, "console": Console(markup=False, emoji=False)}
     if photos:
         formats = mesh_formats or ("glb",)
         check_outputs(names, reconstructor.face_model, folder, mesh_formats=formats)

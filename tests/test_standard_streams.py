@@ -1,0 +1,90 @@
+"""Printing in separate processes: whatever the streams are, the work is done and nothing raised."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from twodasl_jax import standard_streams
+
+PROGRAM = """
+import logging, sys
+from pathlib import Path
+{before}
+from rich.console import Console
+from rich.progress import track
+for step in track(range(3), console=Console()):
+    print("12°", "顔", "caf\\udce9", flush=True)
+    Console(markup=False).print("[/x] 12°", "顔", "caf\\udce9")
+    print("to the other", "顔\\udce9", file=sys.stderr, flush=True)
+    logging.warning("顔\\udce9")
+Path(sys.argv[1]).write_text("done")
+"""
+SAFE = (
+    "from twodasl_jax.standard_streams import make_standard_streams_safe\n"
+    "make_standard_streams_safe()"
+)
+ENCODINGS = [
+    {"PYTHONIOENCODING": "ascii"},
+    {"PYTHONIOENCODING": "latin-1"},
+    {"PYTHONIOENCODING": "cp1252:strict"},
+    {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+    {"PYTHONIOENCODING": "utf-8"},
+]
+
+
+def run(tmp_path, *, shell="", before=SAFE, **environment):
+    """Runs the program in a shell with redirections; gives its process and whether it ended."""
+    (tmp_path / "program.py").write_text(PROGRAM.format(before=before))
+    command = f'"{sys.executable}" "{tmp_path}/program.py" "{tmp_path}/end" {shell}'
+    root = Path(standard_streams.__file__).parents[1]
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"],
+        env={**os.environ, "PYTHONPATH": str(root), **environment},
+        capture_output=True,
+        check=False,
+    )
+    return done, (tmp_path / "end").exists()
+
+
+@pytest.mark.parametrize("environment", ENCODINGS, ids=json.dumps)
+def test_letters_that_an_encoding_lacks_are_escaped(tmp_path, environment):
+    done, ended = run(tmp_path, **environment)
+    assert (done.returncode, ended) == (0, True), done.stderr
+    assert b"12" in done.stdout
+    assert b"\\udce9" in done.stdout
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "shell", ["| head -n 1", ">&-", "2>&-", ">&- 2>&-", "> /dev/full", "> /dev/full 2>&1"]
+)
+def test_streams_that_take_nothing_cost_only_the_text(tmp_path, shell):
+    done, ended = run(tmp_path, shell=shell)
+    assert (done.returncode, ended) == (0, True), done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"Exception ignored" not in done.stderr
+    assert (b"is lost: No space left" in done.stderr) == (shell == "> /dev/full")
+
+
+def test_the_work_ends_early_without_it(tmp_path):
+    done, ended = run(tmp_path, before="", PYTHONIOENCODING="ascii")
+    assert done.returncode != 0
+    assert not ended
+
+
+def test_a_closed_stream_leaves_no_number_for_other_files(tmp_path):
+    (tmp_path / "program.py").write_text(
+        f"{SAFE}\nimport os, sys\n"
+        "file = open(sys.argv[1], 'w')\nos.write(1, b'of a library')\nfile.write('mine')\n"
+    )
+    root = Path(standard_streams.__file__).parents[1]
+    subprocess.run(
+        ["bash", "-c", f'"{sys.executable}" "{tmp_path}/program.py" "{tmp_path}/file" >&-'],
+        env={**os.environ, "PYTHONPATH": str(root)},
+        check=True,
+    )
+    assert (tmp_path / "file").read_text() == "mine"
