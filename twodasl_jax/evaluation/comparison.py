@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from twodasl_jax.data.folder_listing import printable
+
 SYSTEM_CONVENTIONS = ("landmark_map_source",)
 """Conventions that are part of a system, not of the protocol: what it is fed beside the image."""
 
@@ -75,13 +77,13 @@ def read_systems(paths: Sequence[str | Path]) -> list[System]:
 
 
 def _names(resolved: Sequence[Path]) -> list[str]:
-    folders = [path.parent.parts for path in resolved]
+    folders = [Path(printable(path)).parent.parts for path in resolved]
     for depth in range(1, max(len(parts) for parts in folders) + 1):
         names = ["/".join(parts[-depth:]) for parts in folders]
         if len(set(names)) == len(names):
             return names
     # Two results of other names in one folder.
-    return [str(path) for path in resolved]
+    return [printable(path) for path in resolved]
 
 
 def _read_system(path: Path, name: str) -> System:
