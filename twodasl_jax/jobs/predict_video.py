@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.jobs.photo_list import result_stem
 from twodasl_jax.predict.camera import Window, can_show_windows, open_camera
 from twodasl_jax.predict.outputs import check_writable
 from twodasl_jax.predict.reconstruct import Reconstruction
@@ -72,7 +73,7 @@ def predict_video(
     """
     _check_max_frames(max_frames)
     check_writable(folder)
-    paths = _paths(folder, f"{Path(video).stem}_faces")
+    paths = _paths(folder, f"{result_stem(Path(video).stem)}_faces")
     with VideoReader(video) as reader:
         expected = reader.num_frames
         if max_frames is not None:

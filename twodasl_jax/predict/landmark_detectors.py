@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import track
 
 from twodasl_jax.predict.optional_package import require_package
-from twodasl_jax.predict.photo import find_photos, load_image
+from twodasl_jax.predict.photo import find_photos, load_image, passed_over
 
 Detector = Callable[[np.ndarray], np.ndarray]
 """``(h, w, 3)`` uint8 RGB to ``(faces, 68, 2)`` image pixels, the largest face first."""
@@ -101,7 +101,9 @@ def detect_in_folder(name: str, folder: Path, console: Console) -> tuple[np.ndar
     detect = make_landmark_detector(name)
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder at {folder}; expected one that holds photographs")
-    paths = find_photos(folder)
+    paths, hidden, others = find_photos(folder)
+    for line in passed_over(folder, hidden, others):
+        console.print(line, markup=False, highlight=False)
     names, points, without = [], [], []
     for path in track(paths, f"detecting landmarks ({name})", console=console):
         try:

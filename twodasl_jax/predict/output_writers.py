@@ -236,7 +236,7 @@ def _html(photo: PhotoFaces) -> Iterator[OutputFile]:
         text = viewer_page(
             photo.image, face, photo.face_model, title=photo.stem, whitening=photo.whitening
         )
-        return {".html": text.encode()}
+        return {".html": text.encode(errors="backslashreplace")}
 
     yield from _of_shown_faces(photo, page)
 

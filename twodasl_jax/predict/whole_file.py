@@ -1,6 +1,9 @@
 """Files written whole or not at all."""
 
 import contextlib
+import errno
+import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +24,8 @@ def whole_file(path: Path) -> Iterator[Path]:
       OSError: where the folder cannot be made or the file not be put in its place, naming the
         file and why. Errors in the context stay as they are: see `naming_write_errors`.
     """
-    unfinished = path.with_name(path.name + ".unfinished")
+    # Shorter than any name that a file system takes; hidden from whoever lists the folder.
+    unfinished = path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}.unfinished")
     with naming_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -44,7 +48,9 @@ def naming_write_errors(path: Path, *kinds: type[Exception]) -> Iterator[None]:
         yield
     except (OSError, *kinds) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise OSError(f"cannot write {path}: {reason}; choose another folder") from error
+        too_long = getattr(error, "errno", None) == errno.ENAMETOOLONG
+        remedy = "shorten the name" if too_long else "choose another folder"
+        raise OSError(f"cannot write {path}: {reason}; {remedy}") from error
 
 
 def write_whole(path: Path, data: bytes) -> None:
