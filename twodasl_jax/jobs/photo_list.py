@@ -3,7 +3,6 @@
 import os
 import re
 import unicodedata
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
@@ -15,11 +14,6 @@ from twodasl_jax.predict.photo import find_photos, passed_over
 
 ASTRONAUT = "astronaut"
 """Name of the photograph that comes with scikit-image (Eileen Collins, NASA, public domain)."""
-
-
-_LONGEST_STEM_BYTES = 200
-"""File systems take names of 255 bytes; a face's number, the longest ending of an output
-(``_uv_texture.png``) and a number against equal names are added to a stem."""
 
 
 class Photo(NamedTuple):
@@ -86,18 +80,12 @@ def result_stem(stem: str) -> str:
     """What the results of a file are called: its name, made fit to stand in other files.
 
     JSON, pages and ``.obj`` files name the results. Control letters, backslashes and bytes that
-    are no UTF-8 become ``%XX``; a name that leaves too little room for endings is cut, and a
-    checksum of the whole keeps it apart from others.
+    are no UTF-8 become ``%XX``.
 
     Args:
       stem: of a photograph's or a video's name.
     """
-    text = "".join(_percent(letter) for letter in stem)
-    data = text.encode()
-    if len(data) <= _LONGEST_STEM_BYTES:
-        return text
-    kept = data[: _LONGEST_STEM_BYTES - 9].decode(errors="ignore")
-    return f"{kept}~{zlib.crc32(os.fsencode(stem)):08x}"
+    return "".join(_percent(letter) for letter in stem)
 
 
 def _percent(letter: str) -> str:

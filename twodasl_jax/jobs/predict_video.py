@@ -23,6 +23,7 @@ from twodasl_jax.predict.video import (
     write_faces_of_video,
 )
 from twodasl_jax.predict.video_files import VideoReader
+from twodasl_jax.predict.whole_file import fitting_name
 
 _CAMERA_RATE = Fraction(30)
 
@@ -73,7 +74,7 @@ def predict_video(
     """
     _check_max_frames(max_frames)
     check_writable(folder)
-    paths = _paths(folder, f"{result_stem(Path(video).stem)}_faces")
+    paths = _paths(folder, result_stem(Path(video).stem), "_faces")
     with VideoReader(video) as reader:
         expected = reader.num_frames
         if max_frames is not None:
@@ -136,7 +137,7 @@ def predict_camera(
                     break
         return None
     check_writable(folder)
-    paths = _paths(folder, f"camera{camera}_{time.strftime('%Y%m%d_%H%M%S')}")
+    paths = _paths(folder, f"camera{camera}_{time.strftime('%Y%m%d_%H%M%S')}", "")
     console.print(
         "this OpenCV has no windows (opencv-python has, opencv-python-headless has none): "
         f"recording to {paths[0]}; Ctrl-C ends it"
@@ -160,9 +161,10 @@ def _check_max_frames(max_frames: int | None) -> None:
         raise ValueError(f"--max_frames is {max_frames}; expected 1 or more")
 
 
-def _paths(folder: Path, name: str) -> tuple[Path, Path]:
+def _paths(folder: Path, stem: str, ending: str) -> tuple[Path, Path]:
     # Not with_suffix: a name may have dots of its own.
-    return folder / f"{name}.mp4", folder / f"{name}.jsonl"
+    video, lines = (fitting_name(stem, f"{ending}.{kind}") for kind in ("mp4", "jsonl"))
+    return folder / video, folder / lines
 
 
 def _tracker(reconstructor: VideoReconstructor, smooth: bool) -> FaceTracker:

@@ -25,9 +25,13 @@ def used_bits(values: np.ndarray) -> int:
     Args:
       values: ``(height, width, ...)`` integers from 0.
     """
+    return _brightest(values).bit_length()
+
+
+def _brightest(values: np.ndarray) -> int:
     steps = (max(1, side // _LOOKED_AT) for side in values.shape[:2])
     seen = values[tuple(slice(None, None, step) for step in steps)]
-    return int(np.percentile(seen, _COUNTED_SHARE)).bit_length()
+    return int(np.percentile(seen, _COUNTED_SHARE))
 
 
 def eight_bits(values: np.ndarray, name: str) -> np.ndarray:
@@ -85,7 +89,8 @@ def is_dark(image: Image.Image) -> bool:
     colours = np.asarray(image)
     if "A" in image.mode:
         colours = colours[..., :-1]
-    return used_bits(colours) <= _DARK_BITS - 8
+    # Pillow rounds the values of some kinds of files up, so this value is looked at too.
+    return _brightest(colours) <= 2 ** (_DARK_BITS - 8)
 
 
 def read_deep_colours(data: bytes, orientation: int, name: str) -> Image.Image | None:

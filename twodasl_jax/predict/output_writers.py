@@ -38,6 +38,7 @@ from twodasl_jax.predict.surface import FaceSurface, face_surface
 from twodasl_jax.predict.uv_texture import Origin, UvTexture, uv_texture
 from twodasl_jax.predict.viewer import viewer_page
 from twodasl_jax.predict.visibility import FaceNotShownError
+from twodasl_jax.predict.whole_file import fitting_name
 
 _JPEG_QUALITY = 92
 
@@ -77,7 +78,7 @@ class PhotoFaces:
     def file_name(self, ending: str, face: int | None) -> str:
         """Of a file that shows one face, or all where `face` is None."""
         number = f"_{face}" if face is not None and len(self.faces) > 1 else ""
-        return f"{self.stem}{number}{ending}"
+        return fitting_name(self.stem, number + ending)
 
     def texture(self, face: int) -> UvTexture:
         """Of a face; computed once for all outputs.

@@ -155,7 +155,7 @@ def read_image(file: BinaryIO, name: str) -> np.ndarray:
     """Reads a photograph from an open file, as `load_image` does.
 
     Args:
-      file: holds it, from where it stands.
+      file: holds it from its beginning on; can seek.
       name: for messages.
 
     Returns:
@@ -164,7 +164,6 @@ def read_image(file: BinaryIO, name: str) -> np.ndarray:
     Raises:
       ValueError: as `load_image`.
     """
-    start = file.tell()
     try:
         with warnings.catch_warnings():
             # Pillow warns of what `_require_moderate_size` judges.
@@ -176,7 +175,7 @@ def read_image(file: BinaryIO, name: str) -> np.ndarray:
             # exif_transpose reads all pixels: a file that is cut short fails here.
             ImageOps.exif_transpose(image, in_place=True)
             if deep and is_dark(image):
-                file.seek(start)
+                file.seek(0)
                 image = read_deep_colours(file.read(), orientation, name) or image
             return _rgb_array(image, name)
     except Image.DecompressionBombError as error:  # Pillow's own bound, told by the header

@@ -7,6 +7,26 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+_LONGEST_NAME_BYTES = 255
+"""Of a file, on nearly every file system."""
+
+
+def fitting_name(stem: str, ending: str) -> str:
+    """A file's name; where it would be longer than file systems take, the stem is cut.
+
+    A checksum of the whole stem keeps names apart that begin alike.
+
+    Args:
+      stem: the beginning.
+      ending: kept whole.
+    """
+    whole = os.fsencode(stem)
+    room = _LONGEST_NAME_BYTES - len(os.fsencode(ending))
+    if len(whole) <= room:
+        return stem + ending
+    mark = f"~{zlib.crc32(whole):08x}"
+    return whole[: room - len(mark)].decode(errors="ignore") + mark + ending
+
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
