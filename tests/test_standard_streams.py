@@ -1,5 +1,6 @@
 """Printing in separate processes: whatever the streams are, the work is done and nothing raised."""
 
+import ast
 import json
 import os
 import subprocess
@@ -8,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from twodasl_jax import standard_streams
+from twodasl_jax.face_model.model import OPEN_FACE_FILE
+
+ROOT = Path(__file__).parents[1]
 
 PROGRAM = """
 import logging, sys
@@ -40,10 +43,9 @@ def run(tmp_path, *, shell="", before=SAFE, **environment):
     """Runs the program in a shell with redirections; gives its process and whether it ended."""
     (tmp_path / "program.py").write_text(PROGRAM.format(before=before))
     command = f'"{sys.executable}" "{tmp_path}/program.py" "{tmp_path}/end" {shell}'
-    root = Path(standard_streams.__file__).parents[1]
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command}"],
-        env={**os.environ, "PYTHONPATH": str(root), **environment},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         check=False,
     )
@@ -81,10 +83,41 @@ def test_a_closed_stream_leaves_no_number_for_other_files(tmp_path):
         f"{SAFE}\nimport os, sys\n"
         "file = open(sys.argv[1], 'w')\nos.write(1, b'of a library')\nfile.write('mine')\n"
     )
-    root = Path(standard_streams.__file__).parents[1]
     subprocess.run(
         ["bash", "-c", f'"{sys.executable}" "{tmp_path}/program.py" "{tmp_path}/file" >&-'],
-        env={**os.environ, "PYTHONPATH": str(root)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=True,
     )
     assert (tmp_path / "file").read_text() == "mine"
+
+
+COMMAND_LINES = sorted(
+    path
+    for path in (ROOT / "run.py", *(ROOT / "twodasl_jax").rglob("*.py"))
+    if '\nif __name__ == "__main__"' in path.read_text(encoding="utf-8")
+)
+
+
+@pytest.mark.parametrize("path", COMMAND_LINES, ids=lambda path: path.name)
+def test_every_command_line_makes_its_streams_safe_first(path):
+    (block,) = (
+        node
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)
+    )
+    assert ast.unparse(block.body[0]) == "make_standard_streams_safe()"
+
+
+def test_a_commands_last_line_cannot_fail_it(tmp_path):
+    output = tmp_path / "顔.npz"
+    command = [sys.executable, "-m", "twodasl_jax.face_model.import_bfm"]
+    done = subprocess.run(
+        [*command, f"--source={OPEN_FACE_FILE}", f"--output={output}"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "1"},
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"\\u9854.npz: 2347 vertices" in done.stdout
+    assert output.exists()

@@ -13,8 +13,9 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from twodasl_jax.data.folder_listing import describe_hidden, list_files, printable
 from twodasl_jax.predict.optional_package import require_package
-from twodasl_jax.predict.photo import find_photos, load_image, passed_over
+from twodasl_jax.predict.photo import IMAGE_ENDINGS, load_image
 
 Detector = Callable[[np.ndarray], np.ndarray]
 """``(h, w, 3)`` uint8 RGB to ``(faces, 68, 2)`` image pixels, the largest face first."""
@@ -101,18 +102,24 @@ def detect_in_folder(name: str, folder: Path, console: Console) -> tuple[np.ndar
     detect = make_landmark_detector(name)
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder at {folder}; expected one that holds photographs")
-    paths, hidden, others = find_photos(folder)
-    for line in passed_over(folder, hidden, others):
-        console.print(line, markup=False, highlight=False)
+    listing = list_files(folder, IMAGE_ENDINGS, recursive=True)
+    told = describe_hidden(folder, listing.hidden)
+    if told is not None:
+        console.print(told, markup=False, highlight=False)
+    paths = listing.files
+    if not paths:
+        raise FileNotFoundError(
+            f"no image at {folder}; expected photographs ({', '.join(IMAGE_ENDINGS)})"
+        )
     names, points, without = [], [], []
     for path in track(paths, f"detecting landmarks ({name})", console=console):
         try:
             faces = detect(load_image(path))
         except ValueError as error:
-            console.print(f"left out: {error}", markup=False, highlight=False)
+            console.print(f"left out: {printable(str(error))}", markup=False, highlight=False)
             continue
         if not len(faces):
-            without.append(path.name)
+            without.append(printable(path.name))
             continue
         names.append(path.relative_to(folder).as_posix())
         points.append(faces[0])

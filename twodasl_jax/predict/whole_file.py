@@ -44,8 +44,11 @@ def whole_file(path: Path) -> Iterator[Path]:
       OSError: where the folder cannot be made or the file not be put in its place, naming the
         file and why. Errors in the context stay as they are: see `naming_write_errors`.
     """
-    # Shorter than any name that a file system takes; hidden from whoever lists the folder.
-    unfinished = path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}.unfinished")
+    # Shorter than any name that a file system takes, hidden from whoever lists the folder, and of
+    # this process alone: another one may be writing a file of the same name.
+    unfinished = path.with_name(
+        f".{zlib.crc32(os.fsencode(path.name)):08x}.{os.getpid()}.unfinished"
+    )
     with naming_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
