@@ -91,6 +91,15 @@ def test_a_closed_stream_leaves_no_number_for_other_files(tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
+@pytest.mark.parametrize("flags", [[], ["-u"]], ids=str)
+def test_unbuffered_streams_stay_unbuffered(flags):
+    program = f"{SAFE}\nimport os\nprint('half a line', end='')\nos._exit(0)"
+    done = subprocess.run(
+        [sys.executable, *flags, "-c", program], cwd=ROOT, capture_output=True, check=True
+    )
+    assert done.stdout == (b"half a line" if flags else b"")
+
+
 COMMAND_LINES = sorted(
     path
     for path in (ROOT / "run.py", *(ROOT / "twodasl_jax").rglob("*.py"))

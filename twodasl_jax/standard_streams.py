@@ -52,6 +52,16 @@ class _SafeFile(io.FileIO):
         return len(data)
 
 
+class _Unbuffered(io.BufferedWriter):
+    """What ``python -u`` asks for."""
+
+    def write(self, data: Any, /) -> int:
+        """Writes at once."""
+        written = super().write(data)
+        self.flush()
+        return written
+
+
 def _safe(stream: io.TextIOWrapper) -> TextIO:
     try:
         stream.flush()
@@ -62,8 +72,9 @@ def _safe(stream: io.TextIOWrapper) -> TextIO:
     if sys.platform == "win32" and stream.isatty():
         stream.reconfigure(errors="backslashreplace")  # consoles take text, no bytes
         return stream
+    buffered = _Unbuffered if stream.write_through else io.BufferedWriter
     return io.TextIOWrapper(
-        io.BufferedWriter(_SafeFile(descriptor)),
+        buffered(_SafeFile(descriptor)),
         encoding=stream.encoding,
         errors="backslashreplace",
         line_buffering=stream.line_buffering,

@@ -218,6 +218,29 @@ def test_a_face_beside_the_photograph_costs_the_others_nothing(
     assert {*listed, "us.json"} == {path.name for path in tmp_path.iterdir()}
 
 
+def test_a_mesh_needs_no_texture(tmp_path, image, frontal, dome_face, monkeypatch):
+    def nothing_seen(*_):
+        raise FaceNotShownError("too oblique")
+
+    monkeypatch.setattr("twodasl_jax.predict.output_writers.uv_texture", nothing_seen)
+    with pytest.raises(FaceNotShownError, match="face 0: too oblique"):
+        write_outputs(["mesh", "uv_texture"], image, [frontal], dome_face, tmp_path, "me")
+    assert [path.name for path in tmp_path.iterdir()] == ["me.glb"]
+    assert trimesh.load(tmp_path / "me.glb", force="mesh").visual.kind == "vertex"
+
+
+@pytest.mark.parametrize("stem", ["caf\udce9", "x" * 243, "a\nb"])
+def test_odd_stems_fail_nothing(tmp_path, image, frontal, dome_face, stem):
+    wanted = ["mesh", "uv_texture", "html", "json"]
+    written = write_outputs(
+        wanted, image, [frontal], dome_face, tmp_path, stem, mesh_formats=("obj", "ply")
+    )
+    assert all(path.is_file() for path in written)
+    record = json.loads((tmp_path / f"{stem}.json").read_text(encoding="utf-8"))
+    names = [name for own in record["faces"][0]["files"].values() for name in own]
+    assert {*names, f"{stem}.json"} == {path.name for path in tmp_path.iterdir()}
+
+
 def test_names_are_taken_once_and_the_json_last():
     assert known_outputs(["json", "mesh", "pose", "mesh"]) == ["mesh", "pose", "json"]
 
