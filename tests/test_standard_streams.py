@@ -94,8 +94,13 @@ def test_a_closed_stream_leaves_no_number_for_other_files(tmp_path):
 @pytest.mark.parametrize("flags", [[], ["-u"]], ids=str)
 def test_unbuffered_streams_stay_unbuffered(flags):
     program = f"{SAFE}\nimport os\nprint('half a line', end='')\nos._exit(0)"
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
     done = subprocess.run(
-        [sys.executable, *flags, "-c", program], cwd=ROOT, capture_output=True, check=True
+        [sys.executable, *flags, "-c", program],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        check=True,
     )
     assert done.stdout == (b"half a line" if flags else b"")
 
