@@ -171,9 +171,7 @@ def _write(
             for number, value in numbers.items():
                 if value is not None:
                     writer.writerow([metric, label, name, source, number, repr(float(value))])
-    (folder / "comparison.csv").write_text(
-        text.getvalue(), encoding="utf-8", newline="", errors="backslashreplace"
-    )
+    (folder / "comparison.csv").write_text(text.getvalue(), encoding="utf-8", newline="")
     first = next(iter(tables))[0]
     for metric, label in tables:
         if metric == first and metric != "head_pose":
