@@ -135,3 +135,15 @@ def test_a_commands_last_line_cannot_fail_it(tmp_path):
     assert done.returncode == 0, done.stderr
     assert b"\\u9854.npz: 2347 vertices" in done.stdout
     assert output.exists()
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "twodasl_jax" / "jobs").glob("*.py")), ids=lambda path: path.name
+)
+def test_consoles_take_names_literally(path):
+    if path.name in {"doctor.py", "serve.py"}:
+        return  # the one escapes what it prints, the other prints an address of its own
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Console":
+            # A folder called "[/x]" would be markup that ends nothing: an error after the work.
+            assert {keyword.arg for keyword in node.keywords} >= {"markup", "emoji"}, node.lineno

@@ -90,8 +90,3 @@ def test_longer_names_are_cut_and_kept_apart(letter):
     assert cut.endswith(ending)
     if letter != "\udce9":  # a byte that is no UTF-8 is left out where a name is cut
         assert cut.startswith(letter * 40)
-
-
-def test_a_name_that_is_too_long_is_told(tmp_path):
-    with pytest.raises(OSError, match=r"File name too long; shorten the name"):
-        write_whole(tmp_path / ("x" * 300), b"data")

@@ -1,7 +1,6 @@
 """Files written whole or not at all."""
 
 import contextlib
-import errno
 import os
 import zlib
 from collections.abc import Iterator
@@ -71,9 +70,7 @@ def naming_write_errors(path: Path, *kinds: type[Exception]) -> Iterator[None]:
         yield
     except (OSError, *kinds) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        too_long = getattr(error, "errno", None) == errno.ENAMETOOLONG
-        remedy = "shorten the name" if too_long else "choose another folder"
-        raise OSError(f"cannot write {path}: {reason}; {remedy}") from error
+        raise OSError(f"cannot write {path}: {reason}; choose another folder") from error
 
 
 def write_whole(path: Path, data: bytes) -> None:
