@@ -1,11 +1,13 @@
 """Photographs: every kind becomes RGB, what cannot be read says why, patterns find files."""
 
+import io
+
 import chex
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from twodasl_jax.predict.photo import find_photos, load_image, passed_over
+from twodasl_jax.predict.photo import find_photos, load_image, passed_over, read_image
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "LA", "RGBA", "P", "1", "CMYK"])
@@ -89,6 +91,25 @@ def test_unreadable_files_say_why(tmp_path):
     Image.fromarray(np.zeros((3, 3), np.float32)).save(tmp_path / "float.tif")
     with pytest.raises(ValueError, match="floating-point pixels"):
         load_image(tmp_path / "float.tif")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "AVIF", "JPEG2000", "PPM", "MPO"])
+def test_damaged_files_are_named_whatever_their_decoder_raises(kind):
+    generator = np.random.default_rng(0)
+    file = io.BytesIO()
+    noise = generator.integers(0, 256, (32, 32, 3), np.uint8)
+    Image.fromarray(noise).save(file, kind)
+    refused = []
+    for _ in range(60):
+        data = bytearray(file.getvalue())
+        for place in generator.integers(0, min(len(data), 200), 6):
+            data[place] = generator.integers(0, 256)
+        try:
+            read_image(io.BytesIO(bytes(data)), "the file")
+        except ValueError as error:
+            refused.append(str(error))
+    assert refused
+    assert all(message.startswith("the file ") for message in refused)
 
 
 @pytest.mark.parametrize("side", [10_000, 20_000])

@@ -182,7 +182,9 @@ def read_image(file: BinaryIO, name: str) -> np.ndarray:
         raise ValueError(_too_large(name, "far too many")) from error
     except UnidentifiedImageError as error:
         raise ValueError(f"{name} is no image that Pillow can read; convert it to PNG") from error
-    except (OSError, SyntaxError) as error:
+    except Exception as error:  # Pillow and its decoders raise many kinds on broken bytes
+        if isinstance(error, ValueError) and str(error).startswith(name):
+            raise
         raise ValueError(f"{name} cannot be read to its end: {error}") from error
 
 
