@@ -46,11 +46,14 @@ def eight_bits(values: np.ndarray, name: str) -> np.ndarray:
     """
     bits = used_bits(values)
     if bits == 0 or bits > _DARK_BITS:
-        table = np.arange(65536) // 257
-    else:
-        bits = max(bits, 8)
-        table = (np.arange(65536) * 255.0 / (2**bits - 1)).round().clip(max=255)
-        logging.warning("%s uses %d of its 16 bits: they were spread over its range", name, bits)
+        return (np.arange(65536) // 257).astype(np.uint8)[values]
+    bits = max(bits, 8)
+    logging.warning("%s uses %d of its 16 bits: they were spread over its range", name, bits)
+    return _spread(values, bits)
+
+
+def _spread(values: np.ndarray, bits: int) -> np.ndarray:
+    table = (np.arange(65536) * 255.0 / (2**bits - 1)).round().clip(max=255)
     return table.astype(np.uint8)[values]
 
 
@@ -113,12 +116,13 @@ def read_deep_colours(data: bytes, orientation: int, name: str) -> Image.Image |
         cv2.utils.logging.setLogLevel(level)
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
         return None
-    parts = [eight_bits(np.asarray(pixels[..., 2::-1]), name)]
+    levels = np.empty(pixels.shape, np.uint8)
+    levels[..., :3] = eight_bits(np.asarray(pixels[..., 2::-1]), name)
     if pixels.shape[2] == 4:
         # Transparency has a range of its own: 65535 or, like the colours, fewer bits.
-        alpha = pixels[..., 3:]
-        parts.append((alpha * 255.0 / (2 ** max(used_bits(alpha), 8) - 1)).round().clip(0, 255))
-    image = Image.fromarray(np.concatenate(parts, axis=2).astype(np.uint8))
+        alpha = pixels[..., 3]
+        levels[..., 3] = _spread(alpha, max(used_bits(alpha), 8))
+    image = Image.fromarray(levels)
     # OpenCV turns TIFFs itself, and leaves PNGs as they are.
     if data[:4] == b"\x89PNG" and orientation in _UPRIGHT:
         image = image.transpose(_UPRIGHT[orientation])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError, features
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError, features
 
 from twodasl_jax.data.folder_listing import (
     describe_hidden,
@@ -165,18 +165,18 @@ def read_image(file: BinaryIO, name: str) -> np.ndarray:
       ValueError: as `load_image`.
     """
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of what `_require_moderate_size` judges.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(file)
-        with image:
-            _require_moderate_size(image, name)
+        with _opened(file, name) as image:
             deep, orientation = is_deep_colour(image, name), image.getexif().get(_ORIENTATION, 1)
             # exif_transpose reads all pixels: a file that is cut short fails here.
             ImageOps.exif_transpose(image, in_place=True)
-            if deep and is_dark(image):
-                file.seek(0)
-                image = read_deep_colours(file.read(), orientation, name) or image
+            if not deep or not is_dark(image):
+                return _rgb_array(image, name)
+        file.seek(0)
+        brightened = read_deep_colours(file.read(), orientation, name)
+        if brightened is not None:
+            return _rgb_array(brightened, name)
+        with _opened(file, name) as image:  # dark, but not of 16 bits
+            ImageOps.exif_transpose(image, in_place=True)
             return _rgb_array(image, name)
     except Image.DecompressionBombError as error:  # Pillow's own bound, told by the header
         raise ValueError(_too_large(name, "far too many")) from error
@@ -186,6 +186,15 @@ def read_image(file: BinaryIO, name: str) -> np.ndarray:
         if isinstance(error, ValueError) and str(error).startswith(name):
             raise
         raise ValueError(f"{name} cannot be read to its end: {error}") from error
+
+
+def _opened(file: BinaryIO, name: str) -> ImageFile.ImageFile:
+    with warnings.catch_warnings():
+        # Pillow warns of what `_require_moderate_size` judges.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        image = Image.open(file)
+    _require_moderate_size(image, name)
+    return image
 
 
 def _require_moderate_size(image: Image.Image, name: str) -> None:
