@@ -39,6 +39,7 @@ from ml_collections import config_flags
 from twodasl_jax.file_errors import in_one_sentence
 from twodasl_jax.jobs import options
 from twodasl_jax.jobs.modes import MODES, run_mode
+from twodasl_jax.standard_streams import make_standard_streams_safe
 from twodasl_jax.training.host_memory import keep_freed_memory
 from twodasl_jax.training.stop_request import TrainingInterrupted
 
@@ -70,4 +71,5 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    make_standard_streams_safe()
     app.run(main)

@@ -12,6 +12,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # The parts without own imports from the package, free for all who may use jax.
 FOUNDATION = {"crop_frame", "landmark_tables", "coefficients", "array_types"} | {
     "file_errors",
+    "standard_streams",
     "user_files",
 }
 MATHS = FOUNDATION | {"geometry", "face_model", "rendering"}
@@ -23,6 +24,7 @@ MAY_IMPORT = {
     "array_types": set(),
     "file_errors": set(),
     "user_files": set(),
+    "standard_streams": set(),
     "geometry": FOUNDATION,
     "face_model": FOUNDATION | {"geometry"},
     "open_face": MATHS,

@@ -30,7 +30,9 @@ PICTURES = {
     "_overlay.jpg", "_dense.jpg", "_depth.png", "_pncc.png", "_normals.png", "_pose.jpg",
     "_landmarks.jpg",
 }  # fmt: skip
-EACH = {"_strip.jpg", ".html", ".glb", ".obj", ".ply", "_uv_texture.png", "_uv_mask.png"}
+EACH = {
+    "_strip.jpg", ".html", ".glb", ".obj", ".mtl", ".ply", "_uv_texture.png", "_uv_mask.png"
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -121,28 +123,42 @@ def test_the_json_lists_every_other_file(folder):
 
 
 @pytest.mark.parametrize("ending", ["glb", "obj", "ply"])
-def test_meshes_open_elsewhere(folder, two_faces, dome_face, image, ending):
+def test_meshes_open_elsewhere_with_their_texture(folder, two_faces, dome_face, image, ending):
     for number, face in enumerate(two_faces):
-        path = folder / f"{STEM}_{number}.{ending}"
-        (mesh,) = trimesh.load_scene(path, process=False).geometry.values()
+        mesh = trimesh.load(folder / f"{STEM}_{number}.{ending}", force="mesh", process=False)
         assert len(mesh.vertices) == dome_face.num_vertices
         assert len(mesh.faces) == len(dome_face.triangles)
         millimetres = 1000.0 if ending == "glb" else 1.0
         # 100 mm wide and high, 50 deep and a little less without the rim; see the dome's bases.
         size = np.ptp(mesh.bounds, axis=0) * millimetres
         chex.assert_trees_all_close(size, np.array([100.0, 100.0, 50.0]), atol=0.1)
-        has_material = isinstance(mesh.visual, trimesh.visual.TextureVisuals)
-        colours = (
-            mesh.visual.vertex_attributes["color"] if has_material else mesh.visual.vertex_colors
-        )
+        material = mesh.visual.material
+        shown = material.baseColorTexture if ending == "glb" else material.image
+        expected = uv_texture(image, face, dome_face).colours
+        chex.assert_trees_all_equal(np.asarray(shown.convert("RGB")), expected)
+        # float32, or 7 printed digits.
+        chex.assert_trees_all_close(mesh.visual.uv, np.asarray(dome_face.uv, float), atol=1e-6)
+
+
+def test_without_textures_meshes_have_the_photographs_colours(
+    tmp_path, two_faces, dome_face, image
+):
+    formats = ("glb", "obj", "ply")
+    write_outputs(["mesh"], image, two_faces, dome_face, tmp_path, "us", mesh_formats=formats)
+    assert not list(tmp_path.glob("*.mtl"))
+    for number, face in enumerate(two_faces):
         expected = colours_from_photo(image, face, dome_face) / 255.0
-        if ending == "glb":  # linear light, by the definition of sRGB
-            steep = ((expected + 0.055) / 1.055) ** 2.4
-            expected = np.where(expected <= 0.04045, expected / 12.92, steep)
-        # Half a level of 8 bits; obj prints rounded decimals, which are cut to levels again.
-        chex.assert_trees_all_close(
-            np.asarray(colours)[:, :3].astype(float), 255.0 * expected, atol=1.01
-        )
+        steep = ((expected + 0.055) / 1.055) ** 2.4  # linear light, by the definition of sRGB
+        linear = np.where(expected <= 0.04045, expected / 12.92, steep)
+        for ending in formats:
+            mesh = trimesh.load(tmp_path / f"us_{number}.{ending}", force="mesh", process=False)
+            assert mesh.visual.kind == "vertex"
+            # Half a level of 8 bits; obj's decimals are cut to levels again.
+            chex.assert_trees_all_close(
+                np.asarray(mesh.visual.vertex_colors)[:, :3].astype(float),
+                255.0 * (linear if ending == "glb" else expected),
+                atol=1.01,
+            )
 
 
 def test_textures_come_with_their_mask(folder, two_faces, dome_face, image):
@@ -200,6 +216,29 @@ def test_a_face_beside_the_photograph_costs_the_others_nothing(
     listed = [name for names in record["files"].values() for name in names]
     listed += [name for face in record["faces"] for own in face["files"].values() for name in own]
     assert {*listed, "us.json"} == {path.name for path in tmp_path.iterdir()}
+
+
+def test_a_mesh_needs_no_texture(tmp_path, image, frontal, dome_face, monkeypatch):
+    def nothing_seen(*_):
+        raise FaceNotShownError("too oblique")
+
+    monkeypatch.setattr("twodasl_jax.predict.output_writers.uv_texture", nothing_seen)
+    with pytest.raises(FaceNotShownError, match="face 0: too oblique"):
+        write_outputs(["mesh", "uv_texture"], image, [frontal], dome_face, tmp_path, "me")
+    assert [path.name for path in tmp_path.iterdir()] == ["me.glb"]
+    assert trimesh.load(tmp_path / "me.glb", force="mesh").visual.kind == "vertex"
+
+
+@pytest.mark.parametrize("stem", ["caf\udce9", "x" * 243, "a\nb"])
+def test_odd_stems_fail_nothing(tmp_path, image, frontal, dome_face, stem):
+    wanted = ["mesh", "uv_texture", "html", "json"]
+    written = write_outputs(
+        wanted, image, [frontal], dome_face, tmp_path, stem, mesh_formats=("obj", "ply")
+    )
+    assert all(path.is_file() for path in written)
+    record = json.loads((tmp_path / f"{stem}.json").read_text(encoding="utf-8"))
+    names = [name for own in record["faces"][0]["files"].values() for name in own]
+    assert {*names, f"{stem}.json"} == {path.name for path in tmp_path.iterdir()}
 
 
 def test_names_are_taken_once_and_the_json_last():

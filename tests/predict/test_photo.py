@@ -1,11 +1,13 @@
 """Photographs: every kind becomes RGB, what cannot be read says why, patterns find files."""
 
+import io
+
 import chex
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from twodasl_jax.predict.photo import find_photos, load_image
+from twodasl_jax.predict.photo import find_photos, load_image, passed_over, read_image
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "LA", "RGBA", "P", "1", "CMYK"])
@@ -21,6 +23,34 @@ def test_every_kind_of_image_becomes_rgb(tmp_path, mode):
         assert set(np.unique(image)) == {0, 255}
     else:
         assert (image == 90).all()
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tif", "avif", "mpo"])
+def test_all_orientations_are_turned_upright(tmp_path, ending):
+    rows, columns = np.indices((24, 40))
+    stored = np.stack([rows * 10, columns * 6, 0 * rows], axis=-1).astype(np.uint8)
+    across = stored.swapaxes(0, 1)
+    # EXIF 2.32, tag Orientation: where the stored picture's row 0 and column 0 are to be seen.
+    upright = {
+        1: stored, 2: stored[:, ::-1], 3: stored[::-1, ::-1], 4: stored[::-1],
+        5: across, 6: across[:, ::-1], 7: across[::-1, ::-1], 8: across[::-1],
+        9: stored,  # no such orientation
+    }  # fmt: skip
+    for orientation, expected in upright.items():
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        path = tmp_path / f"{orientation}.{ending}"
+        Image.fromarray(stored).save(path, exif=exif, **{"quality": 95} if ending != "tif" else {})
+        image = load_image(path).astype(int)
+        assert image.shape == expected.shape
+        # Lossy kinds keep smooth ramps within some levels; a wrong turn is off by 60 and more.
+        assert np.abs(image - expected).mean() < 10
+
+
+def test_lab_and_other_rare_modes_are_read_or_named(tmp_path):
+    planes = [Image.new("L", (4, 3), value) for value in (128, 0, 0)]
+    Image.merge("LAB", planes).save(tmp_path / "lab.tif")
+    chex.assert_shape(load_image(tmp_path / "lab.tif"), (3, 4, 3))
 
 
 def test_sixteen_bits_keep_their_range(tmp_path):
@@ -63,6 +93,25 @@ def test_unreadable_files_say_why(tmp_path):
         load_image(tmp_path / "float.tif")
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "AVIF", "JPEG2000", "PPM", "MPO"])
+def test_damaged_files_are_named_whatever_their_decoder_raises(kind):
+    generator = np.random.default_rng(0)
+    file = io.BytesIO()
+    noise = generator.integers(0, 256, (32, 32, 3), np.uint8)
+    Image.fromarray(noise).save(file, kind)
+    refused = []
+    for _ in range(60):
+        data = bytearray(file.getvalue())
+        for place in generator.integers(0, min(len(data), 200), 6):
+            data[place] = generator.integers(0, 256)
+        try:
+            read_image(io.BytesIO(bytes(data)), "the file")
+        except ValueError as error:
+            refused.append(str(error))
+    assert refused
+    assert all(message.startswith("the file ") for message in refused)
+
+
 @pytest.mark.parametrize("side", [10_000, 20_000])
 def test_an_immense_picture_is_refused_by_its_header(tmp_path, monkeypatch, side):
     # One bit a pixel, all alike: a small file that would be 1.2 GB of RGB.
@@ -80,17 +129,43 @@ def test_one_pixel_is_a_picture(tmp_path):
 def test_files_folders_and_patterns_name_photographs(tmp_path):
     folder = tmp_path / "mit Lücken ☺"
     (folder / "deep").mkdir(parents=True)
-    names = ["b.JPG", "a.png", "deep/c.webp"]
+    names = ["b.JPG", "a.png", "deep/c.webp", "d.jfif", "e.gif", "f.Avif", "g.mpo", "h.jp2"]
     for name in names:
         (folder / name).write_bytes(b"-")
     (folder / "notes.txt").write_bytes(b"-")
-    assert find_photos(folder) == sorted(folder / name for name in names)
-    assert find_photos(folder / "a.png") == [folder / "a.png"]
-    assert find_photos(folder / "*.png") == [folder / "a.png"]
-    assert find_photos(f"{folder}/**/*.webp") == [folder / "deep" / "c.webp"]
+    found = find_photos(folder)
+    assert found.photos == sorted(folder / name for name in names)
+    assert (found.hidden, found.others) == ([], [folder / "notes.txt"])
+    assert find_photos(folder / "a.png").photos == [folder / "a.png"]
+    assert find_photos(folder / "notes.txt").photos == [folder / "notes.txt"]  # it was named
+    assert find_photos(folder / "*.png").photos == [folder / "a.png"]
+    assert find_photos(f"{folder}/**/*.webp").photos == [folder / "deep" / "c.webp"]
+    assert find_photos(folder / "*.txt").photos == [folder / "notes.txt"]
     bracketed = folder / "x[1].jpg"  # a pattern's letters, but there is such a file
     bracketed.write_bytes(b"-")
-    assert find_photos(bracketed) == [bracketed]
-    for absent in (folder / "*.gif", folder / "absent.png", folder / "absent"):
+    assert find_photos(bracketed).photos == [bracketed]
+    for absent in (folder / "*.bmp", folder / "absent.png", folder / "absent"):
         with pytest.raises(FileNotFoundError, match=r"no image at .*expected a picture file"):
             find_photos(absent)
+
+
+def test_what_was_passed_over_is_counted_and_named(tmp_path):
+    (tmp_path / "__MACOSX").mkdir()
+    for name in ("a.jpg", "._a.jpg", ".DS_Store", "__MACOSX/b.jpg", "b.HEIC", "c.heif", "d.txt"):
+        (tmp_path / name).write_bytes(b"-")
+    found = find_photos(tmp_path)
+    assert found.photos == [tmp_path / "a.jpg"]
+    lines = passed_over(tmp_path, found.hidden, found.others)
+    assert lines == [
+        f"passed over in {tmp_path}: 2 hidden or of the system, first ._a.jpg",
+        f"passed over in {tmp_path}: 1 .heic, 1 .heif, which Pillow cannot read, first b.HEIC: "
+        "convert them to JPEG or PNG",
+        f"passed over in {tmp_path}: 1 .txt, which are no pictures",
+    ]
+    pattern = find_photos(f"{tmp_path}/**/*")
+    assert pattern.photos == [tmp_path / "a.jpg"]
+    assert pattern.hidden == [tmp_path / "__MACOSX" / "b.jpg"]
+    assert find_photos(tmp_path / "._a.jpg").photos == [tmp_path / "._a.jpg"]  # it was named
+    (tmp_path / "a.jpg").unlink()
+    with pytest.raises(FileNotFoundError, match=r"1 \.heic, 1 \.heif, which Pillow cannot read"):
+        find_photos(tmp_path)

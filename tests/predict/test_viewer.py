@@ -19,7 +19,8 @@ from twodasl_jax.coefficients import Whitening
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.linear import vertices_from_coefficients
 from twodasl_jax.predict import viewer
-from twodasl_jax.predict.export import colours_from_photo, mesh_bytes, mesh_vertices
+from twodasl_jax.predict.export import colours_from_photo, mesh_vertices
+from twodasl_jax.predict.mesh_files import mesh_bytes
 from twodasl_jax.predict.reconstruct import reconstruction_from_coefficients
 from twodasl_jax.predict.viewer import file_name, three_js, viewer_page
 from twodasl_jax.predict.viewer_data import (

@@ -17,7 +17,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-from twodasl_jax.predict.export import colours_from_photo, mesh_bytes, mesh_vertices
+from twodasl_jax.predict.export import colours_from_photo, mesh_vertices
+from twodasl_jax.predict.mesh_files import mesh_bytes
 from twodasl_jax.predict.server import make_app
 from twodasl_jax.predict.viewer import viewer_page
 

@@ -1,11 +1,12 @@
 """What is left of a file when its writing ends badly."""
 
 import builtins
+import os
 
 import pytest
 
 from twodasl_jax.file_errors import naming_write_errors
-from twodasl_jax.predict.whole_file import whole_file, write_whole
+from twodasl_jax.predict.whole_file import fitting_name, whole_file, write_whole
 
 
 def test_the_file_appears_when_it_is_complete(tmp_path):
@@ -64,3 +65,24 @@ def test_other_kinds_of_errors_are_named_where_asked_for(tmp_path):
         raise LookupError("no room")
     with pytest.raises(LookupError), naming_write_errors(tmp_path):
         raise LookupError("no room")
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "顔"])
+def test_the_longest_names_can_be_written(tmp_path, letter):
+    path = tmp_path / (letter * (251 // len(letter.encode())) + ".obj")
+    write_whole(path, b"data")
+    assert path.read_bytes() == b"data"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "顔", "\udce9"])
+def test_longer_names_are_cut_and_kept_apart(letter):
+    stem = letter * (250 // len(os.fsencode(letter)))
+    assert fitting_name(stem, ".json") == stem + ".json"
+    ending = "_0_uv_texture.png"
+    cut, other = (fitting_name(f"{stem}{last}", ending) for last in "ab")
+    assert cut != other
+    assert len(os.fsencode(cut)) <= 255
+    assert cut.endswith(ending)
+    if letter != "\udce9":  # a byte that is no UTF-8 is left out where a name is cut
+        assert cut.startswith(letter * 40)

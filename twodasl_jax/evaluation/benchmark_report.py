@@ -119,7 +119,7 @@ def write_per_face(path: Path, benchmark: Benchmark, errors: Mapping[str, Errors
             continue
         for variant, values in variants.items():
             columns[f"{metric}_{variant}_percent"] = 100 * values
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow(["file_name", "yaw_degrees", *columns])
         for row, name in enumerate(benchmark.file_names):

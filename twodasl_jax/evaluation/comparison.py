@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from twodasl_jax.data.folder_listing import printable
 from twodasl_jax.evaluation.result_files import read_benchmark_results, read_per_image
 
 SYSTEM_CONVENTIONS = ("landmark_map_source",)
@@ -81,13 +82,13 @@ def read_systems(paths: Sequence[str | Path]) -> list[System]:
 
 
 def _names(resolved: Sequence[Path]) -> list[str]:
-    folders = [path.parent.parts for path in resolved]
+    folders = [Path(printable(path)).parent.parts for path in resolved]
     for depth in range(1, max(len(parts) for parts in folders) + 1):
         names = ["/".join(parts[-depth:]) for parts in folders]
         if len(set(names)) == len(names):
             return names
     # Two results of other names in one folder.
-    return [str(path) for path in resolved]
+    return [printable(path) for path in resolved]
 
 
 def _read_system(path: Path, name: str) -> System:

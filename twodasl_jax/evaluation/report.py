@@ -74,7 +74,8 @@ def write_results(path: str | Path, results: Mapping[str, Any]) -> None:
     """
     path = Path(path)
     text = json.dumps(json_value(results), indent=2, ensure_ascii=False, allow_nan=False)
-    write_whole(path, (text + "\n").encode())
+    # A file's name that is no UTF-8 becomes an escape, which JSON has too.
+    write_whole(path, (text + "\n").encode(errors="backslashreplace"))
 
 
 def json_value(value: Any) -> Any:
@@ -106,7 +107,7 @@ def write_per_image(
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow(["file_name", "yaw_degrees", *(f"nme_{name}_percent" for name in nme)])
         for row in zip(file_names, yaw_degrees, *nme.values(), strict=True):

@@ -37,6 +37,7 @@ from twodasl_jax.face_model.model import (
     save_face_model,
 )
 from twodasl_jax.face_model.validation import validate_arrays
+from twodasl_jax.standard_streams import make_standard_streams_safe
 
 
 def arrays_from_source(
@@ -124,4 +125,5 @@ def _require_apart(output: Path, sources: Sequence[str | None]) -> None:
 
 
 if __name__ == "__main__":
+    make_standard_streams_safe()
     main()

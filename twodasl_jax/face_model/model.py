@@ -8,6 +8,7 @@ and optionally ``albedo_mean (3, n)`` with ``albedo_basis (k, 3, n)``, and
 """
 
 import dataclasses
+import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -138,7 +139,8 @@ def save_face_model(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
     path = Path(path)
     validate_arrays(arrays, str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
+    # Not the whole name and a suffix: file systems take 255 bytes.
+    unfinished = path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}.unfinished")
     with unfinished.open("wb") as file:
         np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
     unfinished.replace(path)

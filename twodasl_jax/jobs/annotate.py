@@ -63,7 +63,7 @@ def annotate(
     Raises:
       FileNotFoundError, ValueError: for inputs that are absent or wrong; nothing is written then.
     """
-    console, folder = Console(), Path(output)
+    console, folder = Console(markup=False, emoji=False), Path(output)
     require_apart(folder, {"images": images, "landmarks": landmarks, "face_model": face_model})
     require_free(folder)
     if landmarks and detector:

@@ -66,7 +66,7 @@ def score_benchmark(
     Raises:
       FileNotFoundError, ValueError: one sentence on what is missing or wrong; nothing is written.
     """
-    start, console = time.perf_counter(), Console()
+    start, console = time.perf_counter(), Console(markup=False, emoji=False)
     require_choice("benchmark", config.benchmark, tuple(BENCHMARKS))
     kind = BENCHMARKS[config.benchmark]
     _check_settings(config, kind, Path(workdir), checkpoint, predictions, face_model)

@@ -55,7 +55,7 @@ def compare(
     Raises:
       FileNotFoundError, ValueError: one sentence; numbers of different conventions are refused.
     """
-    console = Console()
+    console = Console(markup=False, emoji=False)
     systems = read_systems(results)
     for system, path in zip(systems, results, strict=True):
         if system.benchmark not in BENCHMARKS:

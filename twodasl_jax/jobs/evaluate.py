@@ -189,7 +189,7 @@ def evaluate(
             f"--{named[0]} is for a benchmark: --config=configs/evaluation.py "
             "--config.benchmark=aflw2000_3d --config.data_dir=FOLDER"
         )
-    console = Console()
+    console = Console(markup=False, emoji=False)
     run = Workdir(workdir)
     trained = load_trained_run(run)
     if config is not None:

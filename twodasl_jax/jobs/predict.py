@@ -81,7 +81,8 @@ def predict(
     names = known_outputs(outputs or DEFAULT_OUTPUTS)
     folder = Path(output) if output else Workdir(workdir).folder / "prediction"
     corners = parse_box(box)
-    photos = list_photos(image, results=folder) if of_photos else []
+    console = Console(markup=False, emoji=False)
+    photos = list_photos(image, results=folder, console=console) if of_photos else []
     if corners is not None and len(photos) > 1:
         raise ValueError(f"--box frames a face in one photograph, and there are {len(photos)}")
     if not image and photos:
@@ -90,7 +91,7 @@ def predict(
     reconstructor = FaceReconstructor.from_checkpoint(
         workdir, detector=detector or "mtcnn", num_passes=num_passes, config=config
     )
-    where: dict[str, Any] = {"folder": folder, "console": Console()}
+    where: dict[str, Any] = {"folder": folder, "console": console}
     if photos:
         formats = mesh_formats or ("glb",)
         check_outputs(names, reconstructor.face_model, folder, mesh_formats=formats)
@@ -165,7 +166,7 @@ def reconstruct_photo(
     folder = workdir.folder / "prediction"
     reconstruct_photos(
         FaceReconstructor.from_checkpoint(workdir.folder),
-        list_photos(image, results=folder),
+        list_photos(image, results=folder, console=console),
         parse_box(box),
         functools.partial(write_outputs, DEFAULT_OUTPUTS),
         folder=folder,

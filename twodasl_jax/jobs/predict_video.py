@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.jobs.photo_list import result_stem
 from twodasl_jax.predict.camera import Window, can_show_windows, open_camera
 from twodasl_jax.predict.outputs import check_writable
 from twodasl_jax.predict.reconstruct import Reconstruction
@@ -22,6 +23,7 @@ from twodasl_jax.predict.video import (
     write_faces_of_video,
 )
 from twodasl_jax.predict.video_files import VideoReader
+from twodasl_jax.predict.whole_file import fitting_name
 
 _CAMERA_RATE = Fraction(30)
 
@@ -72,7 +74,7 @@ def predict_video(
     """
     _check_max_frames(max_frames)
     check_writable(folder)
-    paths = _paths(folder, f"{Path(video).stem}_faces")
+    paths = _paths(folder, result_stem(Path(video).stem), "_faces")
     with VideoReader(video) as reader:
         expected = reader.num_frames
         if max_frames is not None:
@@ -135,7 +137,7 @@ def predict_camera(
                     break
         return None
     check_writable(folder)
-    paths = _paths(folder, f"camera{camera}_{time.strftime('%Y%m%d_%H%M%S')}")
+    paths = _paths(folder, f"camera{camera}_{time.strftime('%Y%m%d_%H%M%S')}", "")
     console.print(
         "this OpenCV has no windows (opencv-python has, opencv-python-headless has none): "
         f"recording to {paths[0]}; Ctrl-C ends it"
@@ -159,9 +161,10 @@ def _check_max_frames(max_frames: int | None) -> None:
         raise ValueError(f"--max_frames is {max_frames}; expected 1 or more")
 
 
-def _paths(folder: Path, name: str) -> tuple[Path, Path]:
+def _paths(folder: Path, stem: str, ending: str) -> tuple[Path, Path]:
     # Not with_suffix: a name may have dots of its own.
-    return folder / f"{name}.mp4", folder / f"{name}.jsonl"
+    video, lines = (fitting_name(stem, f"{ending}.{kind}") for kind in ("mp4", "jsonl"))
+    return folder / video, folder / lines
 
 
 def _tracker(reconstructor: VideoReconstructor, smooth: bool) -> FaceTracker:

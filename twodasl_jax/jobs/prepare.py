@@ -58,7 +58,7 @@ def prepare(config: Any, *, dataset: str, manual_dir: str, data_dir: str | None 
         more than 1 % of the faces cannot be read.
     """
     del config
-    console = Console()
+    console = Console(markup=False, emoji=False)
     root = Path(data_dir or DEFAULT_DATA_DIR).expanduser()
     builder_class = load_builder_class(dataset)
     builder = builder_class(data_dir=root, file_format="array_record")

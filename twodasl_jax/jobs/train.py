@@ -83,7 +83,7 @@ def train(config: Any, *, workdir: str, image: list[str] | None, box: Any) -> No
     """
     check_photo(image, box)
     parallel.enable_compilation_cache()
-    run, networks = _prepare(config, Workdir(workdir), Console())
+    run, networks = _prepare(config, Workdir(workdir), Console(markup=False, emoji=False))
     for index, stage in enumerate(run.config.stages):
         if index == 0:
             _evaluate_once(run, "before", stage, networks)

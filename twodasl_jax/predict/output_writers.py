@@ -15,7 +15,7 @@ from PIL import Image, PngImagePlugin
 from twodasl_jax.coefficients import Whitening
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.predict.drawing import draw_landmarks, reconstruction_strip
-from twodasl_jax.predict.export import colours_from_photo, mesh_bytes, mesh_vertices
+from twodasl_jax.predict.export import colours_from_photo, mesh_vertices
 from twodasl_jax.predict.maps import (
     DepthScale,
     code_colours,
@@ -24,16 +24,25 @@ from twodasl_jax.predict.maps import (
     normal_map,
     pncc_map,
 )
+from twodasl_jax.predict.mesh_files import (
+    MATERIAL_ENDING,
+    MeshTexture,
+    material_bytes,
+    mesh_bytes,
+)
 from twodasl_jax.predict.overlay import draw_dense_alignment, overlay_mesh
 from twodasl_jax.predict.pose_picture import draw_head_pose
 from twodasl_jax.predict.prediction_json import prediction_json, prediction_record
 from twodasl_jax.predict.reconstruct import Reconstruction
 from twodasl_jax.predict.surface import FaceSurface, face_surface
-from twodasl_jax.predict.uv_texture import Origin, uv_texture
+from twodasl_jax.predict.uv_texture import Origin, UvTexture, uv_texture
 from twodasl_jax.predict.viewer import viewer_page
 from twodasl_jax.predict.visibility import FaceNotShownError
+from twodasl_jax.predict.whole_file import fitting_name
 
 _JPEG_QUALITY = 92
+
+_TEXTURE_ENDING = "_uv_texture.png"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,23 +53,42 @@ class PhotoFaces:
       image: ``(height, width, 3)`` uint8 RGB.
       faces: at least one.
       face_model: they belong to.
-      title: the photograph's name.
+      stem: of the files' names: the photograph's name.
+      outputs: that were asked for; some look better beside another.
       whitening: statistics of the training's coefficients, the sliders' unit; None: see `viewer`.
       mesh_formats: of the meshes, without the dot.
       files: output -> names of its files that show all faces, as written so far.
       face_files: for each face, the same of the files of its own.
       not_shown: face -> why an output that needs to see it left it out.
+      textures: face -> its texture, as soon as an output needs it.
     """
 
     image: np.ndarray
     faces: Sequence[Reconstruction]
     face_model: FaceModel
-    title: str
+    stem: str
+    outputs: Sequence[str]
     whitening: Whitening | None
     mesh_formats: Sequence[str]
     files: dict[str, list[str]]
     face_files: tuple[dict[str, list[str]], ...]
     not_shown: dict[int, str]
+    textures: dict[int, UvTexture]
+
+    def file_name(self, ending: str, face: int | None) -> str:
+        """Of a file that shows one face, or all where `face` is None."""
+        number = f"_{face}" if face is not None and len(self.faces) > 1 else ""
+        return fitting_name(self.stem, number + ending)
+
+    def texture(self, face: int) -> UvTexture:
+        """Of a face; computed once for all outputs.
+
+        Raises:
+          FaceNotShownError: where the photograph shows none of it.
+        """
+        if face not in self.textures:
+            self.textures[face] = uv_texture(self.image, self.faces[face], self.face_model)
+        return self.textures[face]
 
     @functools.cached_property
     def surfaces(self) -> tuple[FaceSurface, ...]:
@@ -92,12 +120,12 @@ Writer = Callable[[PhotoFaces], Iterator[OutputFile]]
 
 
 def _of_shown_faces(
-    photo: PhotoFaces, make: Callable[[Reconstruction], dict[str, bytes]]
+    photo: PhotoFaces, make: Callable[[int], dict[str, bytes]]
 ) -> Iterator[OutputFile]:
     """The files, by the endings of their names, of each face that the photograph shows."""
-    for number, face in enumerate(photo.faces):
+    for number in range(len(photo.faces)):
         try:
-            files = make(face)
+            files = make(number)
         except FaceNotShownError as error:
             # One face beside the picture costs the others nothing; `write_outputs` tells it.
             photo.not_shown[number] = str(error)
@@ -158,22 +186,45 @@ def _normals(photo: PhotoFaces) -> Iterator[OutputFile]:
 def _mesh(photo: PhotoFaces) -> Iterator[OutputFile]:
     triangles = np.asarray(photo.face_model.triangles)
 
-    def meshes(face: Reconstruction) -> dict[str, bytes]:
+    def meshes(number: int) -> dict[str, bytes]:
+        face = photo.faces[number]
         vertices = mesh_vertices(face, photo.face_model)
         colours = colours_from_photo(photo.image, face, photo.face_model)
-        suffixes = [f".{name}" for name in photo.mesh_formats]
-        return {suffix: mesh_bytes(suffix, vertices, triangles, colours) for suffix in suffixes}
+        texture = _mesh_texture(photo, number)
+        files = {}
+        for suffix in (f".{name}" for name in photo.mesh_formats):
+            files[suffix] = mesh_bytes(suffix, vertices, triangles, colours, texture=texture)
+            if suffix == ".obj" and texture is not None:
+                files[MATERIAL_ENDING] = material_bytes(texture)
+        return files
 
     yield from _of_shown_faces(photo, meshes)
+
+
+def _mesh_texture(photo: PhotoFaces, number: int) -> MeshTexture | None:
+    """The texture for a face's meshes, where the output of textures was asked for too."""
+    if "uv_texture" not in photo.outputs:
+        return None
+    try:
+        colours = photo.texture(number).colours
+    except FaceNotShownError as error:
+        photo.not_shown[number] = str(error)  # the mesh is written without it
+        return None
+    return MeshTexture(
+        np.asarray(photo.face_model.uv),
+        _png(colours),
+        photo.file_name(_TEXTURE_ENDING, number),
+        photo.file_name(MATERIAL_ENDING, number),
+    )
 
 
 def _uv_texture(photo: PhotoFaces) -> Iterator[OutputFile]:
     meaning = ", ".join(f"{origin.value} {origin.name.lower()}" for origin in Origin)
 
-    def textures(face: Reconstruction) -> dict[str, bytes]:
-        texture = uv_texture(photo.image, face, photo.face_model)
+    def textures(number: int) -> dict[str, bytes]:
+        texture = photo.texture(number)
         return {
-            "_uv_texture.png": _png(texture.colours),
+            _TEXTURE_ENDING: _png(texture.colours),
             "_uv_mask.png": _png(texture.origin, values=meaning),
         }
 
@@ -181,11 +232,12 @@ def _uv_texture(photo: PhotoFaces) -> Iterator[OutputFile]:
 
 
 def _html(photo: PhotoFaces) -> Iterator[OutputFile]:
-    def page(face: Reconstruction) -> dict[str, bytes]:
+    def page(number: int) -> dict[str, bytes]:
+        face = photo.faces[number]
         text = viewer_page(
-            photo.image, face, photo.face_model, title=photo.title, whitening=photo.whitening
+            photo.image, face, photo.face_model, title=photo.stem, whitening=photo.whitening
         )
-        return {".html": text.encode()}
+        return {".html": text.encode(errors="backslashreplace")}
 
     yield from _of_shown_faces(photo, page)
 

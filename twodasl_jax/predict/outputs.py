@@ -11,7 +11,7 @@ import numpy as np
 
 from twodasl_jax.coefficients import Whitening
 from twodasl_jax.face_model.model import FaceModel
-from twodasl_jax.predict.export import MESH_SUFFIXES
+from twodasl_jax.predict.mesh_files import MESH_SUFFIXES
 from twodasl_jax.predict.output_writers import OUTPUTS, PhotoFaces
 from twodasl_jax.predict.reconstruct import Reconstruction
 from twodasl_jax.predict.uv_texture import uv_layout
@@ -68,14 +68,16 @@ def write_outputs(
         image,
         faces,
         face_model,
-        title=stem,
+        stem=stem,
+        outputs=chosen,
         whitening=whitening,
         mesh_formats=mesh_formats,
         files={},
         face_files=tuple({} for _ in faces),
         not_shown={},
+        textures={},
     )
-    written = [path for name in chosen for path in _write_output(name, photo, folder, stem)]
+    written = [path for name in chosen for path in _write_output(name, photo, folder)]
     if photo.not_shown:
         reasons = "; ".join(f"face {face}: {why}" for face, why in photo.not_shown.items())
         raise FaceNotShownError(
@@ -84,11 +86,10 @@ def write_outputs(
     return written
 
 
-def _write_output(name: str, photo: PhotoFaces, folder: Path, stem: str) -> Iterator[Path]:
+def _write_output(name: str, photo: PhotoFaces, folder: Path) -> Iterator[Path]:
     """Writes one output's files and lists them in `photo`, which the JSON reads."""
     for file in OUTPUTS[name](photo):
-        number = f"_{file.face}" if file.face is not None and len(photo.faces) > 1 else ""
-        path = folder / f"{stem}{number}{file.ending}"
+        path = folder / photo.file_name(file.ending, file.face)
         write_whole(path, file.data)
         listing = photo.files if file.face is None else photo.face_files[file.face]
         listing.setdefault(name, []).append(path.name)

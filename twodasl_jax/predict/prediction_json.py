@@ -91,7 +91,8 @@ def prediction_record(
 def prediction_json(record: Mapping[str, Any]) -> bytes:
     """A record as the text of a file."""
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
-    return (text + "\n").encode()
+    # A file's name that is no UTF-8 becomes an escape, which JSON has too.
+    return (text + "\n").encode(errors="backslashreplace")
 
 
 def _face_record(face: Reconstruction) -> dict[str, Any]:

@@ -27,7 +27,8 @@ from starlette.routing import Route
 from twodasl_jax.coefficients import Whitening
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.predict.drawing import reconstruction_strip
-from twodasl_jax.predict.export import MESH_SUFFIXES, colours_from_photo, mesh_bytes, mesh_vertices
+from twodasl_jax.predict.export import colours_from_photo, mesh_vertices
+from twodasl_jax.predict.mesh_files import MESH_SUFFIXES, mesh_bytes
 from twodasl_jax.predict.photo import read_image
 from twodasl_jax.predict.reconstruct import Reconstruction
 from twodasl_jax.predict.viewer import file_name, viewer_page

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from twodasl_jax.file_errors import naming_write_errors
+from twodasl_jax.predict.display_matrix import as_displayed, fitted, odd_turn
 from twodasl_jax.predict.optional_package import require_package
 from twodasl_jax.predict.whole_file import whole_file
 
@@ -83,6 +84,7 @@ class VideoReader:
         self._stream.thread_type = "AUTO"
         self.frame_rate: Fraction = self._stream.average_rate or _USUAL_RATE
         self.problem: str | None = None
+        self._matrix: np.ndarray | None = None
         # Pixels that are not square (old television) would make faces narrow.
         aspect = self._stream.sample_aspect_ratio or 1
         self._size = round(self._stream.width * aspect), self._stream.height
@@ -98,6 +100,7 @@ class VideoReader:
           OSError: where a decoded frame cannot be turned into a picture.
         """
         first = before = None
+        shape: tuple[int, ...] = ()
         unreadable = count = 0
         end = 0.0
         for decoded in self._decoded():
@@ -114,7 +117,10 @@ class VideoReader:
             before = time
             count += 1
             end = time - first + float(1 / self.frame_rate)
-            yield VideoFrame(self._picture(decoded), time - first)
+            picture = self._picture(decoded)
+            # A note that changes midway may lay the picture on its side; writers keep one size.
+            shape = shape or picture.shape
+            yield VideoFrame(fitted(picture, height=shape[0], width=shape[1]), time - first)
         if count == 0:
             raise ValueError(f"{self._path} has no frame that can be decoded")
         self.problem = self._judge(end, unreadable)
@@ -143,7 +149,7 @@ class VideoReader:
             yield None
 
     def _picture(self, frame: Any) -> np.ndarray:
-        """The frame as it is to be looked at: phones store it lying, with a note of its turn."""
+        """The frame as it is to be looked at; FFmpeg hangs the file's note on every frame."""
         width, height = self._size
         # A stream that changes its size midway keeps its first.
         try:
@@ -153,7 +159,10 @@ class VideoReader:
                 f"cannot read {self._path}: {error.strerror}; convert it to H.264 with 8 bits a "
                 "colour"
             ) from error
-        return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90) % 4))
+        note = frame.side_data.get("DISPLAYMATRIX")
+        if note is not None:  # a note inside the stream stands at key frames and holds on
+            self._matrix = np.frombuffer(bytes(note), np.int32).reshape(3, 3)
+        return as_displayed(image, self._matrix)
 
     def _duration(self) -> float | None:
         if self._stream.duration is not None:
@@ -167,7 +176,9 @@ class VideoReader:
         # Two frames of slack: containers round, and some count the last frame's time, some do not.
         if duration is not None and end < duration - 2.0 / self.frame_rate:
             return f"it ends after {end:.1f} s, though it says it lasts {duration:.1f} s"
-        return f"{unreadable} of its parts cannot be decoded" if unreadable else None
+        if unreadable:
+            return f"{unreadable} of its parts cannot be decoded"
+        return odd_turn(self._matrix)
 
 
 class VideoWriter:

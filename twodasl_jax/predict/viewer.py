@@ -19,7 +19,8 @@ import trimesh.resources
 from twodasl_jax.coefficients import Whitening
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.predict import viewer_data
-from twodasl_jax.predict.export import colours_from_photo, mesh_bytes, mesh_vertices
+from twodasl_jax.predict.export import colours_from_photo, mesh_vertices
+from twodasl_jax.predict.mesh_files import mesh_bytes
 from twodasl_jax.predict.reconstruct import HeadPose, Reconstruction
 
 _PAGE = Path(__file__).parent / "viewer_page"

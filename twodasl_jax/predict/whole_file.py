@@ -1,10 +1,32 @@
 """Files written whole or not at all."""
 
 import contextlib
+import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from twodasl_jax.file_errors import naming_write_errors
+
+_LONGEST_NAME_BYTES = 255
+"""Of a file, on nearly every file system."""
+
+
+def fitting_name(stem: str, ending: str) -> str:
+    """A file's name; where it would be longer than file systems take, the stem is cut.
+
+    A checksum of the whole stem keeps names apart that begin alike.
+
+    Args:
+      stem: the beginning.
+      ending: kept whole.
+    """
+    whole = os.fsencode(stem)
+    room = _LONGEST_NAME_BYTES - len(os.fsencode(ending))
+    if len(whole) <= room:
+        return stem + ending
+    mark = f"~{zlib.crc32(whole):08x}"
+    return whole[: room - len(mark)].decode(errors="ignore") + mark + ending
 
 
 @contextlib.contextmanager
@@ -23,7 +45,11 @@ def whole_file(path: Path) -> Iterator[Path]:
       OSError: where the folder cannot be made or the file not be put in its place, naming the
         file and why. Errors in the context stay as they are: see `naming_write_errors`.
     """
-    unfinished = path.with_name(path.name + ".unfinished")
+    # Shorter than any name that a file system takes, hidden from whoever lists the folder, and of
+    # this process alone: another one may be writing a file of the same name.
+    unfinished = path.with_name(
+        f".{zlib.crc32(os.fsencode(path.name)):08x}.{os.getpid()}.unfinished"
+    )
     with naming_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:

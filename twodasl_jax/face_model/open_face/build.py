@@ -21,6 +21,7 @@ from twodasl_jax.face_model.open_face.identity import (
 )
 from twodasl_jax.face_model.open_face.landmarks import choose_landmarks
 from twodasl_jax.face_model.open_face.region import Region, face_region
+from twodasl_jax.standard_streams import make_standard_streams_safe
 
 NUM_SAMPLES = 1500
 INSIDE_COLOUR = np.array([0.22, 0.08, 0.08])
@@ -120,4 +121,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    make_standard_streams_safe()
     main()

@@ -18,6 +18,7 @@ from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel, load_face_mo
 from twodasl_jax.geometry.rotation import rotation_from_euler
 from twodasl_jax.rendering.face_renderer import render_faces
 from twodasl_jax.rendering.rasterizer import default_capacity
+from twodasl_jax.standard_streams import make_standard_streams_safe
 
 YAWS = (-60.0, -30.0, 0.0, 30.0, 60.0)
 SCALE = 0.62
@@ -118,4 +119,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    make_standard_streams_safe()
     main()
