@@ -33,6 +33,7 @@ def examples():
         "landmarks": generator.uniform(0, 120, (COUNT, 68, 2)).astype(np.float32),
         "landmarks21": landmarks21,
         "visibility": visibility,
+        "roi_box": np.tile(np.float32([10, 20, 250, 260]), (COUNT, 1)),
         "number": np.arange(COUNT),
         "file_name": np.array([f"face {index}.jpg" for index in range(COUNT)]),
     }
@@ -47,6 +48,7 @@ def prepare(root, data_set, *, features, count=COUNT):
         "landmarks": tfds.features.Tensor(shape=(68, 2), dtype=np.float32),
         "landmarks21": tfds.features.Tensor(shape=(21, 2), dtype=np.float32),
         "visibility": tfds.features.Tensor(shape=(21,), dtype=np.int64),
+        "roi_box": tfds.features.Tensor(shape=(4,), dtype=np.float32),
         "number": tfds.features.Scalar(dtype=np.int64),
         "file_name": tfds.features.Text(),
     }
@@ -77,7 +79,7 @@ def prepare(root, data_set, *, features, count=COUNT):
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("prepared")
-    prepare(root, "w300_lp", features=["image", "coefficients", "landmarks", "number"])
+    prepare(root, "w300_lp", features=["image", "coefficients", "landmarks", "roi_box", "number"])
     prepare(
         root, "umdfaces", features=["image", "landmarks21", "visibility", "number", "file_name"]
     )
