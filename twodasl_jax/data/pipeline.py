@@ -119,7 +119,10 @@ def make_pipeline(
     for name, given, size in zip(_HALVES, (annotated, in_the_wild), sizes, strict=True):
         if name == "in_the_wild" and size == 0:
             continue
-        sources = [TrainingSource(*source) for source in given]
+        sources = [
+            pair if isinstance(pair, TrainingSource) else TrainingSource(pair[0], pair[1])
+            for pair in given
+        ]
         _check_half(name, sources, size, shard_count)
         # grain tells maps apart by their seeds: no two may share theirs.
         seeds = [derived_seed(seed, name, number) for number in range(len(sources))]

@@ -147,13 +147,20 @@ def write_pictures(
     benchmark: Benchmark,
     predictions: Predictions,
     errors: Mapping[str, Errors],
+    *,
+    without_worst: int = 0,
 ) -> None:
-    """``error_curve.png`` of the first metric, ``faces.png`` with true and predicted points."""
+    """``error_curve.png`` of the first metric, ``faces.png`` with true and predicted points.
+
+    The curve leaves out the ``without_worst`` largest errors, and says so; nothing else does.
+    """
     metric = next(iter(kind.metrics))
     variants = errors[metric]
     curves = {name: values[np.isfinite(values)] for name, values in variants.items()}
     title = f"{benchmark.name}, {metric}"
-    write_error_curve(folder / "error_curve.png", curves, title=title, box=kind.box)
+    write_error_curve(
+        folder / "error_curve.png", curves, title=title, box=kind.box, without_worst=without_worst
+    )
     first = next(iter(variants))
     write_contact_sheet(
         folder / "faces.png",

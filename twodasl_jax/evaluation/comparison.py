@@ -15,6 +15,9 @@ import numpy as np
 SYSTEM_CONVENTIONS = ("landmark_map_source",)
 """Conventions that are part of a system, not of the protocol: what it is fed beside the image."""
 
+ERROR_CURVE = "error_curve"
+"""Convention of a picture alone: what its curve leaves out. No number hangs on it."""
+
 BENCHMARK_BOXES = "landmarks"
 """The crop source of the 3DDFA family: boxes from the ground truth's landmarks."""
 
@@ -157,7 +160,7 @@ def _settings(first: System, other: System) -> list[tuple[str, str, str]]:
     settings += [
         (key, first.conventions.get(key, NOT_STATED), other.conventions.get(key, NOT_STATED))
         for key in keys
-        if key not in SYSTEM_CONVENTIONS
+        if key not in (*SYSTEM_CONVENTIONS, ERROR_CURVE)
     ]
     for metric, labels in first.metrics.items():
         for label in set(labels) & set(other.metrics.get(metric, {})):

@@ -71,7 +71,7 @@ def make_sources(config: Any, workdir: Path, face_model: FaceModel, console: Con
     rendering starts.
     """
     halves: dict[Role, list[TrainingSource]] = {"annotated": [], "in_the_wild": []}
-    wanted: list[tuple[Role, ConfigDict]] = [
+    wanted: list[tuple[Role, Any]] = [
         *(("annotated", source) for source in config.data.annotated),
         *(("in_the_wild", source) for source in config.data.in_the_wild),
     ]

@@ -10,7 +10,6 @@ from twodasl_jax.data.tfds_source import (
     absent_message,
     newest_version,
 )
-from twodasl_jax.methods.twodasl_terms import reads_in_the_wild
 
 
 def require_inputs(config: Any) -> None:
@@ -18,9 +17,7 @@ def require_inputs(config: Any) -> None:
 
     Raises:
       FileNotFoundError: one message: what is missing, how to get each, and the way without.
-      ValueError: where a stage reads a half of the data of which the config names nothing.
     """
-    _require_halves(config)
     missing = [*_missing_face_model(config), *_missing_data(config)]
     if config.init_from and not (Path(config.init_from) / "config.json").exists():
         missing.append(f"init_from={config.init_from} holds no trained run; train it first")
@@ -29,22 +26,6 @@ def require_inputs(config: Any) -> None:
         raise FileNotFoundError(
             f"what this experiment needs is not there:\n  - {listed}\n{WITHOUT_DATA}"
         )
-
-
-def _require_halves(config: Any) -> None:
-    data = config.data
-    if not data.annotated:
-        raise ValueError("data.annotated names no source; expected at least one")
-    for stage in config.stages:
-        if not reads_in_the_wild(stage.loss_weights):
-            continue
-        if not data.in_the_wild or data.in_the_wild_batch_size < 1:
-            raise ValueError(
-                f"stage '{stage.name}' has terms that read photographs in the wild, but "
-                f"data.in_the_wild names {len(data.in_the_wild)} sources and "
-                f"data.in_the_wild_batch_size is {data.in_the_wild_batch_size}; name a source, "
-                "with at least 1 photograph a batch, or take those terms out of its loss_weights"
-            )
 
 
 def _missing_face_model(config: Any) -> list[str]:

@@ -78,6 +78,20 @@ class Workdir:
             )
         return trained[-1]
 
+    def stage_named(self, config: Any, name: str) -> Any:
+        """One stage of the run, by its name.
+
+        Raises:
+          ValueError: where the run has no such stage.
+        """
+        for stage in config.stages:
+            if stage.name == name:
+                return stage
+        raise ValueError(
+            f"{self.folder} has no stage '{name}'; it has "
+            f"{', '.join(stage.name for stage in config.stages)}"
+        )
+
     def read_config(self) -> Any:
         """The experiment that the folder holds.
 
