@@ -14,6 +14,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of the library's own imports
     import tensorflow_datasets as tfds
 
+from twodasl_jax.data.augment import LABEL_OFFSET
 from twodasl_jax.data.sources import landmarks18_and_weights
 from twodasl_jax.data.tfds_source import TfdsSource, absent_message, newest_version
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21
@@ -105,6 +106,8 @@ def test_annotated_examples(root):
         points, _ = landmarks18_and_weights(arrays["landmarks"][number], np.ones(68, np.float32))
         np.testing.assert_array_equal(element["landmarks18"], points)
         assert element["landmark18_weights"].all()
+        # The box is 240 pixels wide: half of one of its pixels is a quarter of the crop's.
+        assert element[LABEL_OFFSET] == 0.25
         assert {value.dtype.name for value in element.values()} == {"uint8", "float32"}
 
 
