@@ -21,11 +21,14 @@ def _shrunk(config: ConfigDict) -> ConfigDict:
     config.face_model.path = ""
     config.models.backbone = "resnet_tiny"
     config.data.annotated = (base.rendered("annotated", num_faces=8, seed=1, supersample=1),)
-    config.data.in_the_wild = (base.rendered("in_the_wild", num_faces=8, seed=2, supersample=1),)
+    if config.data.in_the_wild:
+        config.data.in_the_wild = (
+            base.rendered("in_the_wild", num_faces=8, seed=2, supersample=1),
+        )
     config.data.annotated_batch_size = config.data.in_the_wild_batch_size = 8
     config.evaluation.sets = (base.rendered("held_out", num_faces=8, seed=3, supersample=1),)
     config.evaluation.batch_size = 8
-    starts_trained, config.init_from = bool(config.init_from), ""
+    config.init_from = ""
     if config.data.validation.source:
         config.data.validation = {"source": "annotated", "every": 4}
         config.training.evaluate_every = 1
@@ -35,7 +38,7 @@ def _shrunk(config: ConfigDict) -> ConfigDict:
         for optimizer in stage.optimizers.values():
             if "warmup_steps" in optimizer:
                 optimizer.warmup_steps = 1
-            if starts_trained:
+            if set(stage.loss_weights) == {"vertex"} and optimizer.name == "sgd":
                 # Stage 2 starts from a trained network; a fresh one's px² would throw it far off.
                 optimizer.learning_rate = 1e-9
     return config

@@ -10,6 +10,16 @@ def test_shrunk_they_train_score_and_predict(name, tmp_path, train_shrunk):
     train_shrunk(tmp_path, name)
 
 
+def test_300w_lp_is_never_mirrored_and_umdfaces_may_be(load):
+    config = load("stage1")
+    assert [source.flip for source in config.data.annotated] == [False]
+    assert [source.flip for source in config.data.in_the_wild] == [True]
+
+
+def test_stage2_asks_for_no_photographs_in_the_wild(load):
+    assert load("stage2").data.in_the_wild == ()
+
+
 def test_the_paper_recipe_without_its_data_says_how_to_get_it(tmp_path, load):
     config = load("stage1")
     config.face_model.path = ""
