@@ -3,7 +3,6 @@
 import json
 import shutil
 
-import flax.linen as nn
 import pytest
 
 from twodasl_jax.jobs.train import train
@@ -25,33 +24,6 @@ def test_every_ablation_is_a_config(variant, load):
     assert set(first.ramp_steps) <= set(first.loss_weights)
     assert first.loss_formula == ("released" if terms == "released" else "paper")
     assert second.loss_weights.to_dict() == {"vertex": 1.0}
-
-
-class CoarseRegressor(nn.Module):
-    """In the backbone's place: what fits together is asked here, and it compiles in no time."""
-
-    @nn.compact
-    def __call__(self, x, *, train):
-        coarse = x.reshape(x.shape[0], 8, 15, 8, 15, x.shape[-1]).mean((2, 4))
-        coarse = nn.BatchNorm(use_running_average=not train)(coarse)
-        return nn.Dense(62, kernel_init=nn.initializers.normal(1e-3))(
-            coarse.reshape(x.shape[0], -1)
-        )
-
-
-class CoarseEncoder(nn.Module):
-    @nn.compact
-    def __call__(self, x):
-        return nn.Dense(256)(x.mean((1, 2)))
-
-
-@pytest.fixture
-def coarse_networks(monkeypatch):
-    """Small networks, and no photograph at the end."""
-    assembly, job = "twodasl_jax.jobs.assembly", "twodasl_jax.jobs.train"
-    monkeypatch.setattr(f"{assembly}.make_regressor", lambda *_, **__: CoarseRegressor())
-    monkeypatch.setattr(f"{assembly}.make_encoder", lambda **_: CoarseEncoder())
-    monkeypatch.setattr(f"{job}.reconstruct_photo", lambda *_, **__: None)
 
 
 @pytest.fixture(scope="module")

@@ -53,3 +53,9 @@ def test_results_are_added_one_by_one(tmp_path):
         "evaluations": {"before": {}},
         "stages": {"stage1": {"steps": 2}},
     }
+
+
+def test_a_stage_is_found_by_its_name(tmp_path):
+    assert Workdir(tmp_path).stage_named(config(), "stage1").num_steps == 2
+    with pytest.raises(ValueError, match="has no stage 'stage3'; it has stage1"):
+        Workdir(tmp_path).stage_named(config(), "stage3")

@@ -149,7 +149,9 @@ def _train_stage(run: Run, stage: Any, earlier: Networks | None) -> Networks:
         if checkpointer.latest_step() is not None:
             restored = checkpointer.restore(state)
             state = restored.state
-            batches.set_state(restored.position)
+            # A finished stage reads nothing more, whatever has become of its data.
+            if int(state.step) < stage.num_steps:
+                batches.set_state(restored.position)
         first_step = int(state.step)
         with MetricWriter(run.workdir.logs(stage.name), resumed_step=first_step) as writer:
             state = run_steps(
