@@ -48,14 +48,12 @@ def test_a_stage_without_photographs_in_the_wild_resumes_bit_identically(stage2_
     chex.assert_trees_all_equal(straight.batch_stats, continued.batch_stats)
 
 
-def test_a_stage_begun_in_another_order_is_refused_and_a_finished_one_is_not(
-    stage2_run, monkeypatch
-):
+def test_a_stage_begun_in_another_order_is_refused_and_a_finished_one_is_not(stage2_run):
     """As a run of an earlier version, which had seed + index of the stage."""
     folder, trained = stage2_run
-    monkeypatch.setattr("twodasl_jax.jobs.assembly.derived_seed", lambda seed, *_: seed)
-    before = trained()
-    monkeypatch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("twodasl_jax.jobs.assembly.derived_seed", lambda seed, *_: seed)
+        before = trained()
     chex.assert_trees_all_equal(trained().params, before.params)
     shutil.rmtree(folder / "checkpoints" / "stage2" / "2")
     with pytest.raises(ValueError, match="one in another order of them"):
