@@ -365,7 +365,7 @@ def test_a_stopped_writer_leaves_the_earlier_result(original, perfect, tmp_path,
     score(config(original), tmp_path / "out", **flags)
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
 
-    def stop(*_):
+    def stop(*_, **__):
         raise OSError("no space left")
 
     monkeypatch.setattr(benchmark.benchmark_report, "write_pictures", stop)

@@ -190,8 +190,9 @@ def make_method(config: Any, stage: Any) -> TwoDASL:
         critic=Critic(),
         loss_weights=dict(stage.loss_weights),
         ramp_steps=dict(stage.ramp_steps),
-        # Runs made when there was a choice for the 2D losses alone have another name for it.
-        loss_formula=stage.get("loss_formula", stage.get("landmark_formula", "paper")),
+        # Earlier runs with another form of the 2D losses have no name for that of all of them;
+        # prediction does not ask.
+        loss_formula=stage.get("loss_formula", "paper"),
         use_landmark_map=models.landmark_map,
         use_landmark_importance=config.losses.landmark_importance,
     )
