@@ -16,16 +16,21 @@ def rendered(name: str, *, num_faces: int, seed: int, **settings) -> ConfigDict:
     )
 
 
-def prepared(name: str, *, split: str) -> ConfigDict:
-    """A data set prepared with TFDS; ``data_dir`` '' is ``~/tensorflow_datasets``."""
-    return ConfigDict({"kind": "tfds", "name": name, "split": split, "data_dir": "", "weight": 1.0})
+def prepared(name: str, *, split: str, flip: bool = True) -> ConfigDict:
+    """A data set prepared with TFDS; ``data_dir`` '' is ``~/tensorflow_datasets``.
+
+    ``flip`` False never mirrors its faces; any kind of source may say so (see `AugmentOptions`).
+    """
+    return ConfigDict(
+        {"kind": "tfds", "name": name, "split": split, "data_dir": "", "weight": 1.0, "flip": flip}
+    )
 
 
 def stage(
     name: str, *, num_steps: int, loss_weights: dict, optimizers: dict, **settings
 ) -> ConfigDict:
     """One stage; a run trains its stages in order, each from the networks of the one before."""
-    defaults = {"ramp_steps": {}, "landmark_formula": "paper"}
+    defaults = {"ramp_steps": {}, "loss_formula": "paper"}
     return ConfigDict(
         defaults
         | {"name": name, "num_steps": num_steps, "loss_weights": loss_weights}

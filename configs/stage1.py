@@ -21,7 +21,8 @@ def get_config() -> ConfigDict:
     """Two epochs of L = L_3d + λ1·L_2d_con + λ2·L_3d_con + λ3·L_cyc + λ4·L_sc."""
     config = base.get_config()
     config.face_model.path = "data/bfm.npz"
-    config.data.annotated = (base.prepared("w300_lp", split="train"),)
+    # 300W-LP holds the mirror image of every face already.
+    config.data.annotated = (base.prepared("w300_lp", split="train", flip=False),)
     config.data.in_the_wild = (base.prepared("umdfaces", split="batch1+batch2+batch3"),)
     config.stages = (
         base.stage(

@@ -8,6 +8,7 @@ import dataclasses
 from typing import Any
 
 import jax
+import numpy as np
 
 
 @jax.tree_util.register_dataclass
@@ -49,11 +50,24 @@ class InTheWildBatch:
     landmark18_weights: Any
     detected_landmarks: Any
 
+    @staticmethod
+    def empty() -> "InTheWildBatch":
+        """No photos: the half of a stage none of whose terms reads it."""
+        points, weights = np.zeros((0, 68, 2), np.float32), np.zeros((0, 68), np.float32)
+        return InTheWildBatch(
+            np.zeros((0, 120, 120, 3), np.uint8),
+            points,
+            weights,
+            points[:, :18],
+            weights[:, :18],
+            points[:, :18],
+        )
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """One training step's data: ``batch.annotated`` and ``batch.in_the_wild``."""
+    """One training step's data: ``batch.annotated`` and ``batch.in_the_wild``, maybe empty."""
 
     annotated: AnnotatedBatch
     in_the_wild: InTheWildBatch

@@ -3,7 +3,7 @@ import pytest
 
 from twodasl_jax.data.augment import AugmentOptions
 from twodasl_jax.data.mirrored_faces import CoefficientMirror
-from twodasl_jax.data.pipeline import make_pipeline
+from twodasl_jax.data.pipeline import TrainingSource, make_pipeline
 
 UNCHANGED = AugmentOptions(0, 0, 0, 0, 0, 0, 0, 0)
 
@@ -271,3 +271,73 @@ def test_annotated_faces_are_mirrored_only_with_a_coefficient_mirror():
     np.testing.assert_array_equal(
         mirrored["coefficients"][:, 3], 120 - names([{"annotated": plain}])
     )
+
+
+def test_sources_of_one_batch_may_be_flipped_or_not():
+    options = AugmentOptions(0, 0, 0, 1, 0, 0, 0, 0)
+    mirror = CoefficientMirror(np.eye(50), np.zeros(50), 0.0)
+    annotated = [TrainingSource(Faces(0, 10), 1.0, flip=False), TrainingSource(Faces(20, 10))]
+    wild = [TrainingSource(Faces(0, 24, annotated=False), flip=False)]
+    batches = take(
+        pipeline(annotated=annotated, wild=wild, options=options, coefficient_mirror=mirror), 5
+    )
+    shown = np.concatenate([batch["annotated"]["coefficients"] for batch in batches])
+    # Shape stays under this mirror, and names the face; the camera's x tells what was done.
+    faces, x = shown[:, 12], shown[:, 3]
+    np.testing.assert_array_equal(x, np.where(faces < 20, faces, 120 - faces))
+    assert (faces < 20).any()
+    assert (faces >= 20).any()
+    # As far as flips go, the half beside it is its own.
+    assert (names(batches, "in_the_wild") < 24).all()
+
+
+def test_a_half_without_size_is_not_read():
+    class Unreadable(Faces):
+        def __getitem__(self, index):
+            raise AssertionError("was decoded for nothing")
+
+    options = AugmentOptions()
+    both = pipeline(options=options)
+    alone = pipeline(wild=[(Unreadable(0, 5), 1.0)], sizes=(4, 0), options=options)
+    with_both, with_one = take(both, 4), take(alone, 4)
+    assert [set(batch) for batch in with_one] == [{"annotated"}] * 4
+    # The other half's faces, order and augmentation do not depend on it.
+    assert_same(
+        [batch | {"in_the_wild": {}} for batch in with_both],
+        [batch | {"in_the_wild": {}} for batch in with_one],
+    )
+    state = alone.get_state()
+    expected = take(alone, 3)
+    fresh = pipeline(wild=[(Unreadable(0, 5), 1.0)], sizes=(4, 0), options=options)
+    fresh.set_state(state)
+    assert_same(
+        [batch | {"in_the_wild": {}} for batch in take(fresh, 3)],
+        [batch | {"in_the_wild": {}} for batch in expected],
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"seed": 1},
+        {"sizes": (4, 12)},
+        {"sizes": (4, 0)},
+        {"annotated": [(Faces(0, 23), 1.0)]},
+        {"annotated": [(Faces(0, 24), 1.0), (Faces(0, 24), 1.0)]},
+        {"wild": [TrainingSource(Faces(1000, 48, annotated=False), flip=False)]},
+    ],
+)
+def test_a_position_in_another_order_is_refused(other):
+    state = pipeline().get_state()
+    with pytest.raises(ValueError, match="another order of them"):
+        pipeline(**other).set_state(state)
+
+
+def test_a_position_of_an_earlier_version_is_refused_with_what_to_do():
+    with pytest.raises(ValueError, match=r"by an earlier version.*--config\.init_from"):
+        pipeline().set_state({"next_index": 7})
+
+
+def test_other_processes_continue_in_the_same_order():
+    state = pipeline(sizes=(4, 8)).get_state()
+    pipeline(sizes=(4, 8), shard_index=1, shard_count=2).set_state(state)

@@ -14,6 +14,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of the library's own imports
     import tensorflow_datasets as tfds
 
+from twodasl_jax.data.augment import LABEL_OFFSET
 from twodasl_jax.data.sources import landmarks18_and_weights
 from twodasl_jax.data.tfds_source import TfdsSource, absent_message, newest_version
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21
@@ -33,6 +34,7 @@ def examples():
         "landmarks": generator.uniform(0, 120, (COUNT, 68, 2)).astype(np.float32),
         "landmarks21": landmarks21,
         "visibility": visibility,
+        "roi_box": np.tile(np.float32([10, 20, 250, 260]), (COUNT, 1)),
         "number": np.arange(COUNT),
         "file_name": np.array([f"face {index}.jpg" for index in range(COUNT)]),
     }
@@ -47,6 +49,7 @@ def prepare(root, data_set, *, features, count=COUNT):
         "landmarks": tfds.features.Tensor(shape=(68, 2), dtype=np.float32),
         "landmarks21": tfds.features.Tensor(shape=(21, 2), dtype=np.float32),
         "visibility": tfds.features.Tensor(shape=(21,), dtype=np.int64),
+        "roi_box": tfds.features.Tensor(shape=(4,), dtype=np.float32),
         "number": tfds.features.Scalar(dtype=np.int64),
         "file_name": tfds.features.Text(),
     }
@@ -77,7 +80,7 @@ def prepare(root, data_set, *, features, count=COUNT):
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("prepared")
-    prepare(root, "w300_lp", features=["image", "coefficients", "landmarks", "number"])
+    prepare(root, "w300_lp", features=["image", "coefficients", "landmarks", "roi_box", "number"])
     prepare(
         root, "umdfaces", features=["image", "landmarks21", "visibility", "number", "file_name"]
     )
@@ -103,6 +106,8 @@ def test_annotated_examples(root):
         points, _ = landmarks18_and_weights(arrays["landmarks"][number], np.ones(68, np.float32))
         np.testing.assert_array_equal(element["landmarks18"], points)
         assert element["landmark18_weights"].all()
+        # The box is 240 pixels wide: half of one of its pixels is a quarter of the crop's.
+        assert element[LABEL_OFFSET] == 0.25
         assert {value.dtype.name for value in element.values()} == {"uint8", "float32"}
 
 

@@ -1,14 +1,12 @@
 """Pictures: they are written, and show what they were given."""
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from twodasl_jax.evaluation.pictures import (
     best_median_worst,
     write_contact_sheet,
     write_error_curve,
-    write_loss_curves,
 )
 
 
@@ -35,21 +33,22 @@ def test_contact_sheet_draws_the_landmarks(tmp_path):
     assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
 
 
-def test_curves_are_drawn(tmp_path):
+def test_an_error_curve_is_drawn_and_may_leave_out_the_worst(tmp_path, monkeypatch):
     nme = np.linspace(0.01, 0.12, 50)
-    write_error_curve(tmp_path / "sub" / "error.png", {"before": nme, "after": nme / 2}, title="t")
-    write_loss_curves(
-        tmp_path / "loss.png",
-        {"stage1": {"loss": [(1, 5.0), (2, 0.1)]}, "stage2": {"vertex": [(1, 2.0)]}},
-        title="t",
+    drawn = []
+    monkeypatch.setattr(
+        "twodasl_jax.evaluation.pictures.save_figure", lambda figure, path: drawn.append(figure)
     )
-    for name in ("sub/error.png", "loss.png"):
-        assert picture(tmp_path / name).std() > 5  # not an empty sheet
-
-
-def test_nothing_logged_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match="no metric was logged"):
-        write_loss_curves(tmp_path / "loss.png", {"stage1": {}}, title="t")
+    write_error_curve(tmp_path / "all.png", {"one": nme, "two": nme / 2}, title="t")
+    write_error_curve(tmp_path / "best.png", {"one": nme}, title="t", without_worst=20)
+    both, best = (figure.axes[0] for figure in drawn)
+    assert [len(axes.get_lines()) for axes in (both, best)] == [2, 1]
+    assert both.get_title() == "t"
+    assert best.get_title() == "t, without the 20 largest errors"
+    # The 30 best of 50 end at 7.5 %; mean and area are theirs too.
+    at, share = best.get_lines()[0].get_data()
+    assert share[at >= 7.6].min() == 100
+    assert f"mean {100 * nme[:30].mean():.2f} %" in best.get_legend().get_texts()[0].get_text()
 
 
 def test_other_point_sets_are_drawn_as_dots(tmp_path):

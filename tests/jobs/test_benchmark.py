@@ -85,7 +85,7 @@ def run():
 @pytest.fixture
 def untrained(run, monkeypatch):
     """``--checkpoint=untrained`` is that network."""
-    monkeypatch.setattr(benchmark, "load_trained_run", lambda workdir: run)
+    monkeypatch.setattr(benchmark, "load_trained_run", lambda workdir, **_: run)
     return "untrained"
 
 
@@ -106,7 +106,7 @@ def stand_in(monkeypatch):
         return predict
 
     run = TrainedRun(ConfigDict(), "stage1", face_model, *[None] * 3, 7)
-    monkeypatch.setattr(benchmark, "load_trained_run", lambda workdir: run)
+    monkeypatch.setattr(benchmark, "load_trained_run", lambda workdir, **_: run)
     monkeypatch.setattr(benchmark_predictions, "make_predict", make_predict)
     return "stand_in"
 
@@ -322,6 +322,9 @@ def test_the_wrong_face_model_is_refused_and_nothing_is_written(
         ({"metrics": ("nme",)}, {}, "a metric of aflw2000_3d is 'nme'; choose one of landmarks68"),
         ({"landmarks_file": "a.npz"}, {}, "read only with landmark_map_source=file"),
         ({"data_dir": ""}, {}, r"no --config\.data_dir was given"),
+        ({"error_curve_without_worst": 4}, {}, "without_worst is 4; expected 0 to 3, of 4 faces"),
+        ({"error_curve_without_worst": -1}, {}, "without_worst is -1; expected 0 to 3"),
+        ({"stage": "stage1"}, {"checkpoint": None, "predictions": "a.npz"}, "leave it out"),
         ({"detector": "eyes", "crop_source": "detector"}, {}, "no landmark detector is called"),
         ({"landmark_map_source": "file"}, {}, "has no detected landmarks of its own"),
         ({}, {"checkpoint": None}, "give either --checkpoint=RUN or --predictions=FILE"),
@@ -340,6 +343,19 @@ def test_wrong_settings_are_one_sentence(original, tmp_path, stand_in, settings,
     assert not (tmp_path / "out").exists()
 
 
+def test_a_curve_without_the_worst_is_a_named_picture_and_no_other_number(
+    original, perfect, tmp_path
+):
+    flags = {"predictions": perfect, "face_model": OPEN_FACE_FILE}
+    whole = score(config(original), tmp_path / "whole", **flags)
+    best = score(config(original, error_curve_without_worst=2), tmp_path / "best", **flags)
+    assert best["conventions"].pop("error_curve") == "without the 2 largest errors"
+    for key in ("conventions", "metrics", "num_images", "left_out"):
+        assert best[key] == whole[key]
+    curves = [(tmp_path / name / "error_curve.png").read_bytes() for name in ("whole", "best")]
+    assert curves[0] != curves[1]
+
+
 def test_a_trained_runs_own_results_are_not_overwritten(original, perfect, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text("{}")
@@ -352,7 +368,7 @@ def test_a_stopped_writer_leaves_the_earlier_result(original, perfect, tmp_path,
     score(config(original), tmp_path / "out", **flags)
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
 
-    def stop(*_):
+    def stop(*_, **__):
         raise OSError("no space left")
 
     monkeypatch.setattr(benchmark.benchmark_report, "write_pictures", stop)

@@ -47,8 +47,9 @@ def write_result(folder, *, num_images=3, nme=2.0, **conventions):
     return str(folder / "results.json")
 
 
-def compare(results, *, output=None, published=False):
-    run_mode("compare", None, {"results": results, "output": output, "published": published})
+def compare(results, *, output=None, published=False, without_worst=None):
+    options = {"results": results, "output": output, "published": published}
+    run_mode("compare", None, options | {"without_worst": without_worst})
 
 
 def printed(capsys):
@@ -84,16 +85,41 @@ def test_the_curve_is_that_of_the_images(tmp_path, monkeypatch):
     monkeypatch.setattr(
         sys.modules["twodasl_jax.jobs.compare"],  # the package's own `compare` is the function
         "write_error_curve",
-        lambda path, curves, *, title, box: drawn.update({path.name: (curves, title, box)}),
+        lambda path, curves, *, title, box, without_worst: drawn.update(
+            {path.name: (curves, title, box, without_worst)}
+        ),
     )
     compare(
         [write_result(tmp_path / "a"), write_result(tmp_path / "b", nme=5.0)], output=str(tmp_path)
     )
-    curves, title, box = drawn["error_curve_original.png"]
+    curves, title, box, without_worst = drawn["error_curve_original.png"]
+    assert without_worst == 0
     assert title == "aflw2000_3d, landmarks68_2d, original"
     assert box == "the true 68-point box"
     np.testing.assert_allclose(curves["a"], [0.02, 0.03, 0.04], rtol=1e-12)
     np.testing.assert_allclose(curves["b"], [0.05, 0.06, 0.07], rtol=1e-12)
+
+
+def test_a_curve_may_leave_out_the_worst_and_says_so(tmp_path, capsys):
+    result = write_result(tmp_path / "a", error_curve="without the 20 largest errors")
+    other = write_result(tmp_path / "b")
+    # What a picture left out is no convention of the numbers.
+    compare([result, other], output=str(tmp_path / "all"))
+    compare([result, other], output=str(tmp_path / "best"), without_worst=2)
+    assert "without the 2 largest errors of each system" in printed(capsys)
+    name = "error_curve_original.png"
+    assert (tmp_path / "all" / name).read_bytes() != (tmp_path / "best" / name).read_bytes()
+    tables = [(tmp_path / out / "comparison.csv").read_text() for out in ("all", "best")]
+    assert tables[0] == tables[1]
+
+
+def test_a_curve_of_nobody_is_refused_before_anything_is_written(tmp_path):
+    result = write_result(tmp_path / "a")
+    with pytest.raises(ValueError, match="the 3 largest of 3 errors cannot be left out"):
+        compare([result], output=str(tmp_path / "out"), without_worst=3)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(ValueError, match="drawn with --output"):
+        compare([result], without_worst=1)
 
 
 def test_published_rows_are_marked_and_only_beside_the_whole_benchmark(tmp_path, capsys):

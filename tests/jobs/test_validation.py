@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from configs import base, quickstart
+from twodasl_jax.data.pipeline import TrainingSource
 from twodasl_jax.data.sources import RenderedSource, write_rendered
 from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coefficients
 from twodasl_jax.jobs import validation
@@ -38,6 +39,9 @@ def rendered(folder, *, seed, count=COUNT):
     )
 
 
+BOTH_HALVES = base.stage("both", num_steps=1, loss_weights={"landmark_2d": 1.0}, optimizers={})
+
+
 def config_of(**training):
     config = base.get_config()
     config.data.annotated = (
@@ -59,11 +63,11 @@ def sources(tmp_path):
     shutil.copytree(tmp_path / "second", tmp_path / "same faces")
     opened = [RenderedSource(tmp_path / name) for name in ("first", "second")]
     wild = RenderedSource(tmp_path / "same faces", role="in_the_wild")
-    return Sources(tuple((one, 1.0) for one in opened), ((wild, 1.0),))
+    return Sources(tuple(TrainingSource(one) for one in opened), (TrainingSource(wild),))
 
 
 def pictures(half):
-    return {source[index]["image"].tobytes() for source, _ in half for index in range(len(source))}
+    return {source[index]["image"].tobytes() for source, *_ in half for index in range(len(source))}
 
 
 def test_no_face_is_both_trained_on_and_validated_with(sources):
@@ -75,13 +79,13 @@ def test_no_face_is_both_trained_on_and_validated_with(sources):
     assert not held & pictures(left.in_the_wild)
     assert held | pictures(left.annotated) == pictures(sources.annotated)
     assert held | pictures(left.in_the_wild) == pictures(sources.in_the_wild)
-    second = sources.annotated[1][0]
+    second = sources.annotated[1].faces
     np.testing.assert_array_equal(faces.coefficients, second.coefficients[EVERY - 1 :: EVERY])
 
 
 def test_no_batch_holds_a_held_out_face(sources):
     left, faces = hold_out_validation(config_of(), sources)
-    batches = make_batches(config_of(), left, seed=0, coefficient_mirror=None)
+    batches = make_batches(config_of(), left, stage=BOTH_HALVES, coefficient_mirror=None)
     seen = np.concatenate([next(batches)["annotated"]["coefficients"] for _ in range(20)])
     # Augmentation moves the camera; shape and expression stay the face's own.
     shapes = {row.tobytes() for row in seen[:, 12:]}
@@ -91,7 +95,7 @@ def test_no_batch_holds_a_held_out_face(sources):
 
 def test_whitening_statistics_do_not_see_them(sources):
     left, faces = hold_out_validation(config_of(), sources)
-    seen = np.concatenate([source.coefficients for source, _ in left.annotated])
+    seen = np.concatenate([source.coefficients for source, *_ in left.annotated])
     assert len(seen) == 2 * COUNT - len(faces.coefficients)
 
 
@@ -121,7 +125,7 @@ def test_settings_that_do_not_fit_are_refused(sources, source, training, message
 
 
 def test_a_prepared_set_is_refused_with_the_reason(sources):
-    prepared = Sources((sources.annotated[0], ([{}], 1.0)), sources.in_the_wild)
+    prepared = Sources((sources.annotated[0], TrainingSource([{}])), sources.in_the_wild)
     with pytest.raises(ValueError, match="each photograph in many poses"):
         hold_out_validation(config_of(), prepared)
 

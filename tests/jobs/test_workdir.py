@@ -53,3 +53,22 @@ def test_results_are_added_one_by_one(tmp_path):
         "evaluations": {"before": {}},
         "stages": {"stage1": {"steps": 2}},
     }
+
+
+def test_a_run_of_an_earlier_version_is_the_same_run_under_the_names_of_today(tmp_path):
+    def named(**setting):
+        return config(stages=(ConfigDict({"name": "stage1", "num_steps": 2} | setting),))
+
+    workdir = Workdir(tmp_path)
+    workdir.save_config(named(landmark_formula="paper"))
+    assert workdir.settle_config(named(loss_formula="paper")).stages[0].loss_formula == "paper"
+    # This one is another loss today.
+    workdir.save_config(named(landmark_formula="released"))
+    with pytest.raises(ValueError, match=r"landmark_formula: 'released' there, None asked"):
+        workdir.settle_config(named(loss_formula="released"))
+
+
+def test_a_stage_is_found_by_its_name(tmp_path):
+    assert Workdir(tmp_path).stage_named(config(), "stage1").num_steps == 2
+    with pytest.raises(ValueError, match="has no stage 'stage3'; it has stage1"):
+        Workdir(tmp_path).stage_named(config(), "stage3")

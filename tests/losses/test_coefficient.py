@@ -9,7 +9,12 @@ from absl.testing import parameterized
 
 from twodasl_jax.coefficients import TRANSLATION_Z
 from twodasl_jax.face_model.linear import LinearModel
-from twodasl_jax.losses.coefficient import coefficient_weights, weighted_coefficient_cost
+from twodasl_jax.losses.coefficient import (
+    coefficient_weights,
+    released_coefficient_cost,
+    released_coefficient_weights,
+    weighted_coefficient_cost,
+)
 
 
 def make_landmark_model(seed: int, num_points: int = 68) -> LinearModel:
@@ -77,6 +82,18 @@ class CoefficientWeightsTest(chex.TestCase):
         chex.assert_trees_all_close(np.asarray(weights), expected, atol=1e-5, rtol=1e-4)
         np.testing.assert_array_equal(weights[:, TRANSLATION_Z], 0.0)
 
+    def test_the_released_weights_are_these_with_the_largest_1(self):
+        model = make_landmark_model(7)
+        target, predicted = (
+            jnp.asarray(make_coefficients(seed, 3), jnp.float32) for seed in (8, 9)
+        )
+        paper = coefficient_weights(model, predicted, target)
+        released = released_coefficient_weights(model, predicted, target)
+        # A float32 division; the other side has one more.
+        chex.assert_trees_all_close(released.max(axis=1), jnp.ones(3), rtol=1e-6)
+        chex.assert_trees_all_close(released, paper / paper.max(axis=1, keepdims=True), rtol=1e-5)
+        np.testing.assert_array_equal(released_coefficient_weights(model, target, target), 0.0)
+
     def test_a_perfect_prediction_has_zero_weights_and_zero_cost(self):
         target = jnp.asarray(make_coefficients(3, 2), jnp.float32)
         weights = coefficient_weights(make_landmark_model(3), target, target)
@@ -112,6 +129,13 @@ class WeightedCoefficientCostTest(chex.TestCase):
         )
         # Sums of 62 terms of order 1: a few float32 roundings, absolutely 1e-4.
         chex.assert_trees_all_close(np.asarray(cost), np.array(expected), atol=1e-4)
+
+    def test_the_released_cost_is_the_mean_of_the_62(self):
+        predicted, target, weights = np.float32(np.random.default_rng(1).normal(size=(3, 4, 62)))
+        cost = released_coefficient_cost(*map(jnp.asarray, (predicted, target, weights)))
+        # Sums of 62 terms of order 1, divided: a few float32 roundings.
+        expected = np.mean(weights * (predicted - target) ** 2, axis=1)
+        chex.assert_trees_all_close(np.asarray(cost), expected, atol=1e-5)
 
     def test_gradient_is_finite_where_the_prediction_is_exact(self):
         target = jnp.asarray(make_coefficients(6, 2), jnp.float32)

@@ -201,7 +201,7 @@ def test_weights_grow_from_zero_over_the_ramp(batch, constants):
     [
         ({"cycel": 1.0}, {}, "cycel; the terms are coefficient"),
         ({"cycle": 1.0}, {"use_landmark_map": False}, "use_landmark_map=True"),
-        ({"cycle": 1.0}, {"landmark_formula": "l1"}, "expected one of paper, released"),
+        ({"cycle": 1.0}, {"loss_formula": "l1"}, "expected one of paper, released"),
         ({"cycle": 1.0}, {"ramp_steps": {"x": 1}}, "ramp_steps names x"),
     ],
 )

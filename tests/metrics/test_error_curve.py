@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
-from twodasl_jax.metrics.error_curve import area_under_curve, cumulative_error_curve
+from twodasl_jax.metrics.error_curve import (
+    area_under_curve,
+    cumulative_error_curve,
+    without_largest,
+)
 
 ERRORS = np.array([0.02, 0.05, 0.05, 0.2])
 
@@ -36,3 +40,17 @@ def test_unusable_errors_are_refused(errors):
 def test_a_limit_that_is_not_positive_is_refused():
     with pytest.raises(ValueError, match="positive"):
         area_under_curve(ERRORS, 0.0)
+
+
+def test_the_largest_are_left_out_in_the_order_of_the_rest():
+    errors = [0.2, 0.05, 0.05, 0.02]
+    np.testing.assert_array_equal(without_largest(errors, 0), errors)
+    np.testing.assert_array_equal(without_largest(errors, 1), [0.05, 0.05, 0.02])
+    # Of equal ones the later goes.
+    np.testing.assert_array_equal(without_largest(errors, 2), [0.05, 0.02])
+
+
+@pytest.mark.parametrize("count", [-1, 4, 20])
+def test_leaving_out_all_is_refused(count):
+    with pytest.raises(ValueError, match=f"the {count} largest of 4 errors .* expected 0 to 3"):
+        without_largest(ERRORS, count)

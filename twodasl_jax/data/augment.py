@@ -6,6 +6,10 @@ map's floor asks for, and what real labels show: in 362 near-frontal AFLW crops 
 axis of symmetry lies 0.59 ± 0.05 px before the labels' middle when pixel c is taken to have its
 centre at c. So a mirrored face has its points at ``120 - x``. OpenCV's warps do put the centre
 of pixel c at c; `warp_image` converts.
+
+300W-LP's labels count pixels from one: they lie half a pixel of the photograph farther right and
+down. Such an element says so (`LABEL_OFFSET`). Its labels are carried to the picture, moved with
+it, and carried back: mirrored they are at ``W + 1 - x`` then, as in 300W-LP's own mirror images.
 """
 
 import dataclasses
@@ -23,6 +27,9 @@ from twodasl_jax.data.mirrored_faces import (
     mirror_points,
 )
 from twodasl_jax.landmark_tables import MIRROR_18, MIRROR_68
+
+LABEL_OFFSET = "label_offset_px"
+"""Key of an element: how far right and down of the picture its labels lie, crop pixels; else 0."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,12 +89,14 @@ def augment(
     flip = bool(generator.random() < options.flip_probability)
     flip &= not annotated or coefficient_mirror is not None
     image = warp_image(element["image"], warp)
-    moved = {name: warp_points(element[name], warp) for name in _POINTS if name in element}
+    offset = np.float32(element.get(LABEL_OFFSET, 0))
+    moved = {name: warp_points(element[name] - offset, warp) for name in _POINTS if name in element}
     weights = {name: element[name] for name in _WEIGHTS if name in element}
     if flip:
         image = cv2.flip(image, 1)
         moved = {name: mirror_points(points)[_MIRROR[name]] for name, points in moved.items()}
         weights = {name: values[_MIRROR[name]] for name, values in weights.items()}
+    moved = {name: points + offset for name, points in moved.items()}
     known = weights["landmark18_weights"] > 0
     noise = DetectorNoise(
         jitter_px=options.detector_jitter_px, failure_probability=options.landmark_map_dropout
@@ -98,10 +107,10 @@ def augment(
         "detected_landmarks": detector_like(seen, generator, noise),
     }
     if annotated:
-        coefficients = warp_coefficients(element["coefficients"], warp)
+        coefficients = warp_coefficients(_moved_by(element["coefficients"], -offset), warp)
         if flip and coefficient_mirror is not None:
             coefficients = mirror_coefficients(coefficients, coefficient_mirror)
-        return example | {"coefficients": coefficients}
+        return example | {"coefficients": _moved_by(coefficients, offset)}
     # An unknown point was moved with the rest: back to 0, its weight is 0 anyway.
     for name, points in moved.items():
         visible = weights[_WEIGHT_OF[name]][:, None] > 0
@@ -118,6 +127,14 @@ _MIRROR = {
     "landmarks18": MIRROR_18,
     "landmark18_weights": MIRROR_18,
 }
+
+
+def _moved_by(coefficients: np.ndarray, offset: np.float32) -> np.ndarray:
+    """The coefficients of the face that lies `offset` crop pixels farther right and down."""
+    moved = coefficients.copy()
+    moved[3] += offset
+    moved[7] -= offset  # the view frame's y points up
+    return moved
 
 
 def _random_warp(generator: np.random.Generator, options: AugmentOptions) -> np.ndarray:

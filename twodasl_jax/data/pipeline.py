@@ -1,16 +1,18 @@
 """From sources to batches: shuffled, mixed, sharded, augmented, resumable (grain)."""
 
+import dataclasses
 import functools
-from collections.abc import Sequence
-from typing import Any
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import grain
 
 from twodasl_jax.data.augment import AugmentOptions, augment
 from twodasl_jax.data.checked_source import CheckedSource
 from twodasl_jax.data.mirrored_faces import CoefficientMirror
+from twodasl_jax.data.seeds import derived_seed
 
-# grain tells maps apart by their seeds: the two halves of a batch must not share theirs.
 _HALVES = ("annotated", "in_the_wild")
 
 _ENDLESS = 2**40
@@ -18,9 +20,62 @@ _ENDLESS = 2**40
 are mixed or batches are small."""
 
 
+class TrainingSource(NamedTuple):
+    """One source of one half of the training data.
+
+    Attributes:
+      faces: see `twodasl_jax.data.sources`.
+      share: of the half's mixture, positive.
+      flip: False never mirrors its faces: it holds their mirror images already.
+    """
+
+    faces: Any
+    share: float = 1.0
+    flip: bool = True
+
+
+class Batches:
+    """An endless iterator of batches whose position says of which order of the faces it is."""
+
+    def __init__(self, iterator: grain.DatasetIterator, order: int) -> None:
+        """Wraps grain's iterator.
+
+        Args:
+          iterator: of the batches.
+          order: a checksum of all that decides which faces come when.
+        """
+        self._iterator, self._order = iterator, order
+
+    def __iter__(self) -> "Batches":
+        return self
+
+    def __next__(self) -> dict[str, dict[str, Any]]:
+        return next(self._iterator)
+
+    def get_state(self) -> dict[str, Any]:
+        """The position, plain values."""
+        return {"order": self._order, "position": self._iterator.get_state()}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Goes to a position.
+
+        Raises:
+          ValueError: for one of another order, in which the same number means other faces.
+        """
+        if state.get("order") != self._order:
+            raise ValueError(
+                "the checkpoint's place in the training data is one in another order of them: "
+                "seed, sources, their faces or batch sizes have changed since, or it was written "
+                "by an earlier version, which ordered them by another rule. Finish the run with "
+                "the version and data that it was begun with, or train into a new workdir (from "
+                "the networks of a finished stage: --config.init_from)"
+            )
+        self._iterator.set_state(state["position"])
+
+
 def make_pipeline(
-    annotated: Sequence[tuple[Any, float]],
-    in_the_wild: Sequence[tuple[Any, float]],
+    annotated: Sequence[TrainingSource | tuple[Any, float]],
+    in_the_wild: Sequence[TrainingSource | tuple[Any, float]],
     *,
     annotated_batch_size: int,
     in_the_wild_batch_size: int,
@@ -30,17 +85,17 @@ def make_pipeline(
     num_threads: int = 2,
     shard_index: int = 0,
     shard_count: int = 1,
-) -> grain.DatasetIterator:
+) -> Batches:
     """An endless iterator of batches, deterministic by seed and step.
 
     A bad record is replaced by the next good one of its source; see `CheckedSource` for how many
     are borne.
 
     Args:
-      annotated: sources with their shares in the mixture.
+      annotated: sources with their shares in the mixture; a plain pair may be flipped.
       in_the_wild: likewise.
       annotated_batch_size: of all processes together.
-      in_the_wild_batch_size: likewise.
+      in_the_wild_batch_size: likewise; 0 leaves this half out, which a stage does not read then.
       augment_options: for both halves.
       seed: names the whole sequence.
       coefficient_mirror: of the face model; without it annotated faces are never mirrored.
@@ -50,7 +105,8 @@ def make_pipeline(
 
     Returns:
       Gives ``{"annotated": {...}, "in_the_wild": {...}}`` with the fields of
-      `twodasl_jax.array_types`; ``get_state`` and ``set_state`` resume it exactly.
+      `twodasl_jax.array_types`, the second only where it has a size; ``get_state`` and
+      ``set_state`` resume it exactly.
 
     Raises:
       ValueError: without sources, for an empty one or a share that is not positive, or where
@@ -58,53 +114,80 @@ def make_pipeline(
     """
     if not 0 <= shard_index < shard_count:
         raise ValueError(f"shard {shard_index} of {shard_count}; expected 0 to {shard_count - 1}")
-    halves = []
     sizes = (annotated_batch_size, in_the_wild_batch_size)
-    for number, (sources, size) in enumerate(zip((annotated, in_the_wild), sizes, strict=True)):
-        _check_half(_HALVES[number], sources, size, shard_count)
-        mixed = _mixture(_HALVES[number], sources, seed=2 * seed + number)
-        # Before sharding: grain seeds by position, and two processes at the same position of
-        # their shards must not distort their faces alike.
-        examples = mixed.random_map(
-            functools.partial(
-                augment, options=augment_options, coefficient_mirror=coefficient_mirror
-            ),
-            seed=2 * seed + number,
+    halves, order = {}, []
+    for name, given, size in zip(_HALVES, (annotated, in_the_wild), sizes, strict=True):
+        if name == "in_the_wild" and size == 0:
+            continue
+        sources = [
+            pair if isinstance(pair, TrainingSource) else TrainingSource(pair[0], pair[1])
+            for pair in given
+        ]
+        _check_half(name, sources, size, shard_count)
+        # grain tells maps apart by their seeds: no two may share theirs.
+        seeds = [derived_seed(seed, name, number) for number in range(len(sources))]
+        order += [size, *(_fingerprint(*pair) for pair in zip(sources, seeds, strict=True))]
+        examples = [
+            _examples(source, f"data.{name}[{number}]", augment_options, coefficient_mirror, own)
+            for number, (source, own) in enumerate(zip(sources, seeds, strict=True))
+        ]
+        halves[name] = _mixed(examples, sources)[shard_index::shard_count].batch(
+            size // shard_count
         )
-        halves.append(examples[shard_index::shard_count].batch(size // shard_count))
-    # Endless both, but grain counts: they are cut to one length to be paired.
-    length = min(len(half) for half in halves)
-    paired = grain.experimental.ZipMapDataset([half[:length] for half in halves])
+    # Endless all, but grain counts: they are cut to one length to be paired.
+    length = min(len(half) for half in halves.values())
+    paired = grain.experimental.ZipMapDataset([half[:length] for half in halves.values()])
     options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=2 * num_threads)
-    named = paired.map(lambda pair: dict(zip(_HALVES, pair, strict=True)))
-    return iter(named.to_iter_dataset(options))
+    names = tuple(halves)
+    named = paired.map(lambda batches: dict(zip(names, batches, strict=True)))
+    return Batches(iter(named.to_iter_dataset(options)), zlib.crc32(repr(order).encode()))
 
 
-def _check_half(
-    half: str, sources: Sequence[tuple[Any, float]], size: int, shard_count: int
-) -> None:
+def _check_half(half: str, sources: Sequence[TrainingSource], size: int, shard_count: int) -> None:
     if not sources:
         raise ValueError(f"data.{half} names no source; expected at least one")
     if size < 1 or size % shard_count:
         raise ValueError(
             f"{half}_batch_size is {size}; expected a multiple of the {shard_count} processes"
         )
-
-
-def _mixture(half: str, sources: Sequence[tuple[Any, float]], *, seed: int) -> grain.MapDataset:
-    for number, (source, share) in enumerate(sources):
-        if len(source) == 0 or not 0 < share < float("inf"):
+    for number, source in enumerate(sources):
+        if len(source.faces) == 0 or not 0 < source.share < float("inf"):
             raise ValueError(
-                f"data.{half}: source {number} has {len(source)} faces and the share {share}; "
-                "expected at least one face and a positive share"
+                f"data.{half}: source {number} has {len(source.faces)} faces and the share "
+                f"{source.share}; expected at least one face and a positive share"
             )
-    endless = [
-        grain.MapDataset.source(CheckedSource(source, name=f"data.{half}[{number}]"))
-        .seed(seed + 1000 * number)
+
+
+def _fingerprint(source: TrainingSource, seed: int) -> tuple[int, int, float, bool]:
+    return seed, len(source.faces), float(source.share), bool(source.flip)
+
+
+def _examples(
+    source: TrainingSource,
+    name: str,
+    options: AugmentOptions,
+    coefficient_mirror: CoefficientMirror | None,
+    seed: int,
+) -> grain.MapDataset:
+    """One source, shuffled anew in every epoch and augmented, without end."""
+    if not source.flip:
+        options = dataclasses.replace(options, flip_probability=0.0)
+    # Before sharding: grain seeds by position, and two processes at the same position of
+    # their shards must not distort their faces alike.
+    return (
+        grain.MapDataset.source(CheckedSource(source.faces, name=name))
+        .seed(seed)
         .shuffle()
-        .repeat(-(-_ENDLESS // len(source)))
-        for number, (source, _) in enumerate(sources)
-    ]
-    if len(endless) == 1:
-        return endless[0]
-    return grain.MapDataset.mix(endless, [weight for _, weight in sources])
+        .repeat(-(-_ENDLESS // len(source.faces)))
+        .random_map(
+            functools.partial(augment, options=options, coefficient_mirror=coefficient_mirror)
+        )
+    )
+
+
+def _mixed(
+    examples: Sequence[grain.MapDataset], sources: Sequence[TrainingSource]
+) -> grain.MapDataset:
+    if len(examples) == 1:
+        return examples[0]
+    return grain.MapDataset.mix(examples, [source.share for source in sources])

@@ -4,7 +4,7 @@ Features, per example (other features are left alone):
 
 - both: ``image`` ``(120, 120, 3)`` uint8 RGB crop;
 - annotated (300W-LP): ``coefficients`` ``(62,)`` raw, crop frame, and ``landmarks``
-  ``(68, 2)`` crop pixels;
+  ``(68, 2)`` crop pixels, and for 300W-LP ``roi_box`` ``(4,)``: its labels count from one;
 - in the wild (UMDFaces): ``landmarks21`` ``(21, 2)`` crop pixels in AFLW's order, and
   ``visibility`` ``(21,)``, 0.5 or more where the point is visible.
 """
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from twodasl_jax.crop_frame import CROP_SIZE
+from twodasl_jax.data.augment import LABEL_OFFSET
 from twodasl_jax.data.prepared_files import PreparedRecords, open_prepared
 from twodasl_jax.data.sources import Role, landmarks18_and_weights
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21
@@ -26,6 +27,9 @@ WITHOUT_DATA = (
     "To train without any data: python run.py --config=configs/quickstart.py "
     "--workdir=runs/quickstart"
 )
+
+COUNTED_FROM_ONE = ("w300_lp",)
+"""Data sets whose labels have the centre of the photograph's first pixel at 1 and not at 1/2."""
 
 MANUAL_FOLDERS = {
     "w300_lp": "300W_LP/",
@@ -67,7 +71,8 @@ class TfdsSource:
                     f"{folder} has no split '{part}'; it has {', '.join(builder.info.splits)}"
                 )
         self._role: Role = role
-        needed = _FEATURES[role]
+        self._counts_from_one = role == "annotated" and name in COUNTED_FROM_ONE
+        needed = _FEATURES[role] + (("roi_box",) if self._counts_from_one else ())
         features: Any = builder.info.features or {}
         missing = [key for key in needed if key not in features]
         if missing:
@@ -98,12 +103,15 @@ class TfdsSource:
         if self._role == "annotated":
             landmarks = np.asarray(example["landmarks"], np.float32)
             points, weights = landmarks18_and_weights(landmarks, np.ones(68, np.float32))
-            return {
+            element = {
                 "image": example["image"],
                 "coefficients": np.asarray(example["coefficients"], np.float32),
                 "landmarks18": points,
                 "landmark18_weights": weights,
             }
+            if self._counts_from_one:
+                element[LABEL_OFFSET] = offset_from_one(np.asarray(example["roi_box"]))
+            return element
         points = np.asarray(example["landmarks21"], np.float32)[LANDMARKS_18_FROM_21]
         seen = np.asarray(example["visibility"])[LANDMARKS_18_FROM_21] >= 0.5
         seen &= np.isfinite(points).all(axis=1)
@@ -132,9 +140,19 @@ _SHAPES = {
     "image": (CROP_SIZE, CROP_SIZE, 3),
     "coefficients": (62,),
     "landmarks": (68, 2),
+    "roi_box": (4,),
     "landmarks21": (21, 2),
     "visibility": (21,),
 }
+
+
+def offset_from_one(roi_box: np.ndarray) -> np.float32:
+    """How far right and down of a crop its labels lie that count pixels from one, crop pixels.
+
+    Args:
+      roi_box: ``(4,)`` ``(sx, sy, ex, ey)``, the crop's square in the photograph's pixels.
+    """
+    return np.float32(0.5 * CROP_SIZE / (roi_box[2] - roi_box[0]))
 
 
 def newest_version(folder: Path) -> Path | None:

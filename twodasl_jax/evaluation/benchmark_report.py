@@ -147,10 +147,13 @@ def write_pictures(
     benchmark: Benchmark,
     predictions: Predictions,
     errors: Mapping[str, Errors],
+    *,
+    without_worst: int = 0,
 ) -> None:
     """``error_curve.png`` of the first metric, ``faces.png`` with true and predicted points.
 
     Neither where no face has that metric's labels.
+    The curve leaves out the ``without_worst`` largest errors, and says so; nothing else does.
     """
     metric = next(iter(kind.metrics))
     try:
@@ -160,7 +163,9 @@ def write_pictures(
         return
     curves = {name: values[np.isfinite(values)] for name, values in variants.items()}
     title = f"{benchmark.name}, {metric}"
-    write_error_curve(folder / "error_curve.png", curves, title=title, box=kind.box)
+    write_error_curve(
+        folder / "error_curve.png", curves, title=title, box=kind.box, without_worst=without_worst
+    )
     first = next(iter(variants))
     shown = np.isfinite(variants[first])
     boxes = benchmark.roi_box[shown]

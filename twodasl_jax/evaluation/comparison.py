@@ -22,6 +22,9 @@ names, the lists of images left out."""
 
 LEFT_OUT = "the list of images left out"
 
+ERROR_CURVE = "error_curve"
+"""Convention of a picture alone: what its curve leaves out. No number hangs on it."""
+
 BENCHMARK_BOXES = "landmarks"
 """The crop source of the 3DDFA family: boxes from the ground truth's landmarks."""
 
@@ -153,7 +156,7 @@ def _settings(first: System, other: System) -> list[tuple[str, str, str]]:
     settings += [
         (key, first.conventions.get(key, NOT_STATED), other.conventions.get(key, NOT_STATED))
         for key in keys
-        if key not in (*SYSTEM_CONVENTIONS, MISSING_FACES)
+        if key not in (*SYSTEM_CONVENTIONS, MISSING_FACES, ERROR_CURVE)
     ]
     for metric, labels in first.metrics.items():
         for label in set(labels) & set(other.metrics.get(metric, {})):

@@ -1,23 +1,21 @@
-"""What an evaluation leaves behind to look at: error curves, faces with landmarks, loss curves.
+"""What an evaluation leaves behind to look at: error curves, faces with landmarks, residuals."""
 
-Drawn with matplotlib's objects on an Agg canvas: no display, no state shared between figures.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from twodasl_jax.crop_frame import CROP_SIZE
-from twodasl_jax.metrics.error_curve import area_under_curve, cumulative_error_curve
+from twodasl_jax.evaluation.figure_style import INK, LINE_COLOURS, plain_axes, save_figure
+from twodasl_jax.metrics.error_curve import (
+    area_under_curve,
+    cumulative_error_curve,
+    without_largest,
+)
 
 PREDICTED_COLOUR, TRUE_COLOUR = "#ff3b6b", "#35d07f"
-LINE_COLOURS = ("#8c8c8c", "#2a6fdb", "#e4572e", "#2a9d4b", "#8e44ad", "#d4a017", "#17a2b8")
-_INK, _GRID = "#333333", "#dddddd"
 
 _CONTOURS_68 = (
     (range(17), False),
@@ -40,6 +38,7 @@ def write_error_curve(
     title: str,
     limit: float = 0.10,
     box: str = "the true 68-point box",
+    without_worst: int = 0,
 ) -> None:
     """Draws cumulative error curves (share of faces under an NME) side by side.
 
@@ -49,7 +48,15 @@ def write_error_curve(
       title: name benchmark and label set here.
       limit: right end of the axis, a fraction.
       box: whose sqrt(w·h) the errors are divided by.
+      without_worst: this many faces with each curve's largest errors are left out, of its mean
+        and area too; the title says so.
+
+    Raises:
+      ValueError: where that leaves no face of a curve.
     """
+    if without_worst:
+        curves = {name: without_largest(nme, without_worst) for name, nme in curves.items()}
+        title = f"{title}, without the {without_worst} largest errors"
     figure = Figure(figsize=(7, 4.8), layout="constrained")
     axes = figure.add_subplot()
     thresholds = np.linspace(0.0, limit, 501)
@@ -66,10 +73,10 @@ def write_error_curve(
         xlabel=f"NME, % of sqrt(w·h) of {box}",
         ylabel="faces with a smaller error, %",
     )
-    axes.set_title(title, color=_INK)
-    _plain_axes(axes)
+    axes.set_title(title, color=INK)
+    plain_axes(axes)
     axes.legend(frameon=False, loc="best")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def best_median_worst(nme: np.ndarray, *, count: int) -> dict[str, np.ndarray]:
@@ -117,16 +124,16 @@ def write_contact_sheet(
     for row, (name, members) in zip(grid, groups.items(), strict=True):
         for axes, face in zip(row, members, strict=True):
             _show_face(axes, image[face], predicted[face], None if true is None else true[face])
-            axes.set_title(f"{100 * nme[face]:.2f} %", fontsize=9, color=_INK, pad=2)
-        row[0].set_ylabel(name, fontsize=11, color=_INK)
+            axes.set_title(f"{100 * nme[face]:.2f} %", fontsize=9, color=INK, pad=2)
+        row[0].set_ylabel(name, fontsize=11, color=INK)
     handles = {
         line.get_label(): line for line in grid[0, 0].get_lines() if line.get_label()[0] != "_"
     }
-    figure.suptitle(title, fontsize=12, color=_INK)
+    figure.suptitle(title, fontsize=12, color=INK)
     figure.legend(
         handles.values(), handles.keys(), loc="outside lower center", ncols=2, frameon=False
     )
-    _save(figure, path, dpi=130)
+    save_figure(figure, path, dpi=130)
 
 
 def _show_face(
@@ -178,91 +185,9 @@ def write_residual_histogram(
         counts, _ = np.histogram(np.minimum(chosen, edges[-1]), edges)
         colour = LINE_COLOURS[1 + index % (len(LINE_COLOURS) - 1)]
         axes.stairs(counts, edges, color=colour, linewidth=1.8, label=f"{name}: {len(chosen)}")
-    axes.axvline(limit, color=_INK, linestyle="--", linewidth=1, label="rejected beyond")
+    axes.axvline(limit, color=INK, linestyle="--", linewidth=1, label="rejected beyond")
     axes.set(xlabel="residual, % of sqrt(w·h) of the fitted 68-point box", ylabel="faces")
-    axes.set_title(title, color=_INK)
-    _plain_axes(axes)
+    axes.set_title(title, color=INK)
+    plain_axes(axes)
     axes.legend(frameon=False)
-    _save(figure, path)
-
-
-def write_loss_curves(
-    path: str | Path,
-    stages: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]],
-    *,
-    title: str,
-) -> None:
-    """Draws every logged number over the steps, a panel each, the stages one after the other.
-
-    Args:
-      path: a PNG; its folder is made.
-      stages: stage -> name -> ``[(step, value), ...]``, as
-        `twodasl_jax.training.writers.read_metrics` reads them; in the order they were trained.
-      title: above the panels.
-
-    Raises:
-      ValueError: where nothing was logged.
-    """
-    names = list(dict.fromkeys(name for series in stages.values() for name in series))
-    if not names:
-        raise ValueError("no metric was logged; expected at least one series to draw")
-    columns = min(3, len(names))
-    rows = -(-len(names) // columns)
-    figure = Figure(figsize=(4.2 * columns, 2.5 * rows + 0.9), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False)
-    colours = {
-        stage: LINE_COLOURS[1 + index % (len(LINE_COLOURS) - 1)]
-        for index, stage in enumerate(stages)
-    }
-    for axes, name in zip(grid.flat, names, strict=False):
-        _draw_series(axes, name, stages, colours)
-    for axes in list(grid.flat)[len(names) :]:
-        axes.set_visible(False)
-    figure.suptitle(title, fontsize=13, color=_INK)
-    handles = {line.get_label(): line for axes in grid.flat for line in axes.get_lines()}
-    figure.legend(
-        [handles[stage] for stage in stages if stage in handles],
-        [stage for stage in stages if stage in handles],
-        loc="outside lower center",
-        ncols=len(stages),
-        frameon=False,
-    )
-    _save(figure, path)
-
-
-def _draw_series(
-    axes: Axes,
-    name: str,
-    stages: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]],
-    colours: Mapping[str, str],
-) -> None:
-    first_step, drawn = 0, []
-    for stage, series in stages.items():
-        if name in series:
-            steps, values = np.array(series[name], np.float64).T
-            axes.plot(first_step + steps, values, color=colours[stage], linewidth=1.5, label=stage)
-            drawn.append(values)
-        first_step += max((step for points in series.values() for step, _ in points), default=0)
-    values = np.concatenate(drawn)
-    values = values[np.isfinite(values)]
-    # A loss that falls by more than a decade shows only its start on a linear axis.
-    if len(values) and values.min() > 0 and values.max() > 10 * values.min():
-        axes.set_yscale("log")
-    axes.set_title(name, fontsize=10, color=_INK)
-    axes.set_xlabel("step", fontsize=9, color=_INK)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    _plain_axes(axes)
-
-
-def _plain_axes(axes: Axes) -> None:
-    axes.grid(color=_GRID, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(colors=_INK, labelsize=9)
-
-
-def _save(figure: Figure, path: str | Path, *, dpi: int = 120) -> None:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=dpi, format="png")
+    save_figure(figure, path)

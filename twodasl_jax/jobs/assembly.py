@@ -21,7 +21,8 @@ from twodasl_jax.data.augment import AugmentOptions
 from twodasl_jax.data.crop_files import crop_names
 from twodasl_jax.data.fitted_source import FittedSource
 from twodasl_jax.data.mirrored_faces import CoefficientMirror
-from twodasl_jax.data.pipeline import make_pipeline
+from twodasl_jax.data.pipeline import Batches, TrainingSource, make_pipeline
+from twodasl_jax.data.seeds import derived_seed
 from twodasl_jax.data.sources import CropSource, RenderedSource, Role
 from twodasl_jax.data.tfds_source import TfdsSource
 from twodasl_jax.face_model.albedo import albedo_from_landmarks
@@ -33,6 +34,7 @@ from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel, face_model_c
 from twodasl_jax.jobs.rendered_data import ensure_rendered
 from twodasl_jax.losses.vertex import vertex_gram
 from twodasl_jax.methods.twodasl import Constants, TwoDASL, predict
+from twodasl_jax.methods.twodasl_terms import reads_in_the_wild
 from twodasl_jax.models.coefficient_regressor import make_regressor
 from twodasl_jax.models.critic import Critic
 from twodasl_jax.models.image_encoder import make_encoder
@@ -56,10 +58,10 @@ def make_face_model(config: Any) -> FaceModel:
 
 @dataclasses.dataclass(frozen=True)
 class Sources:
-    """The two halves of the training data, each source with its share of the mixture."""
+    """The two halves of the training data; the second is empty where no stage reads it."""
 
-    annotated: tuple[tuple[Any, float], ...]
-    in_the_wild: tuple[tuple[Any, float], ...]
+    annotated: tuple[TrainingSource, ...]
+    in_the_wild: tuple[TrainingSource, ...]
 
 
 def make_sources(config: Any, workdir: Path, face_model: FaceModel, console: Console) -> Sources:
@@ -68,8 +70,8 @@ def make_sources(config: Any, workdir: Path, face_model: FaceModel, console: Con
     Data that must be there already are opened first: what is absent is told before any
     rendering starts.
     """
-    halves: dict[Role, list[Any]] = {}
-    wanted: list[tuple[Role, ConfigDict]] = [
+    halves: dict[Role, list[TrainingSource]] = {"annotated": [], "in_the_wild": []}
+    wanted: list[tuple[Role, Any]] = [
         *(("annotated", source) for source in config.data.annotated),
         *(("in_the_wild", source) for source in config.data.in_the_wild),
     ]
@@ -82,7 +84,7 @@ def make_sources(config: Any, workdir: Path, face_model: FaceModel, console: Con
             )
         opened[index] = SOURCES[source.kind](source, role, workdir, face_model, console)
     for index, (role, source) in enumerate(wanted):
-        halves.setdefault(role, []).append((opened[index], source.weight))
+        halves[role].append(TrainingSource(opened[index], source.weight, source.get("flip", True)))
     return Sources(tuple(halves["annotated"]), tuple(halves["in_the_wild"]))
 
 
@@ -120,14 +122,15 @@ SOURCES: dict[str, Callable[..., Any]] = {
 
 def annotated_coefficients(sources: Sources) -> np.ndarray:
     """``(n, 62)`` raw coefficients of the annotated sources, for the whitening statistics."""
-    return np.concatenate([source.coefficients for source, _ in sources.annotated])
+    return np.concatenate([source.faces.coefficients for source in sources.annotated])
 
 
 def make_coefficient_mirror(
     config: Any, face_model: FaceModel, console: Console
 ) -> CoefficientMirror | None:
     """How annotated faces are flipped; None, and the console says so, where they had better not."""
-    if not AugmentOptions(**config.data.augment).flip_probability:
+    flips = any(source.get("flip", True) for source in config.data.annotated)
+    if not flips or not AugmentOptions(**config.data.augment).flip_probability:
         return None
     fit = fit_mirror(face_model)
     measured = (
@@ -144,22 +147,34 @@ def make_coefficient_mirror(
 
 
 def make_batches(
-    config: Any, sources: Sources, *, seed: int, coefficient_mirror: CoefficientMirror | None
-) -> Any:
-    """The endless, resumable iterator of a stage's batches, this process's share of them."""
+    config: Any,
+    sources: Sources,
+    *,
+    stage: Any,
+    coefficient_mirror: CoefficientMirror | None,
+) -> Batches:
+    """The endless, resumable iterator of a stage's batches, this process's share of them.
+
+    Order and augmentation are those of the config's seed and the stage's name.
+    """
     data = config.data
     return make_pipeline(
         sources.annotated,
         sources.in_the_wild,
         annotated_batch_size=data.annotated_batch_size,
-        in_the_wild_batch_size=data.in_the_wild_batch_size,
+        in_the_wild_batch_size=in_the_wild_batch_size(config, stage),
         augment_options=AugmentOptions(**data.augment),
-        seed=seed,
+        seed=derived_seed(config.seed, "stage", stage.name),
         coefficient_mirror=coefficient_mirror,
         num_threads=data.num_threads,
         shard_index=parallel.process_index(),
         shard_count=parallel.process_count(),
     )
+
+
+def in_the_wild_batch_size(config: Any, stage: Any) -> int:
+    """Of one stage: 0, so that nothing is decoded, where none of its terms reads that half."""
+    return config.data.in_the_wild_batch_size if reads_in_the_wild(stage.loss_weights) else 0
 
 
 def make_method(config: Any, stage: Any) -> TwoDASL:
@@ -175,7 +190,9 @@ def make_method(config: Any, stage: Any) -> TwoDASL:
         critic=Critic(),
         loss_weights=dict(stage.loss_weights),
         ramp_steps=dict(stage.ramp_steps),
-        landmark_formula=stage.landmark_formula,
+        # Earlier runs with another form of the 2D losses have no name for that of all of them;
+        # prediction does not ask.
+        loss_formula=stage.get("loss_formula", "paper"),
         use_landmark_map=models.landmark_map,
         use_landmark_importance=config.losses.landmark_importance,
     )

@@ -18,7 +18,7 @@ from twodasl_jax.evaluation.benchmark_metrics import (
     known_meshes,
     require_annotated_model,
 )
-from twodasl_jax.evaluation.comparison import MISSING_FACES
+from twodasl_jax.evaluation.comparison import ERROR_CURVE, MISSING_FACES
 from twodasl_jax.evaluation.network_input import (
     CROP_SOURCES,
     LANDMARK_MAP_SOURCES,
@@ -70,9 +70,12 @@ def score_benchmark(
     require_choice("benchmark", config.benchmark, tuple(BENCHMARKS))
     kind = BENCHMARKS[config.benchmark]
     _check_settings(config, kind, Path(workdir), checkpoint, predictions, face_model)
-    trained = None if checkpoint is None else load_trained_run(Workdir(checkpoint))
+    trained = (
+        None if checkpoint is None else load_trained_run(Workdir(checkpoint), stage=config.stage)
+    )
     model = None if face_model is None else face_model_from_file(face_model)
     benchmark = _open(config, kind, console)
+    _require_faces_for_curve(config.error_curve_without_worst, len(benchmark))
     prediction: dict[str, float] = {}
     if trained is not None:
         system = {"checkpoint": checkpoint, "stage": trained.stage, "step": trained.step}
@@ -98,7 +101,15 @@ def score_benchmark(
         "git_revision": git_revision(),
         "seconds": {**seconds, "all": time.perf_counter() - start},
     }
-    _write(Path(workdir), kind, benchmark, scored, errors, results)
+    _write(
+        Path(workdir),
+        kind,
+        benchmark,
+        scored,
+        errors,
+        results,
+        without_worst=config.error_curve_without_worst,
+    )
     _print(results, benchmark, kind, Path(workdir), console)
 
 
@@ -115,6 +126,8 @@ def _check_settings(
         raise ValueError("give either --checkpoint=RUN or --predictions=FILE.npz")
     if checkpoint is not None and face_model is not None:
         raise ValueError("--face_model is for --predictions: a trained run has its own")
+    if predictions is not None and config.stage:
+        raise ValueError("stage chooses one of a trained run's (--checkpoint); leave it out")
     if predictions is not None:
         read_npz(predictions, expected=f"--predictions {EXPECTED}")  # before the benchmark is read
     if (workdir / "config.json").exists():
@@ -139,6 +152,14 @@ def _open(config: Any, kind: BenchmarkKind, console: Console) -> Benchmark:
     if config.landmark_vertices:
         changes["landmark_vertices"] = read_landmark_vertices(config.landmark_vertices)
     return dataclasses.replace(benchmark, **changes)
+
+
+def _require_faces_for_curve(without_worst: Any, num_faces: int) -> None:
+    if not isinstance(without_worst, int) or not 0 <= without_worst < num_faces:
+        raise ValueError(
+            f"error_curve_without_worst is {without_worst}; expected 0 to {num_faces - 1}, of "
+            f"{num_faces} faces"
+        )
 
 
 def read_landmark_vertices(path: str | Path) -> np.ndarray:
@@ -222,6 +243,9 @@ def _conventions(
             f"{gone} of {len(benchmark) + gone} faces are left out, named in left_out "
             "(allow_missing)"
         )
+    if config.error_curve_without_worst:
+        left_out = f"without the {config.error_curve_without_worst} largest errors"
+        conventions[ERROR_CURVE] = left_out
     return conventions
 
 
@@ -232,12 +256,16 @@ def _write(
     predictions: Predictions,
     errors: Mapping[str, Errors],
     results: Mapping[str, Any],
+    *,
+    without_worst: int,
 ) -> None:
     """Writes all before any is moved to its place: no half of a result is ever there."""
     with replaced_files(folder, marker=RESULT_FILES[-1]) as unfinished:
         benchmark_report.write_per_face(unfinished / "per_image.csv", benchmark, errors)
         benchmark_report.write_predictions(unfinished / "predictions.npz", benchmark, predictions)
-        benchmark_report.write_pictures(unfinished, kind, benchmark, predictions, errors)
+        benchmark_report.write_pictures(
+            unfinished, kind, benchmark, predictions, errors, without_worst=without_worst
+        )
         write_results(unfinished / "results.json", results)
         unwritten = [name for name in RESULT_FILES if not (unfinished / name).exists()]
     for name in unwritten:  # no picture where nothing is labelled; an earlier one is of others

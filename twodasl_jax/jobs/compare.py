@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS
 from twodasl_jax.evaluation.comparison import (
+    ERROR_CURVE,
     NUM_AFLW2000_3D,
     PUBLISHED,
     System,
@@ -24,6 +26,7 @@ from twodasl_jax.evaluation.comparison import (
     why_no_published_rows,
 )
 from twodasl_jax.evaluation.pictures import write_error_curve
+from twodasl_jax.metrics.error_curve import without_largest
 
 NME_COLUMNS = {
     "bin_0_30": "0-30°",
@@ -43,18 +46,27 @@ Rows = list[tuple[str, str, Mapping[str, float | None]]]
 
 
 def compare(
-    _: Any, *, results: Sequence[str], output: str | None, published: bool | None = None
+    _: Any,
+    *,
+    results: Sequence[str],
+    output: str | None,
+    published: bool | None = None,
+    without_worst: int | None = None,
 ) -> None:
     """Prints the systems side by side; with a folder also writes tables and curves.
 
     Args:
       results: ``results.json`` of each system, ``per_image.csv`` beside it.
       output: folder for ``comparison.csv`` and the error curves; None only prints.
+      without_worst: this many faces with each system's largest errors are left out of its error
+        curve, and of nothing else.
       published: show the numbers of papers too, where they are of the same conventions.
 
     Raises:
       FileNotFoundError, ValueError: one sentence; numbers of different conventions are refused.
     """
+    if without_worst is not None and output is None:
+        raise ValueError("--without_worst is of the error curves, which are drawn with --output")
     console = Console(markup=False, emoji=False)
     systems = read_systems(results)
     for system, path in zip(systems, results, strict=True):
@@ -65,12 +77,13 @@ def compare(
             )
     require_same_conventions(systems)
     columns = shared_columns(systems)
+    curves = _curves(systems, columns, without_worst or 0)
     tables: dict[tuple[str, str], Rows] = {}
     for column in columns:
         tables[column] = _measured_rows(systems, column)
         console.print(_table(systems[0], column, tables[column], published=bool(published)))
     for key, value in systems[0].conventions.items():
-        if key != "landmark_map_source":
+        if key not in ("landmark_map_source", ERROR_CURVE):
             console.print(f"  {key}: {value}", highlight=False)
     for name, left in unshared_columns(systems).items():
         if left:
@@ -78,7 +91,18 @@ def compare(
     if published:
         _explain_published(systems[0], columns, console)
     if output is not None:
-        _write(Path(output), systems, tables, published=bool(published))
+        if without_worst:
+            console.print(
+                f"error curves: without the {without_worst} largest errors of each system"
+            )
+        _write(
+            Path(output),
+            systems,
+            tables,
+            curves,
+            published=bool(published),
+            without_worst=without_worst or 0,
+        )
         console.print(f"tables and curves are in {output}")
 
 
@@ -159,12 +183,28 @@ def _explain_published(
             console.print(f"no published rows beside {metric} {label}: {reason}", highlight=False)
 
 
+def _curves(
+    systems: Sequence[System], columns: Sequence[tuple[str, str]], without_worst: int
+) -> dict[str, dict[str, np.ndarray]]:
+    """Label set -> system -> errors of the first metric; refuses to leave out all of them."""
+    curves: dict[str, dict[str, np.ndarray]] = {}
+    for metric, label in columns:
+        if metric == columns[0][0] and metric != "head_pose":
+            errors = {system.name: errors_per_image(system, metric, label) for system in systems}
+            for values in errors.values():
+                without_largest(values, without_worst)
+            curves[label] = errors
+    return curves
+
+
 def _write(
     folder: Path,
     systems: Sequence[System],
     tables: Mapping[tuple[str, str], Rows],
+    curves: Mapping[str, Mapping[str, np.ndarray]],
     *,
     published: bool,
+    without_worst: int,
 ) -> None:
     """Every number in ``comparison.csv``; a curve of the first metric per label set."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -178,12 +218,12 @@ def _write(
                 if value is not None:
                     writer.writerow([metric, label, name, source, number, repr(float(value))])
     (folder / "comparison.csv").write_text(text.getvalue(), encoding="utf-8", newline="")
-    first = next(iter(tables))[0]
-    for metric, label in tables:
-        if metric == first and metric != "head_pose":
-            write_error_curve(
-                folder / f"error_curve_{label}.png",
-                {system.name: errors_per_image(system, metric, label) for system in systems},
-                title=f"{systems[0].benchmark}, {metric}, {label}",
-                box=BENCHMARKS[systems[0].benchmark].box,
-            )
+    metric = next(iter(tables))[0]
+    for label, errors in curves.items():
+        write_error_curve(
+            folder / f"error_curve_{label}.png",
+            errors,
+            title=f"{systems[0].benchmark}, {metric}, {label}",
+            box=BENCHMARKS[systems[0].benchmark].box,
+            without_worst=without_worst,
+        )

@@ -45,7 +45,7 @@ MODES: dict[str, Mode] = {
     "annotate": Mode(
         ("images", "output"), ("landmarks", "detector", "face_model", "contour", "max_residual")
     ),
-    "compare": Mode(("results",), ("output", "published")),
+    "compare": Mode(("results",), ("output", "published", "without_worst")),
     "doctor": Mode((), ("workdir",)),
 }
 """``--mode`` -> its flags."""

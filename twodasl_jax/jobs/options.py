@@ -55,6 +55,12 @@ OPTIONS = (
     flags.DEFINE_string("output", None, "annotate, compare, predict: folder to write."),
     flags.DEFINE_multi_string("results", None, "compare: results.json of a system; repeat it."),
     flags.DEFINE_bool("published", False, "compare: show papers' numbers too, marked as such."),
+    flags.DEFINE_integer(
+        "without_worst", None,
+        "compare: leave each system's so many largest errors out of its error curve (the paper: "
+        "20); else none.",
+        lower_bound=1,
+    ),
     flags.DEFINE_enum(
         "contour", "marching", ["marching", "fixed"],
         "annotate: jaw labels lie on the silhouette, or are projections of 3D points.",

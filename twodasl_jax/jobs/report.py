@@ -7,11 +7,8 @@ import numpy as np
 from rich.console import Console
 
 from twodasl_jax.crop_frame import image_to_crop
-from twodasl_jax.evaluation.pictures import (
-    write_contact_sheet,
-    write_error_curve,
-    write_loss_curves,
-)
+from twodasl_jax.evaluation.loss_curves import write_loss_curves
+from twodasl_jax.evaluation.pictures import write_contact_sheet, write_error_curve
 from twodasl_jax.evaluation.report import nme_table, write_per_image
 from twodasl_jax.evaluation.sets import EvaluationSet
 from twodasl_jax.jobs.workdir import Workdir

@@ -18,6 +18,7 @@ from twodasl_jax.jobs import report
 from twodasl_jax.jobs.assembly import (
     Sources,
     annotated_coefficients,
+    in_the_wild_batch_size,
     make_batches,
     make_coefficient_mirror,
     make_constants,
@@ -87,7 +88,7 @@ def train(config: Any, *, workdir: str, image: list[str] | None, box: Any) -> No
     for index, stage in enumerate(run.config.stages):
         if index == 0:
             _evaluate_once(run, "before", stage, networks)
-        networks = _train_stage(run, index, stage, networks)
+        networks = _train_stage(run, stage, networks)
         _evaluate_once(run, stage.name, stage, networks)
     report.write_pictures(run.workdir, [stage.name for stage in run.config.stages], run.sets)
     report.print_table(run.workdir, run.console)
@@ -134,7 +135,7 @@ def _starting_networks(config: Any, method: twodasl.TwoDASL, earlier: Networks |
     return Networks(params, batch_stats)
 
 
-def _train_stage(run: Run, index: int, stage: Any, earlier: Networks | None) -> Networks:
+def _train_stage(run: Run, stage: Any, earlier: Networks | None) -> Networks:
     """One stage, from its newest checkpoint if it has any; gives what the next one starts from."""
     config = run.config
     mesh = parallel.make_mesh()
@@ -145,7 +146,7 @@ def _train_stage(run: Run, index: int, stage: Any, earlier: Networks | None) -> 
     batches = make_batches(
         config,
         run.sources,
-        seed=config.seed + index,
+        stage=stage,
         coefficient_mirror=run.coefficient_mirror,
     )
     step = functools.partial(twodasl.train_step, method=method, optimizer=optimizer)
@@ -157,7 +158,9 @@ def _train_stage(run: Run, index: int, stage: Any, earlier: Networks | None) -> 
         restored = restore_newest_whole(checkpointer, state, on_damaged=on_damaged)
         if restored is not None:
             state, so_far = restored.state, restored.so_far
-            batches.set_state(restored.position)
+            # A finished stage reads nothing more, whatever has become of its data.
+            if int(state.step) < stage.num_steps:
+                batches.set_state(restored.position)
         first_step, start = int(state.step), time.perf_counter()
         with MetricWriter(run.workdir.logs(stage.name), resumed_step=first_step) as writer:
             state = run_steps(
@@ -166,7 +169,7 @@ def _train_stage(run: Run, index: int, stage: Any, earlier: Networks | None) -> 
                 batches,
                 num_steps=stage.num_steps,
                 place_batch=lambda batch: parallel.shard_batch(_typed(batch), mesh),
-                batch_size=config.data.annotated_batch_size + config.data.in_the_wild_batch_size,
+                batch_size=config.data.annotated_batch_size + in_the_wild_batch_size(config, stage),
                 evaluators=_evaluators(run, method, constants),
                 checkpointer=checkpointer,
                 best=best,
@@ -241,7 +244,11 @@ def _networks_to_hand_on(run: Run, stage: Any, state: TrainState) -> Networks:
 
 def _typed(batch: dict[str, dict[str, Any]]) -> Batch:
     """The pipeline's dicts as the step's types."""
-    return Batch(AnnotatedBatch(**batch["annotated"]), InTheWildBatch(**batch["in_the_wild"]))
+    wild = batch.get("in_the_wild")
+    return Batch(
+        AnnotatedBatch(**batch["annotated"]),
+        InTheWildBatch.empty() if wild is None else InTheWildBatch(**wild),
+    )
 
 
 def _evaluate_once(run: Run, moment: str, stage: Any, networks: Networks | None) -> None:

@@ -31,19 +31,20 @@ class TrainedRun(NamedTuple):
     step: int
 
 
-def load_trained_run(workdir: Workdir, wanted: Any = None) -> TrainedRun:
+def load_trained_run(workdir: Workdir, wanted: Any = None, *, stage: str = "") -> TrainedRun:
     """Reads the newest checkpoint of a run, or its newest stage's best.
 
     Args:
       workdir: of the run.
       wanted: a config whose ``training.checkpoint`` chooses; None is the run's own.
+      stage: name of the stage whose networks are meant; '' is the newest.
 
     Raises:
       FileNotFoundError, ValueError: where the folder holds no (complete) run.
     """
     config = workdir.read_run_config()
-    stage = workdir.newest_stage(config)
-    folder = workdir.networks(stage.name, config if wanted is None else wanted)
+    chosen = workdir.stage_named(config, stage) if stage else workdir.newest_stage(config)
+    folder = workdir.networks(chosen.name, config if wanted is None else wanted)
     checkpoint = restore_for_prediction(folder)
     if checkpoint.whitening is None:
         raise ValueError(
@@ -53,9 +54,9 @@ def load_trained_run(workdir: Workdir, wanted: Any = None) -> TrainedRun:
     face_model = make_face_model(config)
     return TrainedRun(
         config,
-        stage.name,
+        chosen.name,
         face_model,
-        make_method(config, stage),
+        make_method(config, chosen),
         (checkpoint.params, checkpoint.batch_stats),
         make_constants(config, face_model, checkpoint.whitening),
         checkpoint.step,

@@ -15,6 +15,7 @@ import numpy as np
 from twodasl_jax.coefficients import split_coefficients
 from twodasl_jax.data.checked_source import check_element
 from twodasl_jax.data.held_out import hold_out, without_faces
+from twodasl_jax.data.pipeline import TrainingSource
 from twodasl_jax.face_model.landmarks import landmarks_from_coefficients
 from twodasl_jax.geometry.camera import head_pose
 from twodasl_jax.jobs.assembly import Sources
@@ -69,7 +70,7 @@ def hold_out_validation(config: Any, sources: Sources) -> tuple[Sources, Validat
             f"data.validation.source is '{chosen}', which is no annotated source; choose one of "
             f"{', '.join(names)}"
         )
-    source = sources.annotated[names.index(chosen)][0]
+    source = sources.annotated[names.index(chosen)].faces
     if not hasattr(source, "identities"):
         raise ValueError(
             f"data.validation.source is '{chosen}', a prepared set: 300W-LP shows each photograph "
@@ -102,9 +103,9 @@ def _require_consistent(config: Any, chosen: str) -> None:
         )
 
 
-def _without(half: Any, taken: frozenset[str]) -> tuple[tuple[Any, float], ...]:
-    left = without_faces([source for source, _ in half], taken)
-    return tuple(zip(left, (share for _, share in half), strict=True))
+def _without(half: tuple[TrainingSource, ...], taken: frozenset[str]) -> tuple[TrainingSource, ...]:
+    left = without_faces([source.faces for source in half], taken)
+    return tuple(source._replace(faces=faces) for source, faces in zip(half, left, strict=True))
 
 
 def _read_faces(held: Any) -> ValidationFaces:

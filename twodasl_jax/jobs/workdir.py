@@ -81,6 +81,20 @@ class Workdir:
             )
         return trained[-1]
 
+    def stage_named(self, config: Any, name: str) -> Any:
+        """One stage of the run, by its name.
+
+        Raises:
+          ValueError: where the run has no such stage.
+        """
+        for stage in config.stages:
+            if stage.name == name:
+                return stage
+        raise ValueError(
+            f"{self.folder} has no stage '{name}'; it has "
+            f"{', '.join(stage.name for stage in config.stages)}"
+        )
+
     def read_config(self) -> Any:
         """The experiment that the folder holds.
 
@@ -95,7 +109,7 @@ class Workdir:
             )
         config = read_json(path, expected=f"expected the settings of a run: {RESTORE}")
         require_stages(path, config)
-        return as_config(config)
+        return _with_present_names(as_config(config))
 
     def read_run_config(self) -> Any:
         """`read_config`, complete enough to go on with, or to predict.
@@ -159,6 +173,16 @@ def as_config(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(as_config(inner) for inner in value)
     return value
+
+
+def _with_present_names(config: Any) -> Any:
+    """A run of an earlier version goes on by the same command: settings may have got new names."""
+    for stage in config.stages:
+        # 'released' is another loss today: that one stays under its old name, and differs.
+        if stage.get("landmark_formula") == "paper":
+            stage.loss_formula = stage.landmark_formula
+            del stage["landmark_formula"]
+    return config
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, str]:

@@ -6,6 +6,9 @@
 
 Paper says H are the 2D landmarks; the 3DDFA family carries x, y and depth; we do as 3DDFA,
 because with x and y alone the camera's third row would never be supervised.
+
+The authors' early public code takes 3DDFA's own form: the weights divided by their maximum and
+not by their sum, and the mean over the 62 and not the sum; `released_coefficient_cost` is that.
 """
 
 import chex
@@ -17,12 +20,12 @@ from twodasl_jax.coefficients import TRANSLATION_Z, split_coefficients
 from twodasl_jax.face_model.linear import LinearModel, vertices_from_coefficients
 
 
-def coefficient_weights(
+def coefficient_movements(
     landmarks: LinearModel,
     predicted: Float[Array, "batch 62"],
     target: Float[Array, "batch 62"],
 ) -> Float[Array, "batch 62"]:
-    """The weights ``w`` of `weighted_coefficient_cost`, in closed form (method.md section 4).
+    """``‖H(q*; i-th replaced by the prediction) - H(q*)‖`` in closed form (method.md section 4).
 
     H is affine in each single coefficient while the others stay at the target, so the
     movement is ``|q_i - q*_i|`` times the norm of H's i-th column: for camera entry (r, c) the
@@ -36,8 +39,8 @@ def coefficient_weights(
       target: the same of the annotation.
 
     Returns:
-      Non-negative, sum 1 per example (all 0 where nothing moves), 0 at ``t_z`` (depth is
-      relative); gradients stop here.
+      Crop pixels (root of the summed squares of 68 points), 0 at ``t_z`` (depth is relative);
+      gradients stop here.
     """
     chex.assert_equal_shape([predicted, target])
     parts = split_coefficients(target)
@@ -58,10 +61,46 @@ def coefficient_weights(
     basis_norms = jnp.sqrt(jnp.maximum(squares, 0.0))
 
     norms = jnp.concatenate([camera_norms, basis_norms], axis=-1)
-    movement = (jnp.abs(predicted - target) * norms).at[:, TRANSLATION_Z].set(0.0)
-    total = movement.sum(axis=-1, keepdims=True)
-    weights = jnp.where(total > 0, movement / jnp.where(total > 0, total, 1.0), 0.0)
-    return jax.lax.stop_gradient(weights)
+    movements = (jnp.abs(predicted - target) * norms).at[:, TRANSLATION_Z].set(0.0)
+    return jax.lax.stop_gradient(movements)
+
+
+def coefficient_weights(
+    landmarks: LinearModel,
+    predicted: Float[Array, "batch 62"],
+    target: Float[Array, "batch 62"],
+) -> Float[Array, "batch 62"]:
+    """The weights ``w`` of `weighted_coefficient_cost`: `coefficient_movements` over their sum.
+
+    Returns:
+      Non-negative, sum 1 per example (all 0 where nothing moves), 0 at ``t_z``; gradients stop
+      here.
+    """
+    movements = coefficient_movements(landmarks, predicted, target)
+    return _divided(movements, movements.sum(axis=-1, keepdims=True))
+
+
+def released_coefficient_weights(
+    landmarks: LinearModel,
+    predicted: Float[Array, "batch 62"],
+    target: Float[Array, "batch 62"],
+) -> Float[Array, "batch 62"]:
+    """The weights of `released_coefficient_cost`: `coefficient_movements` over their maximum.
+
+    3DDFA's code adds 132 vertices, drawn anew at every step, to the 68 landmarks, and takes one
+    constant for every face's scale; we keep to the landmarks, and to the scale of the target.
+
+    Returns:
+      As `coefficient_weights`, but the largest is 1 per example.
+    """
+    movements = coefficient_movements(landmarks, predicted, target)
+    return _divided(movements, movements.max(axis=-1, keepdims=True))
+
+
+def _divided(
+    movements: Float[Array, "batch 62"], divisor: Float[Array, "batch 1"]
+) -> Float[Array, "batch 62"]:
+    return jnp.where(divisor > 0, movements / jnp.where(divisor > 0, divisor, 1.0), 0.0)
 
 
 def weighted_coefficient_cost(
@@ -78,3 +117,19 @@ def weighted_coefficient_cost(
     """
     chex.assert_equal_shape([predicted_whitened, target_whitened, weights])
     return (weights * (predicted_whitened - target_whitened) ** 2).sum(axis=-1)
+
+
+def released_coefficient_cost(
+    predicted_whitened: Float[Array, "batch 62"],
+    target_whitened: Float[Array, "batch 62"],
+    weights: Float[Array, "batch 62"],
+) -> Float[Array, " batch"]:
+    """3DDFA's weighted cost (WPDC): the mean over the 62 of ``w_i (p_i - p*_i)²``.
+
+    Args:
+      predicted_whitened: the network's output p.
+      target_whitened: the annotation p*, whitened by the same statistics.
+      weights: from `released_coefficient_weights`.
+    """
+    chex.assert_equal_shape([predicted_whitened, target_whitened, weights])
+    return (weights * (predicted_whitened - target_whitened) ** 2).mean(axis=-1)

@@ -7,6 +7,7 @@
 ``loss_weights``; a term that is off is not computed.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -132,6 +133,23 @@ def _ramped_weight(method: TwoDASL, term: str, step: Array) -> Array | float:
     return weight * jnp.minimum(1.0, step / ramp) if ramp else weight
 
 
+def weighted_shares(method: TwoDASL, means: Mapping[str, Array], step: Array) -> dict[str, Array]:
+    """``share/TERM``: which part of L a term is, ramped weight times mean over their sum.
+
+    They add up to 1, or are all 0 where the sum is not a positive number. What the critic's own
+    halves weigh says nothing (their optimiser sets their scale), so they are left out.
+    """
+    weighted = {
+        name: _ramped_weight(method, name, step) * means[name] for name in method.loss_weights
+    }
+    total = sum(weighted.values(), start=jnp.zeros(()))
+    known = jnp.isfinite(total) & (total > 0)
+    divisor = jnp.where(known, total, 1.0)
+    return {
+        f"share/{name}": jnp.where(known, value / divisor, 0.0) for name, value in weighted.items()
+    }
+
+
 def train_step(
     state: TrainState,
     batch: Batch,
@@ -152,14 +170,15 @@ def train_step(
       axis_name: the devices' axis where the step is pmapped; None under jit.
 
     Returns:
-      The new state, and scalars: each term's unweighted mean, ``loss`` and ``gradient_norm``
-      (the regressor's, before clipping).
+      The new state, and scalars: each term's unweighted mean, its `weighted_shares`, ``loss``
+      and ``gradient_norm`` (the regressor's, before clipping).
     """
     (total, (means, new_stats)), gradients = jax.value_and_grad(total_loss, has_aux=True)(
         state.params, state.batch_stats, state.step, batch, constants, method
     )
     gradients = mean_over(gradients, axis_name)
     metrics = mean_over({**means, "loss": total}, axis_name)
+    metrics |= weighted_shares(method, metrics, state.step)
     metrics["gradient_norm"] = optax.tree.norm(gradients["regressor"])
     batch_stats = {**state.batch_stats, **new_stats}
     return apply_gradients(state, gradients, optimizer, batch_stats=batch_stats), metrics

@@ -6,11 +6,12 @@ place where the paper is silent or contradicts the released code, and what is do
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, UInt8
 
 from twodasl_jax.array_types import AnnotatedBatch, Batch, InTheWildBatch
@@ -23,7 +24,12 @@ from twodasl_jax.losses.adversarial import (
     critic_real_loss,
     regressor_adversarial_loss,
 )
-from twodasl_jax.losses.coefficient import coefficient_weights, weighted_coefficient_cost
+from twodasl_jax.losses.coefficient import (
+    coefficient_weights,
+    released_coefficient_cost,
+    released_coefficient_weights,
+    weighted_coefficient_cost,
+)
 from twodasl_jax.losses.landmark import (
     RELEASED_IMPORTANCE_18,
     landmark_consistency_2d,
@@ -44,7 +50,7 @@ PAPER_WEIGHTS = {
 """The equations of the paper, λ1..λ4 as printed."""
 
 RELEASED_WEIGHTS = {"coefficient": 10.0, "landmark_2d": 0.005, "cycle": 0.005, "self_critic": 0.05}
-"""The authors' early public code; goes with ``landmark_formula='released'``."""
+"""The authors' early public code; goes with ``loss_formula='released'``."""
 
 LOSS_TERMS = {
     "coefficient": "L_3d, weighted coefficient cost on annotated images",
@@ -62,11 +68,43 @@ LOSS_TERMS = {
 ANNOTATED_TERMS = ("coefficient", "vertex")
 """The terms that read annotated images alone."""
 
-LANDMARK_FORMULAS = {
-    "paper": (landmark_consistency_2d, LANDMARK_IMPORTANCE_18),
-    "released": (released_landmark_loss, RELEASED_IMPORTANCE_18),
+
+def reads_in_the_wild(terms: Iterable[str]) -> bool:
+    """Whether any of these terms looks at the in-the-wild images."""
+    return bool(set(terms) - set(ANNOTATED_TERMS))
+
+
+class LossFormula(NamedTuple):
+    """How the losses are written that the paper and the authors' code write differently.
+
+    Attributes:
+      coefficient_weights: ``(landmark model, q, q*) -> w``.
+      coefficient_cost: ``(p, p*, w) -> L_3d``.
+      landmark_loss: ``(x, y, v) -> L_2d_con``, and with ŷ ``L_cyc``.
+      importance: the weight mask v of the 18 landmarks.
+    """
+
+    coefficient_weights: Callable[..., Any]
+    coefficient_cost: Callable[..., Any]
+    landmark_loss: Callable[..., Any]
+    importance: np.ndarray
+
+
+LOSS_FORMULAS = {
+    "paper": LossFormula(
+        coefficient_weights,
+        weighted_coefficient_cost,
+        landmark_consistency_2d,
+        LANDMARK_IMPORTANCE_18,
+    ),
+    "released": LossFormula(
+        released_coefficient_weights,
+        released_coefficient_cost,
+        released_landmark_loss,
+        RELEASED_IMPORTANCE_18,
+    ),
 }
-"""Form of the 2D losses, each with its own weight mask v."""
+"""``loss_formula`` of a stage -> the form of L_3d, L_2d_con and L_cyc."""
 
 
 class Constants(NamedTuple):
@@ -95,7 +133,7 @@ class TwoDASL:
       loss_weights: term name -> λ; see `LOSS_TERMS`.
       ramp_steps: term name -> steps over which its λ grows linearly from 0. From a random
         start the cycle term explodes otherwise.
-      landmark_formula: key of `LANDMARK_FORMULAS`, for ``landmark_2d`` and ``cycle``.
+      loss_formula: key of `LOSS_FORMULAS`, for ``coefficient``, ``landmark_2d``, ``cycle``.
       use_landmark_map: False feeds RGB alone (the paper's base ablation).
       use_landmark_importance: False sets the paper's weight mask v to one everywhere.
     """
@@ -105,7 +143,7 @@ class TwoDASL:
     critic: Any
     loss_weights: Mapping[str, float]
     ramp_steps: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    landmark_formula: str = "paper"
+    loss_formula: str = "paper"
     use_landmark_map: bool = True
     use_landmark_importance: bool = True
 
@@ -117,10 +155,9 @@ class TwoDASL:
                 raise ValueError(
                     f"{field} names {', '.join(unknown)}; the terms are {', '.join(LOSS_TERMS)}"
                 )
-        if self.landmark_formula not in LANDMARK_FORMULAS:
+        if self.loss_formula not in LOSS_FORMULAS:
             raise ValueError(
-                f"landmark_formula is '{self.landmark_formula}'; expected one of "
-                f"{', '.join(LANDMARK_FORMULAS)}"
+                f"loss_formula is '{self.loss_formula}'; expected one of {', '.join(LOSS_FORMULAS)}"
             )
         if not self.use_landmark_map and self.uses("landmark_3d", "cycle"):
             raise ValueError("the cycle terms feed a landmark map; set use_landmark_map=True")
@@ -132,7 +169,7 @@ class TwoDASL:
     @property
     def reads_in_the_wild(self) -> bool:
         """Whether any term needs the in-the-wild images; else they are not even passed through."""
-        return bool(set(self.loss_weights) - set(ANNOTATED_TERMS))
+        return reads_in_the_wild(self.loss_weights)
 
 
 def batched(whitening: Whitening) -> Whitening:
@@ -157,9 +194,10 @@ def annotated_terms(
     predicted = unwhiten(whitened, batched(constants.whitening))
     terms = {}
     if method.uses("coefficient"):
-        weights = coefficient_weights(constants.landmarks, predicted, batch.coefficients)
+        formula = LOSS_FORMULAS[method.loss_formula]
+        weights = formula.coefficient_weights(constants.landmarks, predicted, batch.coefficients)
         target = whiten(batch.coefficients, batched(constants.whitening))
-        terms["coefficient"] = weighted_coefficient_cost(whitened, target, weights)
+        terms["coefficient"] = formula.coefficient_cost(whitened, target, weights)
     if method.uses("vertex"):
         terms["vertex"] = vertex_distance_cost(constants.vertex_gram, predicted, batch.coefficients)
     return terms
@@ -181,17 +219,17 @@ def in_the_wild_terms(
       batch: 2D labels and their weights.
       constants: face model and whitening.
     """
-    formula, importance = LANDMARK_FORMULAS[method.landmark_formula]
+    formula = LOSS_FORMULAS[method.loss_formula]
     weights = batch.landmark18_weights
     if method.use_landmark_importance:
-        weights = weights * jnp.asarray(importance)[None]
+        weights = weights * jnp.asarray(formula.importance)[None]
     whitening = batched(constants.whitening)
     predicted = unwhiten(whitened, whitening)
     landmarks = landmarks_from_coefficients(constants.landmarks, predicted)
     terms = {}
     if method.uses("landmark_2d"):
         y = landmarks18_from_68(landmarks)[..., :2]
-        terms["landmark_2d"] = formula(batch.landmarks18, y, weights)
+        terms["landmark_2d"] = formula.landmark_loss(batch.landmarks18, y, weights)
     if method.uses("landmark68_2d"):
         terms["landmark68_2d"] = landmark_consistency_2d(
             batch.landmarks, landmarks[..., :2], batch.landmark_weights
@@ -204,7 +242,7 @@ def in_the_wild_terms(
         again = landmarks_from_coefficients(constants.landmarks, unwhiten(cycled, whitening))
         if method.uses("cycle"):
             y_hat = landmarks18_from_68(again)[..., :2]
-            terms["cycle"] = formula(batch.landmarks18, y_hat, weights)
+            terms["cycle"] = formula.landmark_loss(batch.landmarks18, y_hat, weights)
         if method.uses("landmark_3d"):
             # Depth is relative: each set's own mean z goes, which removes t_z exactly.
             terms["landmark_3d"] = landmark_consistency_3d(landmarks, again)

@@ -22,6 +22,26 @@ def cumulative_error_curve(errors: npt.ArrayLike, thresholds: npt.ArrayLike) -> 
     return positions / len(ordered)
 
 
+def without_largest(errors: npt.ArrayLike, count: int) -> np.ndarray:
+    """The errors without the `count` largest, in their order: the paper's curves leave out 20.
+
+    Args:
+      errors: ``(n,)``, n > 0, finite.
+      count: from 0 to n - 1.
+
+    Raises:
+      ValueError: for errors as above, or a count that leaves nothing.
+    """
+    checked = _checked(errors)
+    if not 0 <= count < len(checked):
+        raise ValueError(
+            f"the {count} largest of {len(checked)} errors cannot be left out; expected 0 to "
+            f"{len(checked) - 1}"
+        )
+    kept = np.argsort(checked, kind="stable")[: len(checked) - count]
+    return checked[np.sort(kept)]
+
+
 def area_under_curve(errors: npt.ArrayLike, limit: float) -> float:
     """Area under the cumulative error curve from 0 to `limit`, divided by `limit`.
 

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+IN_FILES_ONLY = "share/"
+"""Numbers whose names begin so are for the files: a line has no room for them."""
+
 
 class ProgressDisplay:
     """A bar on a terminal; where output goes to a file, one line per log point instead."""
@@ -42,7 +45,11 @@ class ProgressDisplay:
 
     def show(self, step: int, scalars: Mapping[str, float]) -> None:
         """Shows the numbers of a log point."""
-        text = "  ".join(f"{name} {value:.4g}" for name, value in scalars.items())
+        text = "  ".join(
+            f"{name} {value:.4g}"
+            for name, value in scalars.items()
+            if not name.startswith(IN_FILES_ONLY)
+        )
         self._progress.update(self._task, scalars=text)
         if not self._console.is_terminal:
             self._console.print(f"{self._description} {step}/{self._num_steps}  {text}")
