@@ -48,15 +48,14 @@ flags.adopt_module_key_flags(options)  # so that --help shows them
 
 def main(argv: list[str]) -> None:
     """Runs one mode; a wrong input ends with one sentence and exit status 1."""
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments {argv[1:]}; every option starts with --")
+    del argv  # `options.parse` let nothing through
     logging.set_verbosity(logging.WARNING)
     keep_freed_memory()  # before JAX starts its threads
     try:
-        run_mode(_MODE.value, _CONFIG.value, options.given())
+        run_mode(_MODE.value, _CONFIG.value, options.values(), options.given_names())
     except (ValueError, OSError, ArithmeticError) as error:
         sys.exit(f"{_MODE.value}: {error}")
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(main, flags_parser=options.parse)

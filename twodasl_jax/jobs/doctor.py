@@ -20,7 +20,7 @@ from rich.table import Table
 from twodasl_jax.data.tfds_source import DEFAULT_DATA_DIR, newest_version
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import OPEN_FACE_FILE
-from twodasl_jax.jobs.workdir import Workdir
+from twodasl_jax.jobs.workdir import Workdir, checkpoint_steps
 from twodasl_jax.training import parallel
 
 CONFIGS = Path("configs")
@@ -224,8 +224,8 @@ def find_runs(folders: Iterable[Path]) -> list[Finding]:
         workdir = Workdir(folder)
         try:
             stage = workdir.newest_stage(workdir.read_config()).name
-            steps = [int(p.name) for p in workdir.checkpoints(stage).glob("*") if p.name.isdigit()]
-            detail, found = f"{stage}, step {max(steps):,}", True
+            steps = checkpoint_steps(workdir.checkpoints(stage))
+            detail, found = f"{stage}, step {steps[-1]:,}", True
         except (ValueError, OSError) as error:
             detail, found = str(error), False
         findings.append(Finding(RUN_GROUP, str(folder), found, detail))

@@ -55,6 +55,8 @@ class PredictionCheckpoint:
       batch_stats: ``{network name: BatchNorm statistics}``, numpy.
       config: the run's config as plain nested dicts.
       whitening: float32 ``(62,)`` statistics, or None if the run had none.
+      identity: what the networks' numbers mean, as given to `Checkpointer`; None in
+        checkpoints written before it was kept.
     """
 
     step: int
@@ -62,6 +64,7 @@ class PredictionCheckpoint:
     batch_stats: Any
     config: Mapping[str, Any]
     whitening: Whitening | None
+    identity: Mapping[str, Any] | None = None
 
 
 class Checkpointer:
@@ -77,6 +80,7 @@ class Checkpointer:
         *,
         config: Mapping[str, Any],
         whitening: Whitening | None = None,
+        identity: Mapping[str, Any] | None = None,
         max_to_keep: int | None = 3,
     ) -> None:
         """Opens a folder of checkpoints, made if absent.
@@ -85,13 +89,14 @@ class Checkpointer:
           folder: one folder per run.
           config: saved with every checkpoint; plain values only (JSON).
           whitening: saved with every checkpoint.
+          identity: saved with every checkpoint: what the networks' numbers mean, plain values.
           max_to_keep: older checkpoints are deleted; None keeps all.
 
         Raises:
           ValueError: if the config holds values that JSON cannot.
         """
         self._folder = Path(folder).absolute()
-        self._description = description_as_json(config, whitening)
+        self._description = description_as_json(config, whitening, identity)
         self._manager = open_manager(self._folder, max_to_keep=max_to_keep, create=True)
 
     def save(self, state: TrainState, position: Mapping[str, Any]) -> None:
@@ -221,6 +226,7 @@ def restore_for_prediction(folder: str | Path, *, step: int | None = None) -> Pr
         batch_stats=read["networks"]["batch_stats"],
         config=read["description"]["config"],
         whitening=whitening_from_json(read["description"]["whitening"]),
+        identity=read["description"].get("identity"),
     )
 
 
