@@ -85,7 +85,7 @@ def run():
 @pytest.fixture
 def untrained(run, monkeypatch):
     """``--checkpoint=untrained`` is that network."""
-    monkeypatch.setattr(benchmark, "load_trained_run", lambda workdir: run)
+    monkeypatch.setattr(benchmark, "load_trained_run", lambda workdir, **_: run)
     return "untrained"
 
 
@@ -106,7 +106,7 @@ def stand_in(monkeypatch):
         return predict
 
     run = TrainedRun(ConfigDict(), "stage1", face_model, *[None] * 3, 7)
-    monkeypatch.setattr(benchmark, "load_trained_run", lambda workdir: run)
+    monkeypatch.setattr(benchmark, "load_trained_run", lambda workdir, **_: run)
     monkeypatch.setattr(benchmark_predictions, "make_predict", make_predict)
     return "stand_in"
 
@@ -327,7 +327,6 @@ def test_the_wrong_face_model_is_refused_and_nothing_is_written(
         ({"landmark_map_source": "file"}, {}, "has no detected landmarks of its own"),
         ({}, {"checkpoint": None}, "give either --checkpoint=RUN or --predictions=FILE"),
         ({}, {"predictions": "a.npz"}, "give either --checkpoint=RUN or --predictions=FILE"),
-        ({}, {"face_model": "bfm.npz"}, "--face_model is for --predictions"),
         ({}, {"checkpoint": None, "predictions": "a.npz"}, r"no predictions file a\.npz"),
     ],
 )

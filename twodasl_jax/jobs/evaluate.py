@@ -17,7 +17,7 @@ from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.jobs import report
 from twodasl_jax.jobs.assembly import Predict, make_predict
 from twodasl_jax.jobs.benchmark import score_benchmark
-from twodasl_jax.jobs.folder_lock import hold_folder
+from twodasl_jax.jobs.folder_lock import hold_folder, hold_output
 from twodasl_jax.jobs.rendered_data import ensure_rendered
 from twodasl_jax.jobs.setting_checks import (
     require_file_name,
@@ -231,7 +231,8 @@ def evaluate(
     """
     given = {"checkpoint": checkpoint, "predictions": predictions}
     if config is not None and "benchmark" in config:
-        score_benchmark(config, workdir=workdir, face_model=face_model, **given)
+        with hold_output(Path(workdir), doing="writes scores there"):
+            score_benchmark(config, workdir=workdir, face_model=face_model, **given)
         return
     named = [flag for flag, value in given.items() if value is not None]
     if named:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from twodasl_jax.data.augment import AugmentOptions
-from twodasl_jax.jobs.assembly import SOURCES, make_method, make_options, make_stage_optimizer
+from twodasl_jax.jobs.assembly import SOURCES, make_method, make_stage_optimizer
 from twodasl_jax.jobs.evaluate import check_evaluation
 from twodasl_jax.jobs.setting_checks import (
+    make_options,
     require_file_name,
     require_one_of,
     require_positive,

@@ -53,9 +53,14 @@ def hold_output(folder: Path, *, doing: str) -> Iterator[None]:
     Raises:
       ValueError: while another process holds it, naming that.
     """
-    folder = folder.absolute()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with _hold(folder.with_name(f".{folder.name[:200]}{LOCK_FILE}"), folder, doing):
+    # Resolved: two names of one folder, over a link or a /., are one.
+    place = folder.resolve()
+    with contextlib.ExitStack() as made:
+        for parent in reversed([p for p in place.parents if not p.exists()]):
+            made.callback(_remove_if_empty, parent)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        name = f".{place.name.encode()[:200].decode(errors='ignore')}{LOCK_FILE}"
+        made.enter_context(_hold(place.parent / name, folder, doing))
         yield
 
 

@@ -4,9 +4,13 @@ Mode ``x`` is the function ``x`` of the module ``twodasl_jax.jobs.x``. It is imp
 ``--help`` answers at once, and processes that a mode starts load only what they need.
 """
 
+import contextlib
 import importlib
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
+
+from twodasl_jax.jobs.folder_lock import hold_output
 
 EXPERIMENT, BENCHMARK = "experiment", "benchmark"
 """Kinds of configs: something to train, and something to score on."""
@@ -28,12 +32,14 @@ class Mode(NamedTuple):
       optional: flags that may be.
       configs: kinds of ``--config`` that it reads; none: it reads no config.
       settings: which settings of an experiment it reads.
+      replaces: flag of a folder that it writes as a whole: one process at a time.
     """
 
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     configs: tuple[str, ...] = ()
     settings: tuple[str, ...] = EVERYTHING
+    replaces: str | None = None
 
 
 _RUN_SETTINGS = ("training.checkpoint", "face_model.path")
@@ -74,7 +80,9 @@ MODES: dict[str, Mode] = {
     ),
     "prepare": Mode(("dataset", "manual_dir"), ("data_dir",)),
     "annotate": Mode(
-        ("images", "output"), ("landmarks", "detector", "face_model", "contour", "max_residual")
+        ("images", "output"),
+        ("landmarks", "detector", "face_model", "contour", "max_residual"),
+        replaces="output",
     ),
     "compare": Mode(("results",), ("output", "published")),
     "doctor": Mode((), ("workdir",), (EXPERIMENT,)),
@@ -109,7 +117,12 @@ def run_mode(
     if missing:
         needed = ", ".join(f"--{flag}" for flag in mode.required)
         raise ValueError(f"no --{missing[0]} was given; this mode needs {needed} (--help)")
-    job_of(name)(config, **{flag: options[flag] for flag in taken})
+    job = job_of(name)
+    with contextlib.ExitStack() as held:
+        if mode.replaces is not None:
+            folder = Path(options[mode.replaces])
+            held.enter_context(hold_output(folder, doing=f"writes it (--mode={name})"))
+        job(config, **{flag: options[flag] for flag in taken})
 
 
 def _refuse_unread_flags(name: str, unread: Collection[str]) -> None:

@@ -101,7 +101,7 @@ def parse(arguments: Sequence[str]) -> list[str]:
 
 
 def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).replace("\\n", " ").replace("\\'", "'").split()).strip("'")
+    text = " ".join(str(error).replace("\\n", " ").replace("\\'", "").replace("'", "").split())
     return text or type(error).__name__
 
 
@@ -126,6 +126,12 @@ def _check(left: Sequence[str]) -> None:
             f"'{left[1]}' belongs to no flag: every option starts with --, and one that takes "
             "several values is repeated (--image=a.jpg --image=b.jpg) or quoted (--image='*.jpg')"
         )
+    config = flags.FLAGS["config"].value
+    try:
+        getattr(config, "lock", None)  # of a file that cannot be read, any attribute fails
+    except OSError as error:
+        reason = str(error).strip().splitlines()[-1].split("failure to load: ")[-1].strip()
+        raise ValueError(f"--config cannot be read: {reason}") from error
     for name in ("mode", "config", *given_names()):
         flag = flags.FLAGS[name]
         if flag.present > 1 and name not in REPEATED:

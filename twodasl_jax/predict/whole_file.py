@@ -1,6 +1,7 @@
 """Files written whole or not at all."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def whole_file(path: Path) -> Iterator[Path]:
       OSError: where the folder cannot be made or the file not be put in its place, naming the
         file and why. Errors in the context stay as they are: see `naming_write_errors`.
     """
-    unfinished = path.with_name(path.name + ".unfinished")
+    # Of this process alone: another one may be writing a file of the same name.
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
     with naming_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
