@@ -172,6 +172,17 @@ def test_what_it_wrote_can_be_scored_again(original, tmp_path, untrained, capsys
     )
     assert again["metrics"] == first["metrics"]
     assert again["conventions"] == first["conventions"]
+    with np.load(OPEN_FACE_FILE) as file:
+        arrays = {name: file[name] for name in file.files}
+    other = tmp_path / "other.npz"
+    np.savez(other, **arrays | {"expression_basis": -arrays["expression_basis"]})
+    with pytest.raises(ValueError, match=r"predictions\.npz were predicted .* in expression_basis"):
+        score(
+            config(original),
+            tmp_path / "third",
+            predictions=tmp_path / "first" / "predictions.npz",
+            face_model=other,
+        )
 
 
 def spoil_labels(folder):

@@ -23,7 +23,7 @@ import pytest
         (["--config=configs/ablations.py:typo"], "no ablation is called 'typo'"),
         (
             ["--config=configs/quickstart.py", "--config.models.bakbone=x"],
-            'Did you mean "backbone"',
+            'mean "backbone"',
         ),
         (["--config=configs/quickstart.py", "--config.stages[9].num_steps=1"], "out of range"),
         (["--config=configs/quickstart.py", "--config.seed=x"], "invalid literal"),
@@ -34,7 +34,7 @@ import pytest
     ],
 )
 def test_a_mistake_is_one_sentence(arguments, message, repository):
-    """All in one process each: flags can be parsed once."""
+    # In a process each: flags can be parsed once.
     code = (
         "import sys, run\n"
         "from absl import app\n"

@@ -1,7 +1,9 @@
 """Predictions of any system: an ``.npz`` that is joined to a benchmark by file name."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from twodasl_jax.evaluation.arrays_file import read_arrays
 from twodasl_jax.evaluation.benchmark import Benchmark, Predictions
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.face_model.model_identity import face_model_identity, require_same_face_model
 
 CONVENTIONS = ("crop_source", "landmark_map_source")
 NOT_STATED = "not stated by the predictions file"
@@ -29,7 +32,8 @@ def read_predictions(
     Args:
       path: ``file_name (n,)`` and either ``coefficients (n, 62)`` (raw, crop frame) with
         ``roi_box (n, 4)``, or ``landmarks (n, 68, 2 or 3)`` image pixels; optionally the texts
-        ``crop_source`` and ``landmark_map_source``, for the report.
+        ``crop_source`` and ``landmark_map_source``, for the report, and of coefficients
+        ``face_model_identity``, JSON of `face_model_identity`.
       benchmark: every face of it must have a row; rows of faces that it leaves out are ignored.
       face_model: the coefficients'; not needed for landmarks.
 
@@ -57,7 +61,24 @@ def read_predictions(
         raise ValueError(
             f"{path} holds coefficients; give the face model that they belong to, --face_model=FILE"
         )
+    if "face_model_identity" in arrays:
+        require_same_face_model(
+            _identity_of(path, text_of(path, arrays, "face_model_identity")),
+            face_model_identity(face_model),
+            owner=f"the coefficients of {path} were predicted",
+            advice="give that face model, --face_model=FILE",
+        )
     return predictions_from_coefficients(face_model, coefficients, roi_box, given)
+
+
+def _identity_of(path: Path, text: str) -> dict[str, Any]:
+    try:
+        identity = json.loads(text)
+        return {key: identity[key] for key in ("name", "num_vertices", "arrays")}
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(
+            f"{path}: face_model_identity is damaged ({error}); leave it out, or predict again"
+        ) from error
 
 
 def predictions_from_coefficients(
