@@ -18,7 +18,7 @@ from twodasl_jax.jobs import report
 from twodasl_jax.jobs.assembly import Predict, make_predict
 from twodasl_jax.jobs.benchmark import score_benchmark
 from twodasl_jax.jobs.folder_lock import hold_folder, hold_output
-from twodasl_jax.jobs.rendered_data import ensure_rendered
+from twodasl_jax.jobs.rendered_data import check_rendered, ensure_rendered
 from twodasl_jax.jobs.setting_checks import (
     require_file_name,
     require_one_of,
@@ -251,6 +251,7 @@ def _evaluate_run(config: Any, run: Workdir, face_model: str | None, console: Co
     if config is not None:
         trained.config.evaluation = config.evaluation
     check_evaluation(trained.config)
+    check_rendered(trained.config)
     evaluation, own = trained.config.evaluation, trained.face_model
     if not evaluation.sets:
         raise ValueError("the config names no evaluation.sets; there is nothing to score")

@@ -4,7 +4,6 @@ A mistyped name would otherwise be found after the data were rendered, in a work
 belongs to the mistake. Names are known to the tables of their makers, which are asked here.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from twodasl_jax.data.augment import AugmentOptions
 from twodasl_jax.jobs.assembly import SOURCES, make_method, make_stage_optimizer
 from twodasl_jax.jobs.evaluate import check_evaluation
+from twodasl_jax.jobs.rendered_data import check_rendered
 from twodasl_jax.jobs.setting_checks import (
     make_options,
     require_file_name,
@@ -46,16 +46,7 @@ def check_experiment(config: Any) -> None:
     _check_training(config)
     check_evaluation(config)
     check_validation(config)
-    rendered = [
-        source
-        for source in (
-            *config.data.annotated,
-            *config.data.in_the_wild,
-            *config.evaluation.sets,
-        )
-        if source.kind == "rendered"
-    ]
-    _check_rendered(rendered)
+    check_rendered(config)
 
 
 def _check_data(data: Any) -> None:
@@ -69,23 +60,6 @@ def _check_data(data: Any) -> None:
         require_whole(f"data.{half}_batch_size", data[f"{half}_batch_size"], least=1)
     require_whole("data.num_threads", data.num_threads, least=1)
     make_options(AugmentOptions, data.augment, "data.augment")
-
-
-def _check_rendered(sources: Iterable[Any]) -> None:
-    """One folder per name: two sets of one name would render each other away."""
-    seen: dict[str, dict[str, Any]] = {}
-    for source in sources:
-        require_file_name("the name of a rendered source", source.name)
-        for key, least in (("num_faces", 1), ("seed", 0), ("supersample", 1)):
-            require_whole(
-                f"{key} of the rendered source '{source.name}'", source.get(key), least=least
-            )
-        made = {key: source[key] for key in ("num_faces", "seed", "supersample")}
-        if seen.setdefault(source.name, made) != made:
-            raise ValueError(
-                f"two rendered sources are called '{source.name}' and differ ({made}, "
-                f"{seen[source.name]}); give them different names"
-            )
 
 
 def _check_stages(config: Any) -> None:

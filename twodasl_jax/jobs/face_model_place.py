@@ -17,7 +17,6 @@ from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel
 from twodasl_jax.face_model.model_identity import (
     describe_identity,
-    differing_arrays,
     face_model_identity,
     require_same_face_model,
 )
@@ -35,10 +34,11 @@ def write_place(folder: Path, path: str, found: Path, identity: Mapping[str, Any
       found: where it was read from.
       identity: from `face_model_identity`.
     """
-    absolute = found.absolute()
-    relative = os.path.relpath(absolute, folder.absolute())
-    place = {"path": path, "absolute": str(absolute), "relative": relative, "identity": identity}
-    write_results(folder / PLACE_FILE, place)
+    places: dict[str, str | None] = {"absolute": None, "relative": None}
+    if path:  # else it is the embedded one, which comes with the package
+        places["absolute"] = str(found.absolute())
+        places["relative"] = os.path.relpath(found.absolute(), folder.absolute())
+    write_results(folder / PLACE_FILE, {"path": path, **places, "identity": identity})
 
 
 def read_place(folder: Path) -> Mapping[str, Any] | None:
@@ -79,28 +79,29 @@ def find_face_model(
       ValueError: for other arrays than those that the run was trained with, naming both models.
     """
     if given is not None and not Path(given).exists():
-        raise FileNotFoundError(f"no face model at --face_model={given}")
+        raise FileNotFoundError(f"no face model at {given} (--face_model); check the path")
     places = [Path(given)] if given is not None else _places(folder, path)
     there = [place for place in places if place.exists()]
     if identity is None:
         return _find_unchecked(folder, path, there, given)
-    others = []
+    refusals: list[Exception] = []
     for place in there:
-        face_model = face_model_from_file(place)
-        found = face_model_identity(face_model)
-        if not differing_arrays(identity, found):
-            return face_model, place
-        others.append((place, found))
-    if not others:
-        raise FileNotFoundError(_absent(folder, path, places, describe_identity(identity)))
-    place, found = others[0]
-    require_same_face_model(
-        identity,
-        found,
-        owner=f"the run {folder} was trained",
-        advice=f"{place} is another one: give the file that it was trained with, --face_model=FILE",
-    )
-    raise AssertionError("unreachable: the models differ")
+        try:
+            face_model = face_model_from_file(place)
+            require_same_face_model(
+                identity,
+                face_model_identity(face_model),
+                owner=f"the run {folder} was trained",
+                advice=f"{place} is another one: give the file that it was trained with, "
+                "--face_model=FILE",
+            )
+        except (ValueError, OSError) as error:
+            refusals.append(error)
+            continue
+        return face_model, place
+    if refusals:
+        raise refusals[0]
+    raise FileNotFoundError(_absent(folder, path, places, describe_identity(identity)))
 
 
 def _places(folder: Path, path: str) -> list[Path]:
@@ -110,7 +111,7 @@ def _places(folder: Path, path: str) -> list[Path]:
     typed, folder = Path(path), folder.absolute()
     place = read_place(folder) or {}
     looked = [typed]
-    if place:
+    if place.get("relative") and place.get("absolute"):
         looked += [folder / place["relative"], Path(place["absolute"])]
     if not typed.is_absolute():
         looked += [parent / typed for parent in (folder, *folder.parents)]

@@ -19,6 +19,7 @@ from twodasl_jax.data.synthetic import FaceSettings, LandmarkArrays, SyntheticFa
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.face_model.model import FaceModel, face_model_crc
 from twodasl_jax.face_model.model_identity import face_model_identity, short_identity
+from twodasl_jax.jobs.setting_checks import require_file_name, require_whole
 from twodasl_jax.rendering.face_renderer import render_faces
 from twodasl_jax.rendering.rasterizer import default_capacity
 from twodasl_jax.rendering.render import render_with_enough_capacity
@@ -30,6 +31,31 @@ CHUNK = 50
 def rendered_folder(workdir: Path, source: Any) -> Path:
     """Where a config's rendered source lies."""
     return workdir / "data" / source.name
+
+
+def check_rendered(config: Any) -> None:
+    """Refuses rendered sets that cannot be, or that would render each other away.
+
+    Args:
+      config: an experiment; its training data and its evaluation sets share a folder.
+
+    Raises:
+      ValueError: naming the setting.
+    """
+    sets = (*config.data.annotated, *config.data.in_the_wild, *config.evaluation.sets)
+    seen: dict[str, dict[str, Any]] = {}
+    for source in (each for each in sets if each.kind == "rendered"):
+        require_file_name("the name of a rendered source", source.name)
+        for key, least in (("num_faces", 1), ("seed", 0), ("supersample", 1)):
+            require_whole(
+                f"{key} of the rendered source '{source.name}'", source.get(key), least=least
+            )
+        made = {key: source[key] for key in ("num_faces", "seed", "supersample")}
+        if seen.setdefault(source.name, made) != made:
+            raise ValueError(
+                f"two rendered sources are called '{source.name}' and differ ({made}, "
+                f"{seen[source.name]}); give them different names"
+            )
 
 
 def ensure_rendered(
