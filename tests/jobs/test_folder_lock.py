@@ -72,6 +72,12 @@ def test_what_it_made_and_nobody_used_goes_again(hold, tmp_path):
     assert [path.name for path in (tmp_path / "c").iterdir()] == ["kept"]
 
 
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="file is a file; expected a folder"):
+        hold_folder(tmp_path / "file", doing="trains").__enter__()
+
+
 def test_the_lock_says_who_and_since_when(tmp_path):
     with hold_folder(tmp_path, doing="trains"):
         told = json.loads((tmp_path / ".lock").read_text())

@@ -35,6 +35,8 @@ def hold_folder(folder: Path, *, doing: str) -> Iterator[None]:
       ValueError: while another process holds it, naming that.
     """
     with contextlib.ExitStack() as made:
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"{folder} is a file; expected a folder, or a name for a new one")
         if not folder.exists():
             made.callback(_remove_if_empty, folder)
         folder.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ from twodasl_jax.data.held_out import hold_out, without_faces
 from twodasl_jax.face_model.landmarks import landmarks_from_coefficients
 from twodasl_jax.geometry.camera import head_pose
 from twodasl_jax.jobs.assembly import Sources
+from twodasl_jax.jobs.workdir import CHECKPOINTS
 from twodasl_jax.methods import twodasl
 from twodasl_jax.metrics.nme import nme_summary, normalised_mean_error
 from twodasl_jax.training.state import Networks
@@ -28,10 +29,6 @@ PREFIX = "validation/"
 LOST_NME = 100.0
 """As a fraction: what a face counts at most. The outputs of networks that diverge overflow long
 before their parameters do, and a validation error must not end the run in the loop's place."""
-
-CHECKPOINTS = ("newest", "best")
-"""What ``training.checkpoint`` may say: which networks the next stage, scoring and prediction
-use."""
 
 
 class ValidationFaces(NamedTuple):

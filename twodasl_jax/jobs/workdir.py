@@ -17,6 +17,11 @@ _FREE_KEYS = ("face_model.path",)
 """Where a face model lies; what it is, is compared (`face_model_place`)."""
 
 
+CHECKPOINTS = ("newest", "best")
+"""What ``training.checkpoint`` may say: which networks the next stage, scoring and prediction
+use."""
+
+
 class Workdir:
     """Paths and small files of a run.
 
@@ -51,9 +56,23 @@ class Workdir:
         Args:
           stage: its name.
           config: of a run; those made before there was a choice have the newest.
+
+        Raises:
+          ValueError: for a choice that there is not, or where no best was kept.
         """
-        best = config.training.get("checkpoint", "newest") == "best"
-        return self.best(stage) if best else self.checkpoints(stage)
+        which = config.training.get("checkpoint", CHECKPOINTS[0])
+        if which not in CHECKPOINTS:
+            raise ValueError(
+                f"training.checkpoint is '{which}'; choose one of {', '.join(CHECKPOINTS)}"
+            )
+        if which == "newest":
+            return self.checkpoints(stage)
+        if not checkpoint_steps(self.best(stage)):
+            raise ValueError(
+                f"{self.folder} keeps no best checkpoint of stage '{stage}' (trained without "
+                "validation); take the newest: --config.training.checkpoint=newest"
+            )
+        return self.best(stage)
 
     def logs(self, stage: str) -> Path:
         """Metrics of one stage."""
