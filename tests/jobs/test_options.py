@@ -26,6 +26,7 @@ import pytest
             'mean "backbone"',
         ),
         (["--config=configs/quickstart.py", "--config.stages[9].num_steps=1"], "out of range"),
+        (["--config=configs/quickstart.py", "--config.stages[0].x=1"], 'has no setting "x"'),
         (["--config=configs/quickstart.py", "--config.seed=x"], "invalid literal"),
         (["--config=README.md"], "README.md, line"),
         (["--config=configs/__init__.py"], "no attribute get_config"),

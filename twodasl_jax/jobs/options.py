@@ -96,7 +96,10 @@ def parse(arguments: Sequence[str]) -> list[str]:
         sys.exit(f"{told}; --help lists the flags")
     except (AttributeError, LookupError, TypeError, SyntaxError, ImportError, OSError) as error:
         # A config is a program, and its settings are looked up by name.
-        sys.exit(f"--config: {_one_line(error)}; see configs/ for the settings there are")
+        told = _one_line(error)
+        if isinstance(error, AttributeError | KeyError) and "has no attribute" not in told:
+            told = f"has no setting {told}"
+        sys.exit(f"--config: {told}; see configs/ for the settings there are")
     return left
 
 
