@@ -66,6 +66,11 @@ def test_settings_that_a_trained_run_has_of_its_own_are_refused(name):
         run_mode(name, quickstart.get_config(), NOTHING, ["config.seed"])
 
 
+def test_a_setting_of_a_similar_name_is_another_one():
+    with pytest.raises(ValueError, match=r"does not read --config\.training\.checkpoint_every"):
+        run_mode("predict", quickstart.get_config(), NOTHING, ["config.training.checkpoint_every"])
+
+
 def test_settings_that_are_read_pass(monkeypatch):
     called = []
     monkeypatch.setattr(modes, "job_of", lambda name: lambda config, **flags: called.append(flags))

@@ -160,8 +160,13 @@ def _check_config(name: str, config: Any, changed: Collection[str]) -> None:
         )
     for setting in changed:
         key = setting.removeprefix("config.")
-        if not any(key.startswith(read) for read in mode.settings):
+        if not any(_is_under(key, read) for read in mode.settings):
             raise ValueError(
                 f"--mode={name} does not read --{setting}: of an experiment it reads "
                 f"{', '.join(mode.settings)}, all else is that of the trained run; leave it out"
             )
+
+
+def _is_under(key: str, read: str) -> bool:
+    """Whether a setting is one that is read, or lies in a group of these."""
+    return (read,) == EVERYTHING or key == read or key.startswith((f"{read}.", f"{read}["))
