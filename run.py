@@ -52,7 +52,7 @@ def main(argv: list[str]) -> None:
     logging.set_verbosity(logging.WARNING)
     keep_freed_memory()  # before JAX starts its threads
     try:
-        run_mode(_MODE.value, _CONFIG.value, options.values(), options.given_names())
+        run_mode(_MODE.value, _CONFIG.value, options.given(), options.given_names())
     except (ValueError, OSError, ArithmeticError) as error:
         sys.exit(f"{_MODE.value}: {error}")
 

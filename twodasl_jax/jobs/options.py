@@ -159,6 +159,6 @@ def given_names() -> list[str]:
     ]
 
 
-def values() -> dict[str, Any]:
+def given() -> dict[str, Any]:
     """Every flag's value, None where it was not given and has no default."""
     return {option.name: option.value for option in OPTIONS}
