@@ -52,12 +52,11 @@ flags.adopt_module_key_flags(options)  # so that --help shows them
 
 def main(argv: list[str]) -> None:
     """Runs one mode; a wrong input ends with one sentence and exit status 1."""
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments {argv[1:]}; every option starts with --")
+    del argv  # `options.parse` let nothing through
     logging.set_verbosity(logging.WARNING)
     keep_freed_memory()  # before JAX starts its threads
     try:
-        run_mode(_MODE.value, _CONFIG.value, options.given())
+        run_mode(_MODE.value, _CONFIG.value, options.given(), options.given_names())
     except TrainingInterrupted as stop:
         print(f"{_MODE.value}: {stop}", file=sys.stderr)
         raise
@@ -72,4 +71,4 @@ def main(argv: list[str]) -> None:
 
 if __name__ == "__main__":
     make_standard_streams_safe()
-    app.run(main)
+    app.run(main, flags_parser=options.parse)

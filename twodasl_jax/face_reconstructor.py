@@ -75,7 +75,13 @@ class FaceReconstructor:
 
     @classmethod
     def from_checkpoint(
-        cls, path: str | Path, *, detector: str = "mtcnn", num_passes: int = 2, config: Any = None
+        cls,
+        path: str | Path,
+        *,
+        detector: str = "mtcnn",
+        num_passes: int = 2,
+        config: Any = None,
+        face_model: str | None = None,
     ) -> "FaceReconstructor":
         """Reads the newest networks of a training run.
 
@@ -84,11 +90,13 @@ class FaceReconstructor:
           detector: as for the class.
           num_passes: as for the class.
           config: one whose ``training.checkpoint`` chooses between newest and best networks.
+          face_model: where the run's face model lies now, if it is not found by itself.
 
         Raises:
-          FileNotFoundError, ValueError: where the folder holds no (complete) run.
+          FileNotFoundError, ValueError: where the folder holds no (complete) run, or its face
+            model is not to be found, or another one.
         """
-        trained = load_trained_run(Workdir(path), config)
+        trained = load_trained_run(Workdir(path), config, face_model=face_model)
         return cls(trained, detector=detector, num_passes=num_passes)
 
     def __call__(

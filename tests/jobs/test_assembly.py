@@ -1,6 +1,8 @@
 """From a config to objects: what the console is told, and what is passed on."""
 
+import dataclasses
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +11,9 @@ from rich.console import Console
 
 from twodasl_jax.face_model.mirrored_model import fit_mirror
 from twodasl_jax.face_model.model import load_face_model
-from twodasl_jax.jobs.assembly import make_coefficient_mirror
+from twodasl_jax.face_model.model_identity import face_model_identity
+from twodasl_jax.jobs import assembly
+from twodasl_jax.jobs.assembly import make_coefficient_mirror, open_given_sources
 
 
 @pytest.fixture
@@ -19,6 +23,40 @@ def console():
 
 def config(**augment):
     return ConfigDict({"data": {"augment": augment}})
+
+
+def fits(monkeypatch, identity):
+    """A config of fits that were made with a face model of this identity."""
+
+    def opened(path, *, face_model_crc, role):
+        return SimpleNamespace(face_model_identity=identity, path=path, role=role)
+
+    monkeypatch.setattr(assembly, "FittedSource", opened)
+    source = ConfigDict({"kind": "fits", "path": "runs/fits", "weight": 1.0})
+    return ConfigDict({"data": {"annotated": (source,), "in_the_wild": (source,)}})
+
+
+def test_fits_of_another_face_model_are_refused_by_their_expressions_too(
+    monkeypatch, small_face_model
+):
+    linear = small_face_model.linear
+    other = dataclasses.replace(
+        small_face_model, linear=linear._replace(expression_basis=-linear.expression_basis)
+    )
+    chosen = fits(monkeypatch, face_model_identity(other))
+    with pytest.raises(ValueError, match=r"faces of runs/fits were fitted .* in expression_basis"):
+        open_given_sources(chosen, small_face_model)
+    opened = open_given_sources(chosen, other)
+    assert {key: source.role for key, source in opened.items()} == {
+        ("annotated", 0): "annotated", ("in_the_wild", 0): "in_the_wild"
+    }  # fmt: skip
+
+
+def test_fits_of_an_earlier_version_say_that_they_carry_no_identity(
+    monkeypatch, small_face_model, caplog
+):
+    open_given_sources(fits(monkeypatch, None), small_face_model)
+    assert "runs/fits carries no identity of its face model" in caplog.text
 
 
 def test_a_faithful_face_model_flips_annotated_faces_and_the_run_says_so(console):

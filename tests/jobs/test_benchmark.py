@@ -171,6 +171,17 @@ def test_what_it_wrote_can_be_scored_again(original, tmp_path, untrained, capsys
     )
     assert again["metrics"] == first["metrics"]
     assert again["conventions"] == first["conventions"]
+    with np.load(OPEN_FACE_FILE) as file:
+        arrays = {name: file[name] for name in file.files}
+    other = tmp_path / "other.npz"
+    np.savez(other, **arrays | {"expression_basis": -arrays["expression_basis"]})
+    with pytest.raises(ValueError, match=r"predictions\.npz were predicted .* in expression_basis"):
+        score(
+            config(original),
+            tmp_path / "third",
+            predictions=tmp_path / "first" / "predictions.npz",
+            face_model=other,
+        )
 
 
 def spoil_labels(folder):
@@ -329,7 +340,6 @@ def test_the_wrong_face_model_is_refused_and_nothing_is_written(
         ({"landmark_map_source": "file"}, {}, "has no detected landmarks of its own"),
         ({}, {"checkpoint": None}, "give either --checkpoint=RUN or --predictions=FILE"),
         ({}, {"predictions": "a.npz"}, "give either --checkpoint=RUN or --predictions=FILE"),
-        ({}, {"face_model": "bfm.npz"}, "--face_model is for --predictions"),
         (
             {},
             {"checkpoint": None, "predictions": "a.npz"},

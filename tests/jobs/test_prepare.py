@@ -1,5 +1,5 @@
 import csv
-import fcntl
+import os
 import shutil
 import sys
 
@@ -11,9 +11,9 @@ from rich.console import Console
 
 from twodasl_jax.data.tfds_source import TfdsSource
 from twodasl_jax.evaluation.benchmark_faces import open_aflw2000_3d
+from twodasl_jax.jobs.folder_lock import hold_folder
 from twodasl_jax.jobs.prepare import (
     PUBLISHED_COUNTS,
-    alone_in,
     layout_table,
     load_builder_class,
     prepare,
@@ -126,17 +126,14 @@ def test_a_folder_of_something_else_is_not_touched(originals, tmp_path):
     assert list((tmp_path / "aflw_lfpa").iterdir()) == [tmp_path / "aflw_lfpa" / "1.0.0"]
 
 
-def test_two_builds_of_one_set_do_not_meet(tmp_path):
-    (tmp_path / "set").mkdir()
-    with (tmp_path / "set" / ".preparing").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        with (
-            pytest.raises(ValueError, match="another process is preparing"),
-            alone_in(tmp_path / "set"),
-        ):
-            pass
-    with alone_in(tmp_path / "set"):
-        pass
+def test_two_builds_of_one_set_do_not_meet(originals, tmp_path):
+    flags = {"dataset": "aflw_lfpa", "manual_dir": str(originals["aflw_lfpa"])}
+    with (
+        hold_folder(tmp_path / "aflw_lfpa", doing="prepares aflw_lfpa"),
+        pytest.raises(ValueError, match=rf"process {os.getpid()} on .* prepares aflw_lfpa since"),
+    ):
+        prepare(None, **flags, data_dir=str(tmp_path))
+    assert not (tmp_path / "aflw_lfpa").exists()
 
 
 def test_an_unknown_data_set_lists_the_known_ones():

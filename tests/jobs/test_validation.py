@@ -125,9 +125,10 @@ def test_settings_that_do_not_fit_are_refused(sources, source, training, message
 
 
 def test_a_prepared_set_is_refused_with_the_reason(sources):
-    prepared = Sources((sources.annotated[0], TrainingSource([{}])), sources.in_the_wild)
+    config = config_of()
+    config.data.annotated[1].kind = "tfds"
     with pytest.raises(ValueError, match="each photograph in many poses"):
-        hold_out_validation(config_of(), prepared)
+        hold_out_validation(config, sources)
 
 
 def test_the_evaluator_gives_the_nme_of_the_held_out_faces(small_face_model, monkeypatch):

@@ -45,6 +45,35 @@ def test_unfinished_checkpoints_do_not_count(tmp_path):
     assert workdir.newest_stage(config()).name == "stage1"
 
 
+def test_the_checkpoints_to_read_are_those_that_the_config_names(tmp_path):
+    workdir = Workdir(tmp_path)
+    newest, best = (config(training={"checkpoint": which}) for which in ("newest", "best"))
+    assert workdir.networks("stage1", config()) == workdir.networks("stage1", newest)
+    with pytest.raises(ValueError, match="keeps no best checkpoint of stage 'stage1'"):
+        workdir.networks("stage1", best)
+    (workdir.best("stage1") / "4").mkdir(parents=True)
+    assert workdir.networks("stage1", best) == workdir.best("stage1")
+    with pytest.raises(ValueError, match=r"training\.checkpoint is 'bset'; choose one of newest"):
+        workdir.networks("stage1", config(training={"checkpoint": "bset"}))
+
+
+def test_other_settings_without_a_checkpoint_say_that_nothing_is_lost(tmp_path):
+    workdir = Workdir(tmp_path)
+    workdir.save_config(config())
+    with pytest.raises(ValueError, match=r"or delete the folder \(it has no checkpoint yet\)"):
+        workdir.settle_config(config(seed=1))
+    (workdir.checkpoints("stage1") / "2").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"give the settings of that run$"):
+        workdir.settle_config(config(seed=1))
+
+
+def test_where_a_face_model_lies_is_no_other_setting(tmp_path):
+    workdir = Workdir(tmp_path)
+    workdir.save_config(config(face_model={"path": "a.npz"}))
+    settled = workdir.settle_config(config(face_model={"path": "b.npz"}))
+    assert settled.face_model.path == "b.npz"
+
+
 def test_results_are_added_one_by_one(tmp_path):
     workdir = Workdir(tmp_path)
     workdir.add_result("stages", "stage1", {"steps": 2})

@@ -7,6 +7,7 @@ import chex
 import numpy as np
 
 from twodasl_jax.face_model.model import face_model_crc
+from twodasl_jax.face_model.model_identity import face_model_identity, short_identity
 from twodasl_jax.predict import prediction_json as module
 from twodasl_jax.predict.maps import DepthScale
 from twodasl_jax.predict.prediction_json import prediction_json, prediction_record
@@ -29,7 +30,7 @@ SCHEMA = {
     "schema": str,
     "version": int,
     "image": {"width": int, "height": int},
-    "face_model": {"name": str, "crc32": int, "num_vertices": int},
+    "face_model": {"name": str, "crc32": int, "identity": str, "num_vertices": int},
     "files": FILES,
     "depth": ({"background": int, "step_px": NUMBER}, type(None)),
     "faces": list,
@@ -77,6 +78,8 @@ def test_a_record_follows_the_schema(frontal, dome_face):
         check(face, FACE)
     assert (record["schema"], record["version"]) == ("twodasl_jax.prediction", 1)
     assert record["face_model"]["crc32"] == face_model_crc(dome_face)
+    own = face_model_identity(dome_face)
+    assert record["face_model"]["identity"] == short_identity(own)
     assert record["files"] == {"depth": ["Größe 1_depth.png"]}
     assert record["depth"] == {"background": 0, "step_px": 0.25}
     assert [face["depth_far_px"] for face in record["faces"]] == [-3.0, 2.0]

@@ -20,6 +20,11 @@ class FittedSource(CropSource):
 
     In the role ``annotated`` an element has image, coefficients and the 18 landmarks; in the
     role ``in_the_wild`` it is that of a `CropSource`.
+
+    Attributes:
+      coefficients: ``(n, 62)`` raw, of all faces.
+      face_model_identity: of the face model that was fitted; None in fits made before it was
+        noted, of which only the shape basis's checksum is known.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class FittedSource(CropSource):
                 f"{folder} was fitted with the face model '{settings['face_model']}', which is not "
                 "the one of this experiment; fit again with --mode=annotate"
             )
+        self.face_model_identity: dict[str, Any] | None = settings.get("face_model_identity")
         super().__init__(folder)
         self._role = role
         path = folder / "annotations.npz"

@@ -1,6 +1,7 @@
 """What scoring a benchmark leaves behind: summaries, tables, a row per face, two pictures."""
 
 import csv
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from twodasl_jax.evaluation.benchmark import Benchmark, CannotMeasureError, Pred
 from twodasl_jax.evaluation.benchmark_kinds import BenchmarkKind
 from twodasl_jax.evaluation.benchmark_metrics import Errors
 from twodasl_jax.evaluation.pictures import write_contact_sheet, write_error_curve
+from twodasl_jax.face_model.model_identity import face_model_identity
 from twodasl_jax.metrics.nme import YAW_BINS, nme_summary
 
 ANGLES = ("yaw", "pitch", "roll")
@@ -138,6 +140,9 @@ def write_predictions(path: Path, benchmark: Benchmark, predictions: Predictions
         arrays["landmarks"] = predictions.landmarks_px
     else:
         arrays |= {"coefficients": predictions.coefficients, "roi_box": predictions.roi_box}
+        if predictions.face_model is not None:
+            identity = face_model_identity(predictions.face_model)
+            arrays["face_model_identity"] = json.dumps(identity)
     np.savez_compressed(path, **arrays)
 
 

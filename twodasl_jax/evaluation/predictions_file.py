@@ -1,8 +1,10 @@
 """Predictions of any system: an ``.npz`` that is joined to a benchmark by file name."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,10 +13,12 @@ from twodasl_jax.evaluation.aflw2000 import score_coefficients
 from twodasl_jax.evaluation.benchmark import Benchmark, Predictions
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.face_model.model_identity import face_model_identity, require_same_face_model
 from twodasl_jax.user_files.arrays import read_npz
 
 CONVENTIONS = ("crop_source", "landmark_map_source")
-ARRAYS = ("file_name", "landmarks", "coefficients", "roi_box", *CONVENTIONS)
+IDENTITY = "face_model_identity"
+ARRAYS = ("file_name", "landmarks", "coefficients", "roi_box", IDENTITY, *CONVENTIONS)
 """All that is read of the file, whatever else it holds."""
 
 NOT_STATED = "not stated by the predictions file"
@@ -34,7 +38,8 @@ def read_predictions(
     Args:
       path: ``file_name (n,)`` and either ``coefficients (n, 62)`` (raw, crop frame) with
         ``roi_box (n, 4)``, or ``landmarks (n, 68, 2 or 3)`` image pixels; optionally the texts
-        ``crop_source`` and ``landmark_map_source``, for the report.
+        ``crop_source`` and ``landmark_map_source``, for the report, and of coefficients
+        ``face_model_identity``, JSON of `face_model_identity`.
       benchmark: every face of it must have a row; rows of faces that it leaves out are ignored.
       face_model: the coefficients'; not needed for landmarks.
 
@@ -129,6 +134,13 @@ def _joined(
         raise ValueError(
             f"{path} holds coefficients; give the face model that they belong to, --face_model=FILE"
         )
+    if IDENTITY in arrays:
+        require_same_face_model(
+            _identity_of(path, text_of(path, arrays, IDENTITY)),
+            face_model_identity(face_model),
+            owner=f"the coefficients of {path} were predicted",
+            advice="give that face model, --face_model=FILE",
+        )
     return predictions_from_coefficients(face_model, coefficients, roi_box, given)
 
 
@@ -142,6 +154,16 @@ def _broken(path: Path, arrays: Mapping[str, np.ndarray], rows: np.ndarray) -> n
     chosen = [_of_its_shape(path, arrays, key)[rows].reshape(len(rows), -1) for key in keys]
     broken = np.asarray(~np.isfinite(np.concatenate(chosen, axis=1)).all(axis=1))
     return broken | _is_empty(chosen[1]) if "roi_box" in keys else broken
+
+
+def _identity_of(path: Path, text: str) -> dict[str, Any]:
+    try:
+        identity = json.loads(text)
+        return {key: identity[key] for key in ("name", "num_vertices", "arrays")}
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(
+            f"{path}: {IDENTITY} is damaged ({error}); leave it out, or predict again"
+        ) from error
 
 
 def predictions_from_coefficients(

@@ -5,7 +5,12 @@ stubble, slow blotches) whose spread is wide enough that a network trained on it
 not learn one skin.
 """
 
+import dataclasses
+
+import jax.numpy as jnp
 import numpy as np
+
+from twodasl_jax.face_model.model import FaceModel
 
 SKIN = np.array([0.72, 0.52, 0.43])
 LIPS = np.array([0.62, 0.32, 0.30])
@@ -13,6 +18,19 @@ BROWS = np.array([0.27, 0.19, 0.15])
 SCLERA = np.array([0.82, 0.79, 0.77])
 IRIS = np.array([0.26, 0.19, 0.14])
 PUPIL = np.array([0.05, 0.04, 0.04])
+
+
+def with_colours(face_model: FaceModel) -> FaceModel:
+    """The face model; one without colours gets painted ones, to be rendered with."""
+    if face_model.albedo_mean is not None:
+        return face_model
+    mean = np.asarray(face_model.linear.mean)
+    albedo_mean, albedo_basis = albedo_from_landmarks(
+        mean, mean[:, np.asarray(face_model.landmark_vertices)]
+    )
+    return dataclasses.replace(
+        face_model, albedo_mean=jnp.asarray(albedo_mean), albedo_basis=jnp.asarray(albedo_basis)
+    )
 
 
 def albedo_from_landmarks(

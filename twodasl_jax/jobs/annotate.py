@@ -23,6 +23,7 @@ from twodasl_jax.data.labelled_faces import (
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coefficients
 from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel, face_model_crc
+from twodasl_jax.face_model.model_identity import face_model_identity
 from twodasl_jax.fitting.fit_model import make_fit_model
 from twodasl_jax.fitting.landmark_fit import FitOptions, fit_landmarks
 from twodasl_jax.geometry.camera import head_pose
@@ -90,6 +91,7 @@ def annotate(
     settings = {
         "face_model": model.name,
         "face_model_crc": face_model_crc(model),
+        "face_model_identity": face_model_identity(model),
         "contour": contour,
         "max_residual_percent": max_residual,
         "landmarks": f"detector {detector}" if detector else f"{faces.landmark_set} labelled",

@@ -5,7 +5,7 @@ Only `jobs` reads a config; everything below takes plain arguments.
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from absl import logging
 from ml_collections import ConfigDict
 from rich.console import Console
 
@@ -25,13 +26,13 @@ from twodasl_jax.data.pipeline import Batches, TrainingSource, make_pipeline
 from twodasl_jax.data.seeds import derived_seed
 from twodasl_jax.data.sources import CropSource, RenderedSource, Role
 from twodasl_jax.data.tfds_source import TfdsSource
-from twodasl_jax.face_model.albedo import albedo_from_landmarks
-from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.face_model.linear import select_points
 from twodasl_jax.face_model.mirrored_model import LARGEST_RESIDUAL_PX, fit_mirror
-from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel, face_model_crc
+from twodasl_jax.face_model.model import FaceModel, face_model_crc
+from twodasl_jax.face_model.model_identity import face_model_identity, require_same_face_model
 from twodasl_jax.jobs.rendered_data import ensure_rendered
+from twodasl_jax.jobs.setting_checks import make_options
 from twodasl_jax.losses.vertex import vertex_gram
 from twodasl_jax.methods.twodasl import Constants, TwoDASL, predict
 from twodasl_jax.methods.twodasl_terms import reads_in_the_wild
@@ -42,20 +43,6 @@ from twodasl_jax.training import parallel
 from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
 
 
-def make_face_model(config: Any) -> FaceModel:
-    """The config's face model; one without colours gets procedural ones, to be rendered with."""
-    face_model = face_model_from_file(config.face_model.path or OPEN_FACE_FILE)
-    if face_model.albedo_mean is not None:
-        return face_model
-    mean = np.asarray(face_model.linear.mean)
-    albedo_mean, albedo_basis = albedo_from_landmarks(
-        mean, mean[:, np.asarray(face_model.landmark_vertices)]
-    )
-    return dataclasses.replace(
-        face_model, albedo_mean=jnp.asarray(albedo_mean), albedo_basis=jnp.asarray(albedo_basis)
-    )
-
-
 @dataclasses.dataclass(frozen=True)
 class Sources:
     """The two halves of the training data; the second is empty where no stage reads it."""
@@ -64,34 +51,55 @@ class Sources:
     in_the_wild: tuple[TrainingSource, ...]
 
 
-def make_sources(config: Any, workdir: Path, face_model: FaceModel, console: Console) -> Sources:
-    """Opens (or renders) the training data of a config.
+Given = Mapping[tuple[str, int], Any]
+"""Half and place in it -> a source that was there already, opened."""
 
-    Data that must be there already are opened first: what is absent is told before any
-    rendering starts.
+
+def open_given_sources(config: Any, face_model: FaceModel) -> Given:
+    """Opens the training data that must be there already; rendered ones are left out.
+
+    Raises:
+      FileNotFoundError, ValueError: for data that are absent or damaged.
+    """
+    return {
+        (role, index): SOURCES[source.kind](source, role, face_model)
+        for role, index, source in _listed_sources(config)
+        if source.kind != "rendered"
+    }
+
+
+def make_sources(
+    config: Any,
+    workdir: Path,
+    face_model: FaceModel,
+    console: Console,
+    given: Given,
+    *,
+    may_replace: bool = True,
+) -> Sources:
+    """All training data of a config; what it renders is rendered now.
+
+    Args:
+      config: the experiment.
+      workdir: of the run; rendered faces lie there.
+      face_model: to render with.
+      console: where progress is shown.
+      given: from `open_given_sources`.
+      may_replace: see `ensure_rendered`.
     """
     halves: dict[Role, list[TrainingSource]] = {"annotated": [], "in_the_wild": []}
-    wanted: list[tuple[Role, Any]] = [
-        *(("annotated", source) for source in config.data.annotated),
-        *(("in_the_wild", source) for source in config.data.in_the_wild),
-    ]
-    opened = {}
-    for index in sorted(range(len(wanted)), key=lambda index: wanted[index][1].kind == "rendered"):
-        role, source = wanted[index]
-        if source.kind not in SOURCES:
-            raise ValueError(
-                f"no data source is of kind '{source.kind}'; choose one of {', '.join(SOURCES)}"
-            )
-        opened[index] = SOURCES[source.kind](source, role, workdir, face_model, console)
-    for index, (role, source) in enumerate(wanted):
-        halves[role].append(TrainingSource(opened[index], source.weight, source.get("flip", True)))
+    for role, index, source in _listed_sources(config):
+        opened = given.get((role, index))
+        if opened is None:
+            folder = ensure_rendered(workdir, source, face_model, console, may_replace=may_replace)
+            opened = RenderedSource(folder, role=role)
+        halves[role].append(TrainingSource(opened, source.weight, source.get("flip", True)))
     return Sources(tuple(halves["annotated"]), tuple(halves["in_the_wild"]))
 
 
-def _open_rendered(
-    source: Any, role: Role, workdir: Path, face_model: FaceModel, console: Console
-) -> RenderedSource:
-    return RenderedSource(ensure_rendered(workdir, source, face_model, console), role=role)
+def _listed_sources(config: Any) -> list[tuple[Role, int, Any]]:
+    roles: tuple[Role, ...] = ("annotated", "in_the_wild")
+    return [(role, i, source) for role in roles for i, source in enumerate(config.data[role])]
 
 
 def _open_crops(source: Any, role: Role, *_: Any) -> CropSource:
@@ -101,10 +109,23 @@ def _open_crops(source: Any, role: Role, *_: Any) -> CropSource:
     return CropSource(source.path, only_68=source.only_68, without=without)
 
 
-def _open_fits(
-    source: Any, role: Role, _workdir: Path, face_model: FaceModel, _console: Console
-) -> FittedSource:
-    return FittedSource(source.path, face_model_crc=face_model_crc(face_model), role=role)
+def _open_fits(source: Any, role: Role, face_model: FaceModel) -> FittedSource:
+    fitted = FittedSource(source.path, face_model_crc=face_model_crc(face_model), role=role)
+    if fitted.face_model_identity is None:
+        logging.warning(
+            "%s carries no identity of its face model (it was fitted before fits noted one): its "
+            "shape basis alone is compared",
+            source.path,
+        )
+        return fitted
+    require_same_face_model(
+        fitted.face_model_identity,
+        face_model_identity(face_model),
+        owner=f"the faces of {source.path} were fitted",
+        advice="fit them again with this one (--mode=annotate --face_model=FILE), or train with "
+        "that one (--config.face_model.path=FILE)",
+    )
+    return fitted
 
 
 def _open_tfds(source: Any, role: Role, *_: Any) -> TfdsSource:
@@ -112,7 +133,7 @@ def _open_tfds(source: Any, role: Role, *_: Any) -> TfdsSource:
 
 
 SOURCES: dict[str, Callable[..., Any]] = {
-    "rendered": _open_rendered,
+    "rendered": ensure_rendered,
     "crops": _open_crops,
     "fits": _open_fits,
     "tfds": _open_tfds,
@@ -205,7 +226,7 @@ def make_stage_optimizer(stage: Any) -> optax.GradientTransformation:
         settings = dict(given)
         if settings.get("schedule") == "cosine":
             settings.setdefault("total_steps", stage.num_steps)
-        options[network] = OptimizerOptions(**settings)
+        options[network] = make_options(OptimizerOptions, settings, f"optimizers.{network}")
     return make_optimizer(options)
 
 

@@ -61,7 +61,7 @@ def score_benchmark(
       workdir: folder to write; an earlier result there is replaced.
       checkpoint: workdir of a trained run, or None.
       predictions: a predictions file (`read_predictions`), or None.
-      face_model: of the coefficients in `predictions`, or None.
+      face_model: of the coefficients in `predictions`, or where the run's lies now; or None.
 
     Raises:
       FileNotFoundError, ValueError: one sentence on what is missing or wrong; nothing is written.
@@ -69,11 +69,12 @@ def score_benchmark(
     start, console = time.perf_counter(), Console(markup=False, emoji=False)
     require_choice("benchmark", config.benchmark, tuple(BENCHMARKS))
     kind = BENCHMARKS[config.benchmark]
-    _check_settings(config, kind, Path(workdir), checkpoint, predictions, face_model)
-    trained = (
-        None if checkpoint is None else load_trained_run(Workdir(checkpoint), stage=config.stage)
-    )
-    model = None if face_model is None else face_model_from_file(face_model)
+    _check_settings(config, kind, Path(workdir), checkpoint, predictions)
+    trained, model = None, None
+    if checkpoint is not None:
+        trained = load_trained_run(Workdir(checkpoint), stage=config.stage, face_model=face_model)
+    elif face_model is not None:
+        model = face_model_from_file(face_model)
     benchmark = _open(config, kind, console)
     _require_faces_for_curve(config.error_curve_without_worst, len(benchmark))
     prediction: dict[str, float] = {}
@@ -119,13 +120,10 @@ def _check_settings(
     workdir: Path,
     checkpoint: str | None,
     predictions: str | None,
-    face_model: str | None,
 ) -> None:
     """Refuses what cannot work before anything is read."""
     if (checkpoint is None) == (predictions is None):
         raise ValueError("give either --checkpoint=RUN or --predictions=FILE.npz")
-    if checkpoint is not None and face_model is not None:
-        raise ValueError("--face_model is for --predictions: a trained run has its own")
     if predictions is not None and config.stage:
         raise ValueError("stage chooses one of a trained run's (--checkpoint); leave it out")
     if predictions is not None:

@@ -18,7 +18,7 @@ from rich.table import Table
 from twodasl_jax.data.tfds_source import DEFAULT_DATA_DIR, newest_version
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import OPEN_FACE_FILE
-from twodasl_jax.jobs.workdir import Workdir
+from twodasl_jax.jobs.workdir import Workdir, checkpoint_steps
 from twodasl_jax.training import parallel
 from twodasl_jax.user_files.arrays import read_npz
 from twodasl_jax.user_files.json_file import read_json
@@ -94,7 +94,7 @@ def doctor(config: Any, *, workdir: str | None) -> None:
     ]
     found = {(finding.group, finding.name) for finding in findings if finding.found}
     findings += [*broken, *judge_experiments(configs, found)]
-    print_findings(findings, Console())
+    print_findings(findings, Console(markup=False, emoji=False))
 
 
 def needs_of(config: Any) -> set[tuple[str, str]]:
@@ -232,8 +232,8 @@ def find_runs(folders: Iterable[Path]) -> list[Finding]:
         workdir = Workdir(folder)
         try:
             stage = workdir.newest_stage(workdir.read_config()).name
-            steps = [int(p.name) for p in workdir.checkpoints(stage).glob("*") if p.name.isdigit()]
-            detail, found = f"{stage}, step {max(steps):,}", True
+            steps = checkpoint_steps(workdir.checkpoints(stage))
+            detail, found = f"{stage}, step {steps[-1]:,}", True
         except (ValueError, OSError) as error:
             detail, found = str(error), False
         findings.append(Finding(RUN_GROUP, str(folder), found, detail))

@@ -1,6 +1,6 @@
 """Scores networks on the evaluation sets of a config: 68 landmarks, NME in %."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,14 @@ from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.jobs import report
 from twodasl_jax.jobs.assembly import Predict, make_predict
 from twodasl_jax.jobs.benchmark import score_benchmark
-from twodasl_jax.jobs.rendered_data import ensure_rendered
+from twodasl_jax.jobs.folder_lock import hold_folder, hold_output
+from twodasl_jax.jobs.rendered_data import check_rendered, ensure_rendered
+from twodasl_jax.jobs.setting_checks import (
+    require_file_name,
+    require_one_of,
+    require_unique,
+    require_whole,
+)
 from twodasl_jax.jobs.trained import load_trained_run
 from twodasl_jax.jobs.workdir import Workdir
 from twodasl_jax.methods import twodasl
@@ -47,11 +54,12 @@ def make_rendered_set(
     )
 
 
-def make_aflw2000_set(
-    config: Any, workdir: Path, face_model: FaceModel, console: Console
-) -> EvaluationSet:
+MAP_SOURCES = ("none", "detector")
+"""What ``landmark_map_source`` of a set may say."""
+
+
+def make_aflw2000_set(config: Any) -> EvaluationSet:
     """AFLW2000-3D, or a sample of it, with both label sets."""
-    del workdir, face_model, console
     benchmark = load_aflw2000(config.path)
     count = len(benchmark.image)
     detected = np.full((count, 18, 2), np.nan, np.float32)
@@ -93,18 +101,59 @@ EVALUATION_SETS: dict[str, Callable[..., EvaluationSet]] = {
 """``kind`` of an evaluation set -> how it is made."""
 
 
+def check_evaluation(config: Any) -> None:
+    """Refuses evaluation settings that could not be scored with.
+
+    Raises:
+      ValueError: as `check_experiment`.
+    """
+    evaluation = config.evaluation
+    require_whole("evaluation.batch_size", evaluation.batch_size, least=1)
+    require_one_of("evaluation.num_passes", evaluation.num_passes, (1, 2))
+    require_unique("evaluation.sets", [chosen.get("name", "") for chosen in evaluation.sets])
+    for chosen in evaluation.sets:
+        require_file_name("the name of an evaluation set", chosen.name)
+        require_one_of(
+            f"kind of the evaluation set '{chosen.name}'", chosen.get("kind"), EVALUATION_SETS
+        )
+        if "landmark_map_source" in chosen:
+            name = f"landmark_map_source of the evaluation set '{chosen.name}'"
+            require_one_of(name, chosen.landmark_map_source, MAP_SOURCES)
+
+
+def open_given_sets(config: Any) -> dict[str, EvaluationSet]:
+    """The evaluation sets of a config that must be there already, by name.
+
+    Raises:
+      FileNotFoundError, ValueError: for a set that is absent or damaged.
+    """
+    return {
+        chosen.name: EVALUATION_SETS[chosen.kind](chosen)
+        for chosen in config.evaluation.sets
+        if chosen.kind != "rendered"
+    }
+
+
 def make_evaluation_sets(
-    config: Any, workdir: Path, face_model: FaceModel, console: Console
+    config: Any,
+    workdir: Path,
+    face_model: FaceModel,
+    console: Console,
+    given: Mapping[str, EvaluationSet],
 ) -> tuple[EvaluationSet, ...]:
-    """The evaluation sets of a config."""
-    for chosen in config.evaluation.sets:
-        if chosen.kind not in EVALUATION_SETS:
-            raise ValueError(
-                f"no evaluation set is of kind '{chosen.kind}'; choose one of "
-                f"{', '.join(EVALUATION_SETS)}"
-            )
+    """All evaluation sets of a config; what it renders is rendered now.
+
+    Args:
+      config: the experiment.
+      workdir: of the run; rendered faces lie there.
+      face_model: to render with.
+      console: where progress is shown.
+      given: from `open_given_sets`.
+    """
     return tuple(
-        EVALUATION_SETS[chosen.kind](chosen, workdir, face_model, console)
+        given[chosen.name]
+        if chosen.name in given
+        else make_rendered_set(chosen, workdir, face_model, console)
         for chosen in config.evaluation.sets
     )
 
@@ -130,6 +179,7 @@ def evaluate_networks(
     workdir: Workdir,
     evaluation: Any,
     moment: str,
+    step: int,
     networks: tuple[twodasl.TwoDASL, tuple[Any, Any], twodasl.Constants],
     sets: tuple[EvaluationSet, ...],
     console: Console,
@@ -140,6 +190,7 @@ def evaluate_networks(
       workdir: of the run.
       evaluation: the config's group.
       moment: ``before``, or the name of the stage just trained.
+      step: of that stage, that the networks are of.
       networks: method, its parameters and batch statistics, its constants.
       sets: what to score on.
       console: where progress is shown.
@@ -157,7 +208,8 @@ def evaluate_networks(
         with console.status(f"scoring {chosen.name} ({moment})"):
             scores = score_set(chosen, predict, constants)
         report.write_scores(workdir, moment, chosen, scores)
-        entry[chosen.name] = {"conventions": dict(chosen.conventions), "metrics": scores.metrics}
+        conventions = dict(chosen.conventions)
+        entry[chosen.name] = {"step": step, "conventions": conventions, "metrics": scores.metrics}
     workdir.add_result("evaluations", moment, entry)
 
 
@@ -173,15 +225,18 @@ def evaluate(
 
     Args:
       config: with a ``benchmark``: see `score_benchmark`. Else its ``evaluation`` group is used,
-        or that of the run where None.
+        its ``training.checkpoint`` and ``face_model.path`` as for `predict`; or those of the run
+        where None.
       workdir: of a benchmark, the folder to write; else a trained run.
       checkpoint: of a benchmark: a trained run.
       predictions: of a benchmark: a predictions file.
-      face_model: of a benchmark: the one of the coefficients in `predictions`.
+      face_model: where the run's face model lies now; or the one of the coefficients in
+        `predictions`.
     """
-    given = {"checkpoint": checkpoint, "predictions": predictions, "face_model": face_model}
+    given = {"checkpoint": checkpoint, "predictions": predictions}
     if config is not None and "benchmark" in config:
-        score_benchmark(config, workdir=workdir, **given)
+        with hold_output(Path(workdir), doing="writes scores there"):
+            score_benchmark(config, workdir=workdir, face_model=face_model, **given)
         return
     named = [flag for flag, value in given.items() if value is not None]
     if named:
@@ -189,14 +244,23 @@ def evaluate(
             f"--{named[0]} is for a benchmark: --config=configs/evaluation.py "
             "--config.benchmark=aflw2000_3d --config.data_dir=FOLDER"
         )
-    console = Console(markup=False, emoji=False)
     run = Workdir(workdir)
-    trained = load_trained_run(run)
+    run.read_config()  # a folder that holds no run is not made one by its lock
+    with hold_folder(run.folder, doing="scores this run"):
+        _evaluate_run(config, run, face_model, Console(markup=False, emoji=False))
+
+
+def _evaluate_run(config: Any, run: Workdir, face_model: str | None, console: Console) -> None:
+    trained = load_trained_run(run, config, face_model=face_model)
     if config is not None:
         trained.config.evaluation = config.evaluation
-    sets = make_evaluation_sets(trained.config, run.folder, trained.face_model, console)
-    if not sets:
+    check_evaluation(trained.config)
+    check_rendered(trained.config)
+    evaluation, own = trained.config.evaluation, trained.face_model
+    if not evaluation.sets:
         raise ValueError("the config names no evaluation.sets; there is nothing to score")
-    evaluate_networks(run, trained.config.evaluation, trained.stage, trained[3:6], sets, console)
+    given = open_given_sets(trained.config)
+    sets = make_evaluation_sets(trained.config, run.folder, own, console, given)
+    evaluate_networks(run, evaluation, trained.stage, trained.step, trained[3:6], sets, console)
     report.write_pictures(run, [stage.name for stage in trained.config.stages], sets)
     report.print_table(run, console)

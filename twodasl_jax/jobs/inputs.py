@@ -13,14 +13,20 @@ from twodasl_jax.data.tfds_source import (
 )
 
 
-def require_inputs(config: Any) -> None:
+def require_inputs(config: Any, *, resumed: bool = False) -> None:
     """Stops a run whose data or face model are absent, naming all of them at once.
+
+    Args:
+      config: the experiment.
+      resumed: a run that goes on has its networks, and its face model was found already.
 
     Raises:
       FileNotFoundError: one message: what is missing, how to get each, and the way without.
     """
-    missing = [*_missing_face_model(config), *_missing_data(config)]
-    if config.init_from and not (Path(config.init_from) / "config.json").exists():
+    missing = _missing_data(config)
+    if not resumed:
+        missing = _missing_face_model(config) + missing
+    if not resumed and config.init_from and not (Path(config.init_from) / "config.json").exists():
         missing.append(f"init_from={config.init_from} holds no trained run; train it first")
     if missing:
         listed = "\n  - ".join(missing)

@@ -4,26 +4,55 @@ Mode ``x`` is the function ``x`` of the module ``twodasl_jax.jobs.x``. It is imp
 ``--help`` answers at once, and processes that a mode starts load only what they need.
 """
 
+import contextlib
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
+
+from twodasl_jax.jobs.folder_lock import hold_output
+
+EXPERIMENT, BENCHMARK = "experiment", "benchmark"
+"""Kinds of configs: something to train, and something to score on."""
+
+EXPERIMENT_GROUPS = (
+    *("seed", "init_from", "face_model", "models", "losses", "data"),
+    *("stages", "training", "evaluation"),
+)
+
+EVERYTHING = ("",)
+"""As `Mode.settings`: the mode reads the whole config."""
 
 
 class Mode(NamedTuple):
-    """The flags that a job takes, beside the config.
+    """The flags that a job takes.
 
     Attributes:
       required: flags that must be given.
       optional: flags that may be.
+      configs: kinds of ``--config`` that it reads; none: it reads no config.
+      settings: which settings of an experiment it reads.
+      replaces: flag of a folder that it writes as a whole: one process at a time.
     """
 
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
+    configs: tuple[str, ...] = ()
+    settings: tuple[str, ...] = EVERYTHING
+    replaces: str | None = None
 
+
+_RUN_SETTINGS = ("training.checkpoint", "face_model.path")
+"""What a trained run still takes from a config."""
 
 MODES: dict[str, Mode] = {
-    "train": Mode(("workdir",), ("image", "box")),
-    "evaluate": Mode(("workdir",), ("checkpoint", "predictions", "face_model")),
+    "train": Mode(("workdir",), ("image", "box", "face_model"), (EXPERIMENT,)),
+    "evaluate": Mode(
+        ("workdir",),
+        ("checkpoint", "predictions", "face_model"),
+        (EXPERIMENT, BENCHMARK),
+        (*_RUN_SETTINGS, "evaluation"),
+    ),
     "predict": Mode(
         ("workdir",),
         (
@@ -38,15 +67,25 @@ MODES: dict[str, Mode] = {
             "num_passes",
             "max_frames",
             "smooth",
+            "face_model",
         ),
+        (EXPERIMENT,),
+        _RUN_SETTINGS,
     ),
-    "serve": Mode(("workdir",), ("host", "port", "max_upload_megabytes", "detector", "num_passes")),
+    "serve": Mode(
+        ("workdir",),
+        ("host", "port", "max_upload_megabytes", "detector", "num_passes", "face_model"),
+        (EXPERIMENT,),
+        _RUN_SETTINGS,
+    ),
     "prepare": Mode(("dataset", "manual_dir"), ("data_dir",)),
     "annotate": Mode(
-        ("images", "output"), ("landmarks", "detector", "face_model", "contour", "max_residual")
+        ("images", "output"),
+        ("landmarks", "detector", "face_model", "contour", "max_residual"),
+        replaces="output",
     ),
     "compare": Mode(("results",), ("output", "published", "without_worst")),
-    "doctor": Mode((), ("workdir",)),
+    "doctor": Mode((), ("workdir",), (EXPERIMENT,)),
 }
 """``--mode`` -> its flags."""
 
@@ -56,21 +95,78 @@ def job_of(name: str) -> Callable[..., None]:
     return getattr(importlib.import_module(f"twodasl_jax.jobs.{name}"), name)
 
 
-def run_mode(name: str, config: Any, options: Mapping[str, Any]) -> None:
+def run_mode(
+    name: str, config: Any, options: Mapping[str, Any], given: Collection[str] = ()
+) -> None:
     """Runs one mode with its own share of the command line's flags.
 
     Args:
       name: key of `MODES`.
       config: the experiment, or None.
       options: every flag's value; None where it was not given.
+      given: flags that stand on the command line, ``config.…`` for settings of a config.
 
     Raises:
-      ValueError: naming a flag that the mode needs and did not get.
+      ValueError: naming a flag that the mode needs and did not get, or got and does not read.
     """
     mode = MODES[name]
+    taken = (*mode.required, *mode.optional)
+    _refuse_unread_flags(name, [flag for flag in given if flag in options and flag not in taken])
+    _check_config(name, config, [flag for flag in given if flag.startswith("config.")])
     missing = [flag for flag in mode.required if options[flag] is None]
     if missing:
         needed = ", ".join(f"--{flag}" for flag in mode.required)
         raise ValueError(f"no --{missing[0]} was given; this mode needs {needed} (--help)")
     job = job_of(name)
-    job(config, **{flag: options[flag] for flag in (*mode.required, *mode.optional)})
+    with contextlib.ExitStack() as held:
+        if mode.replaces is not None:
+            folder = Path(options[mode.replaces])
+            held.enter_context(hold_output(folder, doing=f"writes it (--mode={name})"))
+        job(config, **{flag: options[flag] for flag in taken})
+
+
+def _refuse_unread_flags(name: str, unread: Collection[str]) -> None:
+    for flag in unread:
+        readers = [
+            other for other, mode in MODES.items() if flag in (*mode.required, *mode.optional)
+        ]
+        raise ValueError(
+            f"--mode={name} does not read --{flag}, which is for --mode={', '.join(readers)}; "
+            "leave it out, or choose that mode"
+        )
+
+
+def _check_config(name: str, config: Any, changed: Collection[str]) -> None:
+    """Refuses a config that the mode does not read, one of another kind, and unread settings."""
+    if config is None:
+        return
+    mode = MODES[name]
+    if not mode.configs:
+        readers = ", ".join(other for other, each in MODES.items() if each.configs)
+        raise ValueError(f"--mode={name} does not read --config, which is for --mode={readers}")
+    kind = BENCHMARK if "benchmark" in config else EXPERIMENT
+    if kind not in mode.configs:
+        raise ValueError(
+            f"--config names a benchmark to score on (--mode=evaluate), and --mode={name} needs an "
+            "experiment, such as configs/quickstart.py"
+        )
+    if kind == BENCHMARK:
+        return
+    missing = [group for group in EXPERIMENT_GROUPS if group not in config]
+    if missing:
+        raise ValueError(
+            f"--config is no experiment: it lacks {', '.join(missing)}; start it from "
+            "configs/base.py (docs/extending.md)"
+        )
+    for setting in changed:
+        key = setting.removeprefix("config.")
+        if not any(_is_under(key, read) for read in mode.settings):
+            raise ValueError(
+                f"--mode={name} does not read --{setting}: of an experiment it reads "
+                f"{', '.join(mode.settings)}, all else is that of the trained run; leave it out"
+            )
+
+
+def _is_under(key: str, read: str) -> bool:
+    """Whether a setting is one that is read, or lies in a group of these."""
+    return (read,) == EVERYTHING or key == read or key.startswith((f"{read}.", f"{read}["))

@@ -1,5 +1,7 @@
 """The flags of run.py beside mode and config; modes.py says which mode takes which."""
 
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
@@ -51,7 +53,11 @@ OPTIONS = (
         "predict, serve: finds the faces: mtcnn (the default), mtcnn_small (small ones too), "
         "whole_image; or their landmarks: dlib, fan. annotate: dlib or fan.",
     ),
-    flags.DEFINE_string("face_model", None, "annotate, evaluate: its file; else the open one."),
+    flags.DEFINE_string(
+        "face_model", None,
+        "annotate, evaluate: its file; else the open one. With a trained run (train, evaluate, "
+        "predict, serve): where its face model lies now.",
+    ),
     flags.DEFINE_string("output", None, "annotate, compare, predict: folder to write."),
     flags.DEFINE_multi_string("results", None, "compare: results.json of a system; repeat it."),
     flags.DEFINE_bool("published", False, "compare: show papers' numbers too, marked as such."),
@@ -67,6 +73,96 @@ OPTIONS = (
     ),
     flags.DEFINE_float("max_residual", 4.0, "annotate: leave out faces that fit worse, in %."),
 )  # fmt: skip
+
+
+REPEATED = frozenset(
+    option.name for option in OPTIONS if isinstance(flags.FLAGS[option.name], flags.MultiFlag)
+)
+"""Flags that may be given several times."""
+
+
+def parse(arguments: Sequence[str]) -> list[str]:
+    """Reads the command line; a mistake in it, or in a config, ends with one sentence.
+
+    Args:
+      arguments: with the program's name.
+
+    Returns:
+      What is left: the program's name.
+    """
+    try:
+        left = flags.FLAGS(list(arguments))
+        _check(left)
+    except flags.UnrecognizedFlagError as error:
+        sys.exit(f"{_unknown(error)}; --help lists the flags")
+    except (flags.Error, ValueError) as error:
+        told = str(error).strip()
+        if "Traceback" in told:  # of an error inside a config
+            told = f"{told.splitlines()[0].split(': ')[0]}: {told.splitlines()[-1].strip()}"
+        sys.exit(f"{told}; --help lists the flags")
+    except (AttributeError, LookupError, TypeError, SyntaxError, ImportError, OSError) as error:
+        # A config is a program, and its settings are looked up by name.
+        told = _one_line(error)
+        if isinstance(error, AttributeError | KeyError) and "has no attribute" not in told:
+            told = f"has no setting {told}"
+        sys.exit(f"--config: {told}; see configs/ for the settings there are")
+    return left
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).replace("\\n", " ").replace("\\'", "").replace("'", "").split())
+    return text or type(error).__name__
+
+
+def _unknown(error: flags.UnrecognizedFlagError) -> str:
+    name = str(error.flagname)
+    if name.startswith("config."):
+        return (
+            f"--{name} changes a setting of an experiment, and no --config stands before it; give "
+            "--config=configs/NAME.py first"
+        )
+    return str(error).strip()
+
+
+def _check(left: Sequence[str]) -> None:
+    """Refuses words that are no flags, flags given twice, and empty values.
+
+    Raises:
+      ValueError: naming the first of these.
+    """
+    if len(left) > 1:
+        raise ValueError(
+            f"'{left[1]}' belongs to no flag: every option starts with --, and one that takes "
+            "several values is repeated (--image=a.jpg --image=b.jpg) or quoted (--image='*.jpg')"
+        )
+    config = flags.FLAGS["config"].value
+    try:
+        getattr(config, "lock", None)  # of a file that cannot be read, any attribute fails
+    except OSError as error:
+        reason = str(error).strip().splitlines()[-1].split("failure to load: ")[-1].strip()
+        raise ValueError(f"--config cannot be read: {reason}") from error
+    for name in ("mode", "config", *given_names()):
+        flag = flags.FLAGS[name]
+        if flag.present > 1 and name not in REPEATED:
+            raise ValueError(f"--{name} was given {flag.present} times; give it once")
+        if flag.present and not name.startswith("config.") and _is_empty(flag.value):
+            raise ValueError(f"--{name} is empty; give it a value, or leave it out")
+
+
+def _is_empty(value: Any) -> bool:
+    if isinstance(value, list):
+        return not value or any(_is_empty(each) for each in value)
+    return isinstance(value, str) and not value.strip()
+
+
+def given_names() -> list[str]:
+    """The flags that stand on the command line, and ``config.…`` for settings of the config."""
+    known = {option.name for option in OPTIONS}
+    return [
+        name
+        for name in flags.FLAGS
+        if (name in known or name.startswith("config.")) and flags.FLAGS[name].present
+    ]
 
 
 def given() -> dict[str, Any]:

@@ -47,13 +47,15 @@ def predict(
     num_passes: int,
     max_frames: int | None,
     smooth: bool | None,
+    face_model: str | None = None,
 ) -> None:
     """Reconstructs every face of photographs, of a video or of a camera's pictures.
 
     A photograph that cannot be read or shows no face does not stop the others.
 
     Args:
-      config: its ``training.checkpoint`` is used (newest or best), or the run's where None.
+      config: its ``training.checkpoint`` is used (newest or best), or the run's where None; a
+        ``face_model.path`` other than the run's says where that lies now.
       workdir: a trained run.
       image: photographs, folders of them, glob patterns; None is scikit-image's astronaut.
       video: instead, a video.
@@ -66,6 +68,7 @@ def predict(
       num_passes: of the network, 1 or 2.
       max_frames: of a video or camera; None is all.
       smooth: faces over the frames of a video or camera; None is yes.
+      face_model: where the run's face model lies now; None looks for it.
 
     Raises:
       FileNotFoundError, ValueError, OSError: for wrong arguments; at the end, naming the
@@ -89,7 +92,11 @@ def predict(
         logging.warning("no --image was given: taking scikit-image's astronaut")
     enable_compilation_cache()
     reconstructor = FaceReconstructor.from_checkpoint(
-        workdir, detector=detector or "mtcnn", num_passes=num_passes, config=config
+        workdir,
+        detector=detector or "mtcnn",
+        num_passes=num_passes,
+        config=config,
+        face_model=face_model,
     )
     where: dict[str, Any] = {"folder": folder, "console": console}
     if photos:

@@ -2,13 +2,12 @@
 
 import contextlib
 import csv
-import fcntl
 import importlib
 import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from rich.table import Table
 from twodasl_jax.data.original import aflw2000_3d, aflw_lfpa, umdfaces, w300_lp
 from twodasl_jax.data.original.reading import Face
 from twodasl_jax.data.tfds_source import DEFAULT_DATA_DIR
+from twodasl_jax.jobs.folder_lock import hold_folder
 
 BUILDERS = "tfds_builders"
 
@@ -74,7 +74,8 @@ def prepare(config: Any, *, dataset: str, manual_dir: str, data_dir: str | None 
     if found != published:
         console.print(f"{found:,} faces; the whole data set has {published:,}")
     start = time.perf_counter()
-    with alone_in(root / dataset):
+    # Two builds of one set would remove each other's unfinished files.
+    with hold_folder(root / dataset, doing=f"prepares {dataset}"):
         remove_leftovers(root / dataset)
         with _progress(console) as progress:
             task = progress.add_task(f"preparing {dataset}", total=found)
@@ -115,22 +116,6 @@ def layout_table(splits: Mapping[str, Sequence[Face]]) -> Table:
         for group, count in Counter(face.group for face in faces).items():
             table.add_row(split, group, f"{count:,}")
     return table
-
-
-@contextlib.contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Holds a data set's folder: two builds of it would remove each other's unfinished files.
-
-    Raises:
-      ValueError: while another process holds it; a killed one holds nothing.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".preparing").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(f"another process is preparing {folder}; wait for it") from error
-        yield
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Renders the training and evaluation faces of a config, once per workdir."""
 
 import dataclasses
+import json
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,9 @@ from twodasl_jax.data.sources import is_rendered_with, write_rendered
 from twodasl_jax.data.synthetic import FaceSettings, LandmarkArrays, SyntheticFaces, sample_faces
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.face_model.model import FaceModel, face_model_crc
+from twodasl_jax.face_model.model_identity import face_model_identity, short_identity
 from twodasl_jax.file_errors import naming_write_errors
+from twodasl_jax.jobs.setting_checks import require_file_name, require_whole
 from twodasl_jax.rendering.face_renderer import render_faces
 from twodasl_jax.rendering.rasterizer import default_capacity
 from twodasl_jax.rendering.render import render_with_enough_capacity
@@ -31,22 +34,64 @@ def rendered_folder(workdir: Path, source: Any) -> Path:
     return workdir / "data" / source.name
 
 
-def ensure_rendered(workdir: Path, source: Any, face_model: FaceModel, console: Console) -> Path:
-    """Renders a source's faces unless the folder holds just these already; returns the folder."""
+def check_rendered(config: Any) -> None:
+    """Refuses rendered sets that cannot be, or that would render each other away.
+
+    Args:
+      config: an experiment; its training data and its evaluation sets share a folder.
+
+    Raises:
+      ValueError: naming the setting.
+    """
+    sets = (*config.data.annotated, *config.data.in_the_wild, *config.evaluation.sets)
+    seen: dict[str, dict[str, Any]] = {}
+    for source in (each for each in sets if each.kind == "rendered"):
+        require_file_name("the name of a rendered source", source.name)
+        for key, least in (("num_faces", 1), ("seed", 0), ("supersample", 1)):
+            require_whole(
+                f"{key} of the rendered source '{source.name}'", source.get(key), least=least
+            )
+        made = {key: source[key] for key in ("num_faces", "seed", "supersample")}
+        if seen.setdefault(source.name, made) != made:
+            raise ValueError(
+                f"two rendered sources are called '{source.name}' and differ ({made}, "
+                f"{seen[source.name]}); give them different names"
+            )
+
+
+def ensure_rendered(
+    workdir: Path,
+    source: Any,
+    face_model: FaceModel,
+    console: Console,
+    *,
+    may_replace: bool = True,
+) -> Path:
+    """Renders a source's faces unless the folder holds just these already; returns the folder.
+
+    Args:
+      workdir: of the run.
+      source: name, number, seed and supersampling.
+      face_model: to render with.
+      console: where progress is shown.
+      may_replace: False refuses to render over faces that were made otherwise, as those that a
+        run has been trained with.
+
+    Raises:
+      ValueError: for such faces, with the first setting that differs.
+    """
     folder = rendered_folder(workdir, source)
-    settings = {
-        "face_model": face_model.name,
-        "num_vertices": face_model.num_vertices,
-        # A changed model or distribution must not be served last time's pictures.
-        "face_model_crc": face_model_crc(face_model),
-        "albedo_crc": zlib.crc32(np.asarray(face_model.albedo_mean).tobytes()),
-        "distribution": repr(FaceSettings()),
-        "num_faces": source.num_faces,
-        "seed": source.seed,
-        "supersample": source.supersample,
-    }
+    settings = _render_settings(source, face_model)
+    saved = _saved_settings(folder)
+    if saved is not None and not set(_SINCE) & set(saved):
+        # Rendered before these were noted: what was noted then is compared.
+        settings = {key: value for key, value in settings.items() if key not in _SINCE}
+    if saved is not None and "face_model" in saved:
+        settings["face_model"] = saved["face_model"]  # its file's name, which may change
     if is_rendered_with(folder, settings):
         return folder
+    if saved is not None and not may_replace:
+        _refuse_others(folder, saved, settings)
     count = int(source.num_faces)
     generator = np.random.default_rng(source.seed)
     faces = sample_model_faces(face_model, generator, count)
@@ -65,6 +110,53 @@ def ensure_rendered(workdir: Path, source: Any, face_model: FaceModel, console: 
             settings=settings,
         )
     return folder
+
+
+_SINCE = ("face_model_identity", "appearance")
+"""Settings that sets rendered by earlier versions do not have."""
+
+
+def _render_settings(source: Any, face_model: FaceModel) -> dict[str, Any]:
+    """All that decides how a set's pictures and labels come out: a cache must know it."""
+    return {
+        "face_model": face_model.name,
+        "num_vertices": face_model.num_vertices,
+        "face_model_crc": face_model_crc(face_model),
+        "albedo_crc": zlib.crc32(np.asarray(face_model.albedo_mean).tobytes()),
+        "face_model_identity": short_identity(face_model_identity(face_model)),
+        "appearance": _appearance(face_model),
+        "distribution": repr(FaceSettings()),
+        "num_faces": source.num_faces,
+        "seed": source.seed,
+        "supersample": source.supersample,
+    }
+
+
+def _appearance(face_model: FaceModel) -> int:
+    """Checksum of what changes the pictures beside the shape: colours, and the faces' spread."""
+    checksum = 0
+    for array in (face_model.albedo_mean, face_model.albedo_basis, *(face_model.whitening or ())):
+        checksum = zlib.crc32(b"" if array is None else np.asarray(array).tobytes(), checksum)
+    return checksum
+
+
+def _saved_settings(folder: Path) -> dict[str, Any] | None:
+    try:
+        saved = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return saved if isinstance(saved, dict) else None
+
+
+def _refuse_others(folder: Path, saved: dict[str, Any], settings: dict[str, Any]) -> None:
+    differing = [key for key in settings if saved.get(key) != settings[key]]
+    shown = differing[0] if differing else "its files"
+    raise ValueError(
+        f"{folder} holds the faces that this run was trained with, rendered with other settings "
+        f"({shown}: {saved.get(shown)} there, {settings.get(shown)} now): going on would train on "
+        "other faces; choose another --workdir, or go on with the version of the package that "
+        "began it"
+    )
 
 
 def sample_model_faces(

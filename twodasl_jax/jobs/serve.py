@@ -19,6 +19,7 @@ def serve(
     max_upload_megabytes: float,
     detector: str | None,
     num_passes: int,
+    face_model: str | None = None,
 ) -> None:
     """Answers at ``http://HOST:PORT`` until it is interrupted.
 
@@ -33,6 +34,7 @@ def serve(
       max_upload_megabytes: larger uploads are refused.
       detector: what finds faces or their landmarks; None is MTCNN.
       num_passes: of the network, 1 or 2.
+      face_model: where the run's face model lies now; None looks for it.
 
     Raises:
       ValueError: where the packages of the extra are missing, or a number makes no sense.
@@ -51,7 +53,11 @@ def serve(
 
     enable_compilation_cache()
     reconstructor = FaceReconstructor.from_checkpoint(
-        workdir, detector=detector or "mtcnn", num_passes=num_passes, config=config
+        workdir,
+        detector=detector or "mtcnn",
+        num_passes=num_passes,
+        config=config,
+        face_model=face_model,
     )
     app = make_app(
         reconstructor,
@@ -62,7 +68,9 @@ def serve(
     )
     with socket.create_server((host, port)) as listening:
         port = listening.getsockname()[1]
-        Console().print(f"open http://{host}:{port} in a browser; Ctrl-C stops")
+        Console(markup=False, emoji=False).print(
+            f"open http://{host}:{port} in a browser; Ctrl-C stops"
+        )
         make_server(app).run(sockets=[listening])
 
 

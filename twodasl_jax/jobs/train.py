@@ -1,7 +1,6 @@
 """Trains the stages of a config in order, scoring before, between and after them."""
 
 import contextlib
-import dataclasses
 import functools
 import time
 from typing import Any
@@ -10,34 +9,23 @@ import jax
 from rich.console import Console
 
 from twodasl_jax.array_types import AnnotatedBatch, Batch, InTheWildBatch
-from twodasl_jax.coefficients import Whitening
-from twodasl_jax.data.mirrored_faces import CoefficientMirror
-from twodasl_jax.evaluation.sets import EvaluationSet
-from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.jobs import report
 from twodasl_jax.jobs.assembly import (
-    Sources,
-    annotated_coefficients,
     in_the_wild_batch_size,
     make_batches,
-    make_coefficient_mirror,
     make_constants,
-    make_face_model,
     make_method,
-    make_sources,
     make_stage_optimizer,
     plain,
-    whitening_for,
 )
-from twodasl_jax.jobs.evaluate import evaluate_networks, make_evaluation_sets
-from twodasl_jax.jobs.inputs import require_inputs
+from twodasl_jax.jobs.evaluate import evaluate_networks
+from twodasl_jax.jobs.experiment_checks import BEFORE
 from twodasl_jax.jobs.predict import check_photo, reconstruct_photo
+from twodasl_jax.jobs.run_start import Run, start_run
 from twodasl_jax.jobs.validation import (
-    ValidationFaces,
-    hold_out_validation,
     make_validation_evaluator,
 )
-from twodasl_jax.jobs.workdir import Workdir
+from twodasl_jax.jobs.workdir import Workdir, checkpoint_steps
 from twodasl_jax.methods import twodasl
 from twodasl_jax.training import parallel
 from twodasl_jax.training.best_checkpoint import BestCheckpoint
@@ -51,24 +39,16 @@ from twodasl_jax.training.stop_request import stopping_at_once
 from twodasl_jax.training.writers import MetricWriter
 
 
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """Everything that the stages of one run share."""
-
-    workdir: Workdir
-    config: Any
-    face_model: FaceModel
-    whitening: Whitening
-    sources: Sources
-    coefficient_mirror: CoefficientMirror | None
-    validation_faces: ValidationFaces | None
-    sets: tuple[EvaluationSet, ...]
-    console: Console
-
-
 # The loop of a stage has a finer way, which saves the step that a signal comes in.
 @stopping_at_once("stopped; all that was finished before is kept: run it again to go on")
-def train(config: Any, *, workdir: str, image: list[str] | None, box: Any) -> None:
+def train(
+    config: Any,
+    *,
+    workdir: str,
+    image: list[str] | None = None,
+    box: Any = None,
+    face_model: str | None = None,
+) -> None:
     """Trains all stages; a stopped run goes on where it was.
 
     Args:
@@ -76,18 +56,33 @@ def train(config: Any, *, workdir: str, image: list[str] | None, box: Any) -> No
       workdir: where everything is written.
       image: photograph to reconstruct at the end, instead of the config's.
       box: the face in it.
+      face_model: where the face model lies, before what the config says.
 
     Raises:
-      ValueError, OSError: data or face model absent or broken; nothing is trained then. Later,
-        where no checkpoint is whole, or something cannot be written.
+      ValueError, OSError: settings that are wrong, data or face model absent or broken, or
+        another process that trains here; nothing is written then. Later, where no checkpoint is
+        whole, or something cannot be written.
       TrainingInterrupted: after SIGTERM or Ctrl-C, at whatever moment.
     """
     check_photo(image, box)
     parallel.enable_compilation_cache()
-    run, networks = _prepare(config, Workdir(workdir), Console(markup=False, emoji=False))
+    with contextlib.ExitStack() as held:
+        run, networks = start_run(
+            config,
+            Workdir(workdir),
+            Console(markup=False, emoji=False),
+            face_model=face_model,
+            held=held,
+        )
+        _train_stages(run, networks, image=image, box=box)
+
+
+def _train_stages(
+    run: Run, networks: Networks | None, *, image: list[str] | None, box: Any
+) -> None:
     for index, stage in enumerate(run.config.stages):
         if index == 0:
-            _evaluate_once(run, "before", stage, networks)
+            _evaluate_once(run, BEFORE, stage, networks)
         networks = _train_stage(run, stage, networks)
         _evaluate_once(run, stage.name, stage, networks)
     report.write_pictures(run.workdir, [stage.name for stage in run.config.stages], run.sets)
@@ -97,29 +92,6 @@ def train(config: Any, *, workdir: str, image: list[str] | None, box: Any) -> No
     except ValueError as error:
         # The training is done and scored; networks that saw little may see no face in a photograph.
         run.console.print(f"no picture of the photograph: {error}", style="red", markup=False)
-
-
-def _prepare(config: Any, workdir: Workdir, console: Console) -> tuple[Run, Networks | None]:
-    config = workdir.settle_config(config)
-    require_inputs(config)
-    face_model = make_face_model(config)
-    workdir.save_config(config)
-    sources = make_sources(config, workdir.folder, face_model, console)
-    sources, faces = hold_out_validation(config, sources)
-    sets = make_evaluation_sets(config, workdir.folder, face_model, console)
-    whitening, networks = None, None
-    if config.init_from:
-        earlier = Workdir(config.init_from)
-        earlier_config = earlier.read_config()
-        last_stage = earlier_config.stages[-1].name
-        checkpoint = restore_for_prediction(earlier.networks(last_stage, earlier_config))
-        whitening = checkpoint.whitening
-        networks = Networks(checkpoint.params, checkpoint.batch_stats)
-    if whitening is None:
-        whitening = whitening_for(face_model, annotated_coefficients(sources))
-    mirror = make_coefficient_mirror(config, face_model, console)
-    run = Run(workdir, config, face_model, whitening, sources, mirror, faces, sets, console)
-    return run, networks
 
 
 def _starting_networks(config: Any, method: twodasl.TwoDASL, earlier: Networks | None) -> Networks:
@@ -192,6 +164,7 @@ def _open_checkpoints(run: Run, stage: Any) -> Checkpointer:
         run.workdir.checkpoints(stage.name),
         config=plain(run.config),
         whitening=run.whitening,
+        identity=run.identity,
         max_to_keep=run.config.training.max_to_keep,
     )
 
@@ -205,6 +178,7 @@ def _open_best(run: Run, stage: Any) -> contextlib.AbstractContextManager[BestCh
         mode=run.config.training.best.mode,
         config=plain(run.config),
         whitening=run.whitening,
+        identity=run.identity,
     )
 
 
@@ -242,6 +216,12 @@ def _networks_to_hand_on(run: Run, stage: Any, state: TrainState) -> Networks:
     return Networks(best.params, best.batch_stats)
 
 
+def _step_handed_on(run: Run, stage: Any) -> int:
+    if run.config.training.get("checkpoint", "newest") == "newest":
+        return stage.num_steps
+    return max(checkpoint_steps(run.workdir.best(stage.name)))
+
+
 def _typed(batch: dict[str, dict[str, Any]]) -> Batch:
     """The pipeline's dicts as the step's types."""
     wild = batch.get("in_the_wild")
@@ -252,8 +232,14 @@ def _typed(batch: dict[str, dict[str, Any]]) -> Batch:
 
 
 def _evaluate_once(run: Run, moment: str, stage: Any, networks: Networks | None) -> None:
-    """Scores all sets, unless results.json has this moment already (a run that goes on)."""
-    if not run.sets or moment in run.workdir.read_results()["evaluations"]:
+    """Scores all sets, unless results.json has this moment already (a run that goes on).
+
+    A stage that was scored on the way (``--mode=evaluate`` of a stopped run) is scored again.
+    """
+    step = 0 if moment == BEFORE else _step_handed_on(run, stage)
+    scored = run.workdir.read_results()["evaluations"].get(moment)
+    # Earlier versions noted no step.
+    if not run.sets or (scored and all(s.get("step", step) == step for s in scored.values())):
         return
     method = make_method(run.config, stage)
     networks = _starting_networks(run.config, method, networks)
@@ -262,6 +248,7 @@ def _evaluate_once(run: Run, moment: str, stage: Any, networks: Networks | None)
         run.workdir,
         run.config.evaluation,
         moment,
+        step,
         (method, networks, constants),
         run.sets,
         run.console,

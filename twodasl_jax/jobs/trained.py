@@ -1,9 +1,12 @@
 """A trained run, read back for scoring and prediction."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from twodasl_jax.face_model.albedo import with_colours
 from twodasl_jax.face_model.model import FaceModel
-from twodasl_jax.jobs.assembly import make_constants, make_face_model, make_method
+from twodasl_jax.jobs.assembly import make_constants, make_method
+from twodasl_jax.jobs.face_model_place import find_face_model, read_place
 from twodasl_jax.jobs.workdir import Workdir
 from twodasl_jax.methods.twodasl import Constants, TwoDASL
 from twodasl_jax.training.checkpoint import restore_for_prediction
@@ -31,16 +34,21 @@ class TrainedRun(NamedTuple):
     step: int
 
 
-def load_trained_run(workdir: Workdir, wanted: Any = None, *, stage: str = "") -> TrainedRun:
+def load_trained_run(
+    workdir: Workdir, wanted: Any = None, *, stage: str = "", face_model: str | None = None
+) -> TrainedRun:
     """Reads the newest checkpoint of a run, or its newest stage's best.
 
     Args:
       workdir: of the run.
-      wanted: a config whose ``training.checkpoint`` chooses; None is the run's own.
+      wanted: a config whose ``training.checkpoint`` chooses, and whose ``face_model.path`` says
+        where the face model lies now; None is the run's own.
       stage: name of the stage whose networks are meant; '' is the newest.
+      face_model: where the run's face model lies now, before what any config says.
 
     Raises:
-      FileNotFoundError, ValueError: where the folder holds no (complete) run.
+      FileNotFoundError, ValueError: where the folder holds no (complete) run, or its face model
+        is not to be found, or another one.
     """
     config = workdir.read_run_config()
     chosen = workdir.stage_named(config, stage) if stage else workdir.newest_stage(config)
@@ -51,13 +59,32 @@ def load_trained_run(workdir: Workdir, wanted: Any = None, *, stage: str = "") -
             f"the checkpoint in {folder} has no whitening statistics; "
             "its outputs cannot be read: train again"
         )
-    face_model = make_face_model(config)
+    own = config.face_model.path
+    if face_model is None and wanted is not None and wanted.face_model.path not in ("", own):
+        face_model = wanted.face_model.path
+    found, _ = find_face_model(
+        workdir.folder,
+        own,
+        identity=_identity_of_face_model(workdir, checkpoint.identity),
+        given=face_model,
+    )
+    found = with_colours(found)
     return TrainedRun(
         config,
         chosen.name,
-        face_model,
+        found,
         make_method(config, chosen),
         (checkpoint.params, checkpoint.batch_stats),
-        make_constants(config, face_model, checkpoint.whitening),
+        make_constants(config, found, checkpoint.whitening),
         checkpoint.step,
     )
+
+
+def _identity_of_face_model(
+    workdir: Workdir, identity: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
+    """As the checkpoint has it; a run's folder knows it too where a checkpoint does not."""
+    if identity is not None:
+        return identity["face_model"]
+    place = read_place(workdir.folder)
+    return None if place is None else place["identity"]

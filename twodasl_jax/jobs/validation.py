@@ -19,6 +19,7 @@ from twodasl_jax.data.pipeline import TrainingSource
 from twodasl_jax.face_model.landmarks import landmarks_from_coefficients
 from twodasl_jax.geometry.camera import head_pose
 from twodasl_jax.jobs.assembly import Sources
+from twodasl_jax.jobs.workdir import CHECKPOINTS
 from twodasl_jax.methods import twodasl
 from twodasl_jax.metrics.nme import nme_summary, normalised_mean_error
 from twodasl_jax.training.state import Networks
@@ -29,10 +30,6 @@ PREFIX = "validation/"
 LOST_NME = 100.0
 """As a fraction: what a face counts at most. The outputs of networks that diverge overflow long
 before their parameters do, and a validation error must not end the run in the loop's place."""
-
-CHECKPOINTS = ("newest", "best")
-"""What ``training.checkpoint`` may say: which networks the next stage, scoring and prediction
-use."""
 
 
 class ValidationFaces(NamedTuple):
@@ -60,27 +57,46 @@ def hold_out_validation(config: Any, sources: Sources) -> tuple[Sources, Validat
     Raises:
       ValueError: where the settings do not fit each other, or a held-out face is damaged.
     """
+    index = check_validation(config)
+    if index is None:
+        return sources, None
+    source = sources.annotated[index].faces
+    held = hold_out(source, every=config.data.validation.every)
+    taken = frozenset(held.identities())
+    left = Sources(*(_without(half, taken) for half in (sources.annotated, sources.in_the_wild)))
+    return left, _read_faces(held)
+
+
+def check_validation(config: Any) -> int | None:
+    """Refuses settings of the validation that do not fit each other, before any face is read.
+
+    Returns:
+      The place of the source to hold faces out of among ``data.annotated``; None without.
+
+    Raises:
+      ValueError: as `hold_out_validation`.
+    """
     chosen = config.data.get("validation", {}).get("source", "")
     _require_consistent(config, chosen)
     if not chosen:
-        return sources, None
-    names = [source.name for source in config.data.annotated]
+        return None
+    names = [source.get("name", "") for source in config.data.annotated]
     if chosen not in names:
         raise ValueError(
             f"data.validation.source is '{chosen}', which is no annotated source; choose one of "
             f"{', '.join(names)}"
         )
-    source = sources.annotated[names.index(chosen)].faces
-    if not hasattr(source, "identities"):
+    index = names.index(chosen)
+    if config.data.annotated[index].kind == "tfds":
         raise ValueError(
             f"data.validation.source is '{chosen}', a prepared set: 300W-LP shows each photograph "
             "in many poses and flipped, so that its single faces cannot be held out; choose a "
             "rendered or fitted source"
         )
-    held = hold_out(source, every=config.data.validation.every)
-    taken = frozenset(held.identities())
-    left = Sources(*(_without(half, taken) for half in (sources.annotated, sources.in_the_wild)))
-    return left, _read_faces(held)
+    every = config.data.validation.every
+    if not isinstance(every, int) or every < 2:
+        raise ValueError(f"data.validation.every is {every}; expected at least 2")
+    return index
 
 
 def _require_consistent(config: Any, chosen: str) -> None:

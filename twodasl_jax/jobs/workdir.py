@@ -13,8 +13,16 @@ from twodasl_jax.user_files.json_file import read_json, require_entries
 
 _MOVE_AWAY = "move it away, and its table is started anew"
 
-# Settings that may change between the parts of one run: they do not touch the training.
 _FREE = ("evaluation", "training")
+"""Groups that may change between the parts of one run: they do not touch the training."""
+
+_FREE_KEYS = ("face_model.path",)
+"""Where a face model lies; what it is, is compared (`face_model_place`)."""
+
+
+CHECKPOINTS = ("newest", "best")
+"""What ``training.checkpoint`` may say: which networks the next stage, scoring and prediction
+use."""
 
 
 class Workdir:
@@ -23,6 +31,7 @@ class Workdir:
     ::
 
         config.json                 the experiment
+        face_model.json             where its face model lay, and what it was
         data/<name>/                rendered faces
         checkpoints/<stage>/        networks, optimiser, data position
         best/<stage>/               the networks with the best validation, if that is measured
@@ -50,9 +59,23 @@ class Workdir:
         Args:
           stage: its name.
           config: of a run; those made before there was a choice have the newest.
+
+        Raises:
+          ValueError: for a choice that there is not, or where no best was kept.
         """
-        best = config.training.get("checkpoint", "newest") == "best"
-        return self.best(stage) if best else self.checkpoints(stage)
+        which = config.training.get("checkpoint", CHECKPOINTS[0])
+        if which not in CHECKPOINTS:
+            raise ValueError(
+                f"training.checkpoint is '{which}'; choose one of {', '.join(CHECKPOINTS)}"
+            )
+        if which == "newest":
+            return self.checkpoints(stage)
+        if not checkpoint_steps(self.best(stage)):
+            raise ValueError(
+                f"{self.folder} keeps no best checkpoint of stage '{stage}' (trained without "
+                "validation); take the newest: --config.training.checkpoint=newest"
+            )
+        return self.best(stage)
 
     def logs(self, stage: str) -> Path:
         """Metrics of one stage."""
@@ -62,18 +85,17 @@ class Workdir:
         """Per-image scores of one evaluation set at one moment (``before``, a stage's name)."""
         return self.folder / "evaluations" / moment / name
 
+    def has_checkpoint(self, stage: str) -> bool:
+        """Whether a stage has a complete checkpoint."""
+        return bool(checkpoint_steps(self.checkpoints(stage)))
+
     def newest_stage(self, config: Any) -> Any:
         """The last stage that has a checkpoint.
 
         Raises:
           FileNotFoundError: where no stage has one yet.
         """
-        # A folder named by its step alone is complete: unfinished ones have a suffix.
-        trained = [
-            stage
-            for stage in config.stages
-            if any(path.name.isdigit() for path in self.checkpoints(stage.name).glob("*"))
-        ]
+        trained = [stage for stage in config.stages if self.has_checkpoint(stage.name)]
         if not trained:
             raise FileNotFoundError(
                 f"{self.folder} has no checkpoint yet; train it first: "
@@ -136,12 +158,16 @@ class Workdir:
             changed = [
                 f"{key}: {saved.get(key)} there, {wanted.get(key)} asked"
                 for key in sorted({*saved, *wanted})
-                if saved.get(key) != wanted.get(key) and key.split(".")[0] not in _FREE
+                if saved.get(key) != wanted.get(key)
+                and key.split(".")[0] not in _FREE
+                and key not in _FREE_KEYS
             ]
             if changed:
+                begun = any(self.has_checkpoint(stage.name) for stage in self.read_config().stages)
+                delete = "" if begun else ", or delete the folder (it has no checkpoint yet)"
                 raise ValueError(
                     f"{self.folder} holds a run with other settings ({'; '.join(changed[:5])}); "
-                    "choose another --workdir, or give the settings of that run"
+                    f"choose another --workdir, or give the settings of that run{delete}"
                 )
         return as_config(plain(config))
 
@@ -164,6 +190,12 @@ class Workdir:
         results = self.read_results()
         results[group][name] = value
         write_results(self.folder / "results.json", results)
+
+
+def checkpoint_steps(folder: Path) -> list[int]:
+    """The steps of the complete checkpoints in a folder, in order; none where there is none."""
+    # A folder named by its step alone is complete: unfinished ones have a suffix.
+    return sorted(int(path.name) for path in folder.glob("*") if path.name.isdigit())
 
 
 def as_config(value: Any) -> Any:

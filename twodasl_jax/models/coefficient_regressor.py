@@ -10,7 +10,13 @@ from jaxtyping import Array, Float
 from twodasl_jax.coefficients import NUM_COEFFICIENTS
 from twodasl_jax.models.convolution import resolve_implementation
 from twodasl_jax.models.mobilenet import MobileNetV1
-from twodasl_jax.models.resnet import BasicBlock, BottleneckBlock, NarrowResNet, ResNet
+from twodasl_jax.models.resnet import (
+    BATCH_NORM_MODES,
+    BasicBlock,
+    BottleneckBlock,
+    NarrowResNet,
+    ResNet,
+)
 
 BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "resnet50": partial(ResNet, stage_sizes=(3, 4, 6, 3), block=BottleneckBlock),
@@ -83,6 +89,9 @@ def make_regressor(
     Raises:
       ValueError: for an unknown name; it lists the choices.
     """
+    if batch_norm not in BATCH_NORM_MODES:
+        expected = ", ".join(BATCH_NORM_MODES)
+        raise ValueError(f"unknown batch_norm '{batch_norm}': expected one of {expected}")
     if backbone not in BACKBONES:
         raise ValueError(f"unknown backbone '{backbone}': expected one of {', '.join(BACKBONES)}")
     return CoefficientRegressor(

@@ -9,8 +9,9 @@ and ``(0.5, 0.5)`` the centre of its first pixel::
     schema               "twodasl_jax.prediction"
     version              1; changes when a key changes its meaning or goes, not when one comes
     image                {width, height}
-    face_model           {name, crc32, num_vertices}: the coefficients belong to this one; crc32
-                         is that of its shape basis
+    face_model           {name, crc32, identity, num_vertices}: the coefficients belong to this
+                         one; crc32 is that of its shape basis, identity a checksum of all arrays
+                         that give coefficients a meaning (`face_model.model_identity`)
     files                output -> names of the files that show all faces, beside this one
     depth                null without that output, else {background: 0, step_px}: a value v of the
                          16-bit picture is z = depth_far_px + (v - 1)·step_px of the image frame
@@ -38,6 +39,7 @@ from typing import Any
 import numpy as np
 
 from twodasl_jax.face_model.model import FaceModel, face_model_crc
+from twodasl_jax.face_model.model_identity import face_model_identity, short_identity
 from twodasl_jax.predict.maps import DepthScale
 from twodasl_jax.predict.reconstruct import Reconstruction
 
@@ -77,6 +79,7 @@ def prediction_record(
         "face_model": {
             "name": face_model.name,
             "crc32": face_model_crc(face_model),
+            "identity": short_identity(face_model_identity(face_model)),
             "num_vertices": face_model.num_vertices,
         },
         "files": _listed(files),

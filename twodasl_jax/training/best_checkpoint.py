@@ -44,6 +44,7 @@ class BestCheckpoint:
         mode: str,
         config: Mapping[str, Any],
         whitening: Whitening | None = None,
+        identity: Mapping[str, Any] | None = None,
     ) -> None:
         """Opens the folder, made if absent.
 
@@ -53,6 +54,7 @@ class BestCheckpoint:
           mode: ``min`` where smaller is better, else ``max``.
           config: saved with the networks; plain values only (JSON).
           whitening: saved with the networks.
+          identity: saved with the networks, as by `Checkpointer`.
 
         Raises:
           ValueError: for another mode; where the folder holds the best by another metric, which
@@ -63,7 +65,7 @@ class BestCheckpoint:
             raise ValueError(f"mode is '{mode}'; choose one of {', '.join(SIGN)}")
         self._folder = Path(folder).absolute()
         self._metric, self._mode = metric, mode
-        self._description = description_as_json(config, whitening)
+        self._description = description_as_json(config, whitening, identity)
         self._manager = open_manager(self._folder, max_to_keep=1, create=True)
         self._step: int | None = self._manager.latest_step()
         self._value = math.nan if self._step is None else self._saved_value(self._step)

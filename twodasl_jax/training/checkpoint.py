@@ -72,6 +72,8 @@ class PredictionCheckpoint:
       batch_stats: ``{network name: BatchNorm statistics}``, numpy.
       config: the run's config as plain nested dicts.
       whitening: float32 ``(62,)`` statistics, or None if the run had none.
+      identity: what the networks' numbers mean, as given to `Checkpointer`; None in
+        checkpoints written before it was kept.
     """
 
     step: int
@@ -79,6 +81,7 @@ class PredictionCheckpoint:
     batch_stats: Any
     config: Mapping[str, Any]
     whitening: Whitening | None
+    identity: Mapping[str, Any] | None = None
 
 
 class Checkpointer:
@@ -94,6 +97,7 @@ class Checkpointer:
         *,
         config: Mapping[str, Any],
         whitening: Whitening | None = None,
+        identity: Mapping[str, Any] | None = None,
         max_to_keep: int | None = 3,
     ) -> None:
         """Opens a folder of checkpoints, made if absent.
@@ -102,13 +106,14 @@ class Checkpointer:
           folder: one folder per run.
           config: saved with every checkpoint; plain values only (JSON).
           whitening: saved with every checkpoint.
+          identity: saved with every checkpoint: what the networks' numbers mean, plain values.
           max_to_keep: older checkpoints are deleted; None keeps all.
 
         Raises:
           ValueError: if the config holds values that JSON cannot.
         """
         self._folder = Path(folder).absolute()
-        self._description = description_as_json(config, whitening)
+        self._description = description_as_json(config, whitening, identity)
         self._manager = open_manager(self._folder, max_to_keep=max_to_keep, create=True)
 
     def save(
@@ -283,6 +288,7 @@ def restore_for_prediction(folder: str | Path, *, step: int | None = None) -> Pr
         batch_stats=networks["batch_stats"],
         config=description["config"],
         whitening=whitening_from_json(description["whitening"]),
+        identity=description.get("identity"),
     )
 
 

@@ -91,7 +91,7 @@ def train(
       OSError: where something cannot be written.
       ValueError: where steps to checkpoint or evaluate at are no multiple of ``log_every``.
     """
-    _require_multiples(log_every, checkpoint_every=checkpoint_every, evaluate_every=evaluate_every)
+    require_multiples(log_every, checkpoint_every=checkpoint_every, evaluate_every=evaluate_every)
     step = int(state.step)
     with stop_noted() as stop, ProgressDisplay(console, description, step, num_steps) as display:
         log = StepLog(writer, display, batch_size, so_far or RunSoFar())
@@ -130,7 +130,12 @@ def train(
     return state
 
 
-def _require_multiples(log_every: int, **others: int) -> None:
+def require_multiples(log_every: int, **others: int) -> None:
+    """Refuses steps to do something at that are no log points.
+
+    Raises:
+      ValueError: naming the first of `others` that is no multiple of `log_every`.
+    """
     for name, every in others.items():
         if every % log_every:
             raise ValueError(

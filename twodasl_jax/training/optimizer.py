@@ -48,6 +48,21 @@ class OptimizerOptions:
     weight_decay: float = 0.0
     clip_norm: float | None = None
 
+    def __post_init__(self) -> None:
+        """Refuses numbers that no update can be made with."""
+        if not 0 <= self.learning_rate < float("inf"):
+            raise ValueError(f"learning_rate is {self.learning_rate}; expected at least 0")
+        if not 0 <= self.weight_decay < float("inf"):
+            raise ValueError(f"weight_decay is {self.weight_decay}; expected at least 0")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum is {self.momentum}; expected a number from 0 to below 1")
+        if self.warmup_steps < 0:
+            raise ValueError(f"warmup_steps is {self.warmup_steps}; expected at least 0")
+        for name in ("decay_steps", "decay_rate", "clip_norm"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise ValueError(f"{name} is {value}; expected a positive number or None")
+
 
 def _constant(options: OptimizerOptions) -> optax.Schedule:
     return optax.constant_schedule(options.learning_rate)

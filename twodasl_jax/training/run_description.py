@@ -37,8 +37,17 @@ def so_far_from_json(plain: Mapping[str, Any] | None, step: int) -> RunSoFar:
     return RunSoFar(from_step=step) if plain is None else RunSoFar(**plain)
 
 
-def description_as_json(config: Mapping[str, Any], whitening: Whitening | None) -> dict[str, Any]:
-    """``{"config": ..., "whitening": ... or None}`` of values that JSON keeps exactly.
+def description_as_json(
+    config: Mapping[str, Any],
+    whitening: Whitening | None,
+    identity: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """``{"config", "whitening", "identity"}`` of values that JSON keeps exactly.
+
+    Args:
+      config: plain nested dicts and lists.
+      whitening: or None.
+      identity: what the numbers of the networks mean, plain values; None leaves it out.
 
     Raises:
       ValueError: if the config holds values that JSON cannot.
@@ -49,14 +58,15 @@ def description_as_json(config: Mapping[str, Any], whitening: Whitening | None) 
         raise ValueError(
             f"the config must hold only plain values to travel with a checkpoint: {error}"
         ) from error
+    told = {} if identity is None else {"identity": dict(identity)}
     if whitening is None:
-        return {"config": plain, "whitening": None}
+        return {"config": plain, "whitening": None, **told}
     # A float32 survives the way over float64 and decimal digits exactly.
     lists = {
         name: np.asarray(values, np.float32).astype(np.float64).tolist()
         for name, values in whitening._asdict().items()
     }
-    return {"config": plain, "whitening": lists}
+    return {"config": plain, "whitening": lists, **told}
 
 
 def whitening_from_json(lists: Mapping[str, Sequence[float]] | None) -> Whitening | None:

@@ -1,0 +1,67 @@
+"""What a setting of a config must be, each check with one sentence: setting, value, expectation."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
+
+
+def require_one_of(name: str, value: Any, choices: Collection[Any]) -> None:
+    """Refuses a value that is none of the choices, which it lists."""
+    if value not in choices:
+        listed = ", ".join(str(choice) for choice in choices)
+        raise ValueError(f"{name} is {value!r}; choose one of {listed}")
+
+
+def require_whole(name: str, value: Any, *, least: int) -> None:
+    """Refuses what is no whole number of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} is {value!r}; expected a whole number of at least {least}")
+
+
+def require_positive(name: str, value: Any, *, zero: bool = False) -> None:
+    """Refuses what is no finite positive number; ``zero`` allows 0."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value < 0 or (value == 0 and not zero):
+        expected = "a number of at least 0" if zero else "a positive number"
+        raise ValueError(f"{name} is {value!r}; expected {expected}")
+
+
+def require_file_name(name: str, value: Any) -> None:
+    """Refuses a name that a folder cannot have, or that would lead out of its place."""
+    if not isinstance(value, str) or not value.strip(". ") or set(value) & set("/\\\0"):
+        raise ValueError(f"{name} is {value!r}; expected one that can name a folder")
+
+
+def require_unique(name: str, names: list[str]) -> None:
+    """Refuses a name that comes twice."""
+    twice = sorted({each for each in names if names.count(each) > 1})
+    if twice:
+        raise ValueError(f"{name} has '{twice[0]}' twice; give each a name of its own")
+
+
+def make_options(kind: Callable[..., T], settings: Mapping[str, Any], name: str) -> T:
+    """A dataclass of options from a group of a config.
+
+    Raises:
+      ValueError: for a setting that it does not have, or one that it needs; it lists them.
+    """
+    fields = {field.name: field for field in dataclasses.fields(cast(Any, kind))}
+    unknown = sorted(set(settings) - set(fields))
+    if unknown:
+        raise ValueError(f"{name} has no setting '{unknown[0]}'; choose of {', '.join(fields)}")
+    missing = [
+        key
+        for key, field in fields.items()
+        if key not in settings
+        and field.default is dataclasses.MISSING
+        and field.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise ValueError(f"{name} lacks {', '.join(missing)}; it has {', '.join(settings)}")
+    try:
+        return kind(**settings)
+    except TypeError as error:
+        raise ValueError(f"{name}: a setting has a value of the wrong kind: {error}") from error
