@@ -14,7 +14,7 @@ import numpy as np
 CHECKSUMS = "checksums"
 """Their place in a description."""
 
-_KEYS_BEFORE = {"config", "whitening", "best", "identity"}
+_KEYS_BEFORE = {"config", "whitening", "best"}
 """What a description could hold before there were checksums."""
 
 
