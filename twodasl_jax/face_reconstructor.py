@@ -23,7 +23,12 @@ from twodasl_jax.predict import recrop
 from twodasl_jax.predict.face_detectors import FACE_DETECTORS, FaceBox
 from twodasl_jax.predict.landmark_detectors import LANDMARK_DETECTORS
 from twodasl_jax.predict.reconstruct import CropFaces, Reconstruction, decode_crops
-from twodasl_jax.predict.upright_search import reconstruct_any_way_up, surest_first
+from twodasl_jax.predict.upright_search import (
+    area,
+    reconstruct_any_way_up,
+    reconstruct_detected_landmarks,
+    surest_first,
+)
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 """One function is compiled for each of these that occurs; batches between are padded."""
@@ -118,7 +123,9 @@ class FaceReconstructor:
         if boxes is not None and landmarks is not None:
             raise ValueError("both boxes and landmarks were given; landmarks alone are enough")
         if boxes is None and landmarks is None and self._detector_name in LANDMARK_DETECTORS:
-            landmarks = self._detect(image)
+            return reconstruct_detected_landmarks(
+                image, self._detect, self._reconstruct_crops, self.face_model
+            )
         if landmarks is not None:
             return recrop.reconstruct_from_landmarks(
                 image, landmarks, self._reconstruct_crops, self.face_model
@@ -134,7 +141,7 @@ class FaceReconstructor:
         )
         if boxes is not None:
             return faces
-        return sorted(surest_first(faces), key=_area, reverse=True)
+        return sorted(surest_first(faces), key=area, reverse=True)
 
     def reconstruct_at(
         self,
@@ -230,7 +237,3 @@ def _reconstruct_crops(
         num_passes=num_passes,
     )
     return decode_crops(face_model, coefficients)
-
-
-def _area(face: Reconstruction) -> float:
-    return float(np.prod(face.roi_box[2:] - face.roi_box[:2]))

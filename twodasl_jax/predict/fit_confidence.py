@@ -38,8 +38,8 @@ _SECOND_TURN_DEGREES = 20.0
 _SECOND_SCALE = 1.09
 """The second view is turned by so much more, and cut so much wider."""
 
-WITHOUT_POINTS = (5.0, -2.67)
-WITH_POINTS = (8.0, -2.0, -2.0)
+WITHOUT_POINTS = (5.74, -2.85)
+WITH_POINTS = (13.34, -3.63, -2.45)
 """b, w₁ and w₂, fitted by benchmarks/fit_confidence.py."""
 
 _COMMON_DEVIATION, _LARGEST_DEVIATION = 6.0, 12.0
@@ -85,6 +85,21 @@ def log_features(signs: FitSigns) -> list[float]:
     """What the weights of the formula are for."""
     features = [float(np.log(signs.disagreement + 0.5))]
     return features if signs.miss is None else [*features, float(np.log(signs.miss + 1.0))]
+
+
+def unsure_warning(face: Reconstruction) -> str | None:
+    """What to tell of a face whose fit is unsure, for whoever looks at it; None where it is sure.
+
+    Args:
+      face: rated or not.
+    """
+    confidence = face.fit_confidence
+    if confidence is None or confidence >= UNSURE:
+        return None
+    return (
+        f"the fit is unsure ({confidence:.2f}): the head may be turned in the picture's plane, "
+        "partly hidden, blurred or no face"
+    )
 
 
 def rate_fits(

@@ -26,6 +26,7 @@ from twodasl_jax.predict.upright import (
     image_to_upright,
     roi_box_around,
     roi_box_from_turned_detection,
+    turn_of_rotation,
     upright_turn,
 )
 
@@ -181,7 +182,7 @@ def reconstruct_each(
     faces: list[Reconstruction] = []
     for step in range(num_refinements + 1):
         if step:
-            turns = [upright_turn(face.landmarks_px) for face in faces]
+            turns = [turn_of_rotation(face.camera.rotation) for face in faces]
             boxes = [
                 roi_box_around(face.landmarks_px, turn)
                 for face, turn in zip(faces, turns, strict=True)

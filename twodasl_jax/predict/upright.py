@@ -37,6 +37,19 @@ def upright_turn(landmarks_px: np.ndarray) -> float:
     return turn_of(points[_NASION, :2], points[_CHIN, :2])
 
 
+def turn_of_rotation(rotation: np.ndarray) -> float:
+    """The turn that brings a fitted head upright: its vertical axis, as the picture shows it.
+
+    Args:
+      rotation: ``(3, 3)`` of the camera, y up (`Reconstruction.camera`).
+
+    Returns:
+      Degrees, from -180 to 180; 0 below `LEAST_TURN_DEGREES`.
+    """
+    x, y = np.asarray(rotation, np.float64)[:2, 1]
+    return turn_of(np.array([x, -y]), np.zeros(2))
+
+
 def turn_of(upper: np.ndarray, lower: np.ndarray) -> float:
     """The turn that brings one point of a head above another.
 

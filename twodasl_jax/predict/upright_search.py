@@ -16,12 +16,18 @@ import numpy as np
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.predict.face_detectors import FaceBox, FaceDetector
 from twodasl_jax.predict.fit_confidence import UNSURE
+from twodasl_jax.predict.landmark_detectors import Detector as LandmarkDetector
 from twodasl_jax.predict.reconstruct import ReconstructCrops, Reconstruction
-from twodasl_jax.predict.recrop import check_image, reconstruct_each, tell_lost
+from twodasl_jax.predict.recrop import (
+    check_image,
+    reconstruct_each,
+    reconstruct_from_landmarks,
+    tell_lost,
+)
 from twodasl_jax.predict.same_face import without_doubles
 
 OTHER_TURNS_DEGREES = (45.0, 90.0, 135.0, 180.0, 225.0, 270.0, 315.0)
-"""One of these, or none, leaves a head within 22.5 degrees of upright; re-cropping does the rest."""
+"""One of these, or none, leaves a head within 22.5 degrees of upright; re-cropping does more."""
 
 _LARGEST_SIDE = 1024
 """Turned photographs are searched at this longer side at most: faces of 2 % and more of it."""
@@ -133,6 +139,45 @@ def find_in_turned(image: np.ndarray, detect: FaceDetector) -> list[FaceBox]:
             turn = (90.0 * quarters + face.turn_degrees + 180.0) % 360.0 - 180.0
             found.append(FaceBox(box, face.score, turn, points))
     return found
+
+
+def reconstruct_detected_landmarks(
+    image: np.ndarray,
+    detect: LandmarkDetector,
+    reconstruct_crops: ReconstructCrops,
+    face_model: FaceModel,
+) -> list[Reconstruction]:
+    """The faces of a detector of 68 landmarks, whichever way up they are.
+
+    Args:
+      image: ``(height, width, 3)`` uint8 RGB.
+      detect: the detector of upright faces.
+      reconstruct_crops: the network.
+      face_model: the model it predicts coefficients of.
+
+    Returns:
+      The largest face first.
+    """
+    network = reconstruct_crops, face_model
+    faces = reconstruct_from_landmarks(image, detect(image), *network)
+    if faces and not any(_is_doubted(face) for face in faces):
+        return faces
+    size = image.shape[:2]
+    turned = [
+        points_of_unturned(points, quarters, *size)
+        for quarters in (1, 2, 3)
+        for points in detect(np.ascontiguousarray(np.rot90(image, quarters)))
+    ]
+    if not turned:
+        return faces
+    lying = reconstruct_from_landmarks(image, np.stack(turned), *network)
+    every = faces + [face for face in lying if not is_unsure(face)]
+    return sorted(surest_first(every), key=area, reverse=True)
+
+
+def area(face: Reconstruction) -> float:
+    """Of a face's crop, image pixels."""
+    return float(np.prod(face.roi_box[2:] - face.roi_box[:2]))
 
 
 def points_of_unturned(points: np.ndarray, quarters: int, height: int, width: int) -> np.ndarray:
