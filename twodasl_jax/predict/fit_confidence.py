@@ -38,8 +38,8 @@ _SECOND_TURN_DEGREES = 20.0
 _SECOND_SCALE = 1.09
 """The second view is turned by so much more, and cut so much wider."""
 
-WITHOUT_POINTS = (5.74, -2.85)
-WITH_POINTS = (13.34, -3.63, -2.45)
+WITHOUT_POINTS = (6.75, -3.26)
+WITH_POINTS = (10.93, -2.70, -2.25)
 """b, w₁ and w₂, fitted by benchmarks/fit_confidence.py."""
 
 _COMMON_DEVIATION, _LARGEST_DEVIATION = 6.0, 12.0
