@@ -32,9 +32,10 @@ from twodasl_jax.data.augment import warp_points
 from twodasl_jax.data.face_crop import detection_from_roi_box
 from twodasl_jax.face_reconstructor import NUM_REFINEMENTS, FaceReconstructor
 from twodasl_jax.predict.face_detectors import FACE_DETECTORS, FaceBox
-from twodasl_jax.predict.fit_confidence import fit_confidence, fit_signs, log_features
+from twodasl_jax.predict.fit_confidence import UNSURE, fit_confidence, fit_signs, log_features
+from twodasl_jax.predict.reconstruct import Reconstruction
 from twodasl_jax.predict.recrop import reconstruct_each
-from twodasl_jax.predict.upright_search import points_of_unturned
+from twodasl_jax.predict.upright_search import find_in_turned
 from twodasl_jax.training.parallel import enable_compilation_cache
 
 TILE = 200
@@ -104,18 +105,6 @@ def spoiled_box(points: np.ndarray, generator: np.random.Generator) -> np.ndarra
     return detection_from_roi_box(np.concatenate([middle - side / 2, middle + side / 2]))
 
 
-def detected(picture: np.ndarray, quarters: int, detect: Any) -> list[FaceBox]:
-    """What the detector sees in a picture turned by quarters, in the picture before that."""
-    found = detect(np.ascontiguousarray(np.rot90(picture, quarters)))
-    boxes = []
-    for face in found[:1]:
-        corners = points_of_unturned(face.box.reshape(2, 2), quarters, TILE, TILE)
-        box = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
-        points = points_of_unturned(face.points_px, quarters, TILE, TILE)
-        boxes.append(FaceBox(box, face.score, face.turn_degrees + 90.0 * quarters, points))
-    return boxes
-
-
 def moved(face: FaceBox, offset: np.ndarray) -> FaceBox:
     points = None if face.points_px is None else face.points_px + offset
     return FaceBox(face.box + np.tile(offset, 2), face.score, face.turn_degrees, points)
@@ -140,7 +129,7 @@ def gather(reconstructor: FaceReconstructor, faces: Faces, seed: int) -> list[tu
             x, y = offset.astype(int)
             board[y : y + TILE, x : x + TILE] = picture
             looked_at = [FaceBox(spoiled_box(truth, generator), 1.0)]
-            looked_at += detected(picture, int(generator.integers(4)), detect)
+            looked_at += find_in_turned(picture, detect, [90.0 * generator.integers(4)])[:1]
             starts += [moved(face, offset) for face in looked_at]
             truths += [truth + offset] * len(looked_at)
             owners += [index] * len(looked_at)
@@ -192,6 +181,10 @@ def draw(curves: dict[str, list[tuple[float, float, float, int]]], path: Path) -
     figure.savefig(path, metadata={"Software": None})
 
 
+def _off_middle(face: Reconstruction) -> float:
+    return float(np.linalg.norm(face.landmarks_px.mean(axis=0) - TILE / 2))
+
+
 def print_by_roll(reconstructor: FaceReconstructor, faces: Faces) -> None:
     """What a user gets of pictures turned by every 15 degrees, alternately to both sides."""
     print("roll | found | mean NME | under 10 % | under 20 % | 20 % and more, called sure")
@@ -201,9 +194,11 @@ def print_by_roll(reconstructor: FaceReconstructor, faces: Faces) -> None:
             picture, truth = turned_picture(crop, points, degrees * (-1) ** index)
             found = reconstructor(picture)
             if found:
-                error = np.linalg.norm(found[0].landmarks_px - truth, axis=1)
+                # A picture has one face, in its middle; its mirrored edge may look like more.
+                face = min(found, key=_off_middle)
+                error = np.linalg.norm(face.landmarks_px - truth, axis=1)
                 errors.append(100 * float(np.nanmean(error)) / NORMALISER)
-                sure.append((found[0].fit_confidence or 0.0) >= 0.3)
+                sure.append((face.fit_confidence or 0.0) >= UNSURE)
         e, s = np.array(errors), np.array(sure, bool)
         trusted = (s & (e >= 20)).sum()
         print(

@@ -65,7 +65,7 @@ def dome_face() -> FaceModel:
 
 @pytest.fixture(scope="session")
 def symmetric_face() -> FaceModel:
-    """The dome with landmarks that lie as a face's do: mirrored pairs, the chin below the nasion."""
+    """The dome with landmarks as a face's: mirrored pairs, the chin below the nasion."""
     generator = np.random.default_rng(5)
     corner = np.arange(GRID * GRID).reshape(GRID, GRID)
     landmarks = np.zeros(68, np.int64)
@@ -117,9 +117,15 @@ class FlagNetwork:
         fit[:12] = [0.6, 0, 0, 60, 0, 0.6, 0, 61, 0, 0, 0.6, 0]
         if not white.any() or not black.any():
             return fit
-        x, y = (float(axis[white].mean() - axis[black].mean()) for axis in (columns, rows))
+        ends = [np.array([columns[part].mean(), rows[part].mean()]) for part in (white, black)]
+        x, y = ends[0] - ends[1]
         turn = np.degrees(np.arctan2(-x, -y))
-        return warp_coefficients(fit, turn_about_centre(turn)) if abs(turn) < 45 else fit
+        # The dome is as wide as the disc; its coefficients first lie upright in the middle.
+        scale = np.sqrt((white.sum() + black.sum()) / np.pi) / 50
+        warp = turn_about_centre(turn if abs(turn) < 45 else 0.0)
+        warp *= scale / 0.6
+        warp[:, 2] = (ends[0] + ends[1]) / 2 - warp[:, :2] @ (60, 60)
+        return warp_coefficients(fit, warp)
 
 
 @pytest.fixture

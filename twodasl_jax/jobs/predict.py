@@ -26,7 +26,7 @@ ASTRONAUT_BOX = np.array([182.0, 63.0, 269.0, 174.0])
 """Her face in it, as MTCNN frames it."""
 
 _NO_FACE = (
-    "no face was found in {}, neither as it is nor turned by 90, 180 and 270 degrees (its EXIF "
+    "no face was found in {}, neither as it is nor turned by every 45 degrees (its EXIF "
     "orientation was followed); frame the face with --box=x1,y1,x2,y2, look for small ones with "
     "--detector=mtcnn_small, or take a portrait whole with --detector=whole_image; if the head is "
     "tilted, turn the photograph until it is upright"

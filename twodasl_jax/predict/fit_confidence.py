@@ -49,6 +49,9 @@ fits are below 3.5 on either face model; faces beyond 12 do not exist."""
 _COMMON_MISS, _LARGEST_MISS = 10.0, 25.0
 """% of the face's size that a fit is off landmarks that it was given."""
 
+_COMMON_POINT_MISS, _LARGEST_POINT_MISS = 20.0, 50.0
+"""The same of a detector's points, which are rougher; agreeing views must not outweigh it."""
+
 
 class FitSigns(NamedTuple):
     """What speaks for a fit or against it.
@@ -159,7 +162,9 @@ def fit_signs(
         )
         disagreement = 100 * _distance(face.landmarks_px, seen) / size
         points = None if points_px is None else points_px[index]
-        signs.append(FitSigns(disagreement, _miss(face, points, size), plausible))
+        missed = _miss(face, points, size)
+        plausible *= _falling(missed or 0.0, _COMMON_POINT_MISS, _LARGEST_POINT_MISS)
+        signs.append(FitSigns(disagreement, missed, plausible))
     return signs
 
 

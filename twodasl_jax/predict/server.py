@@ -119,8 +119,8 @@ class FaceServer:
         if not faces:
             return _refuse(
                 422,
-                f"No face was found in {name}, neither as it is nor turned by 90, 180 and 270 "
-                "degrees; try a picture that shows one larger.",
+                f"No face was found in {name}, neither as it is nor turned by every "
+                "45 degrees; try a picture that shows one larger.",
             )
         return JSONResponse({"faces": faces})
 

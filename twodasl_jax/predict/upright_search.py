@@ -3,9 +3,10 @@
 Face detectors and the network know upright heads. The detector misses others or frames them with a
 score near 1, and the network then lays an upright face on them. What tells is the fit's own
 confidence (`predict.fit_confidence`). Where it is low, or nothing was found, the photograph turned
-by 90, 180 and 270 degrees is searched too: MTCNN sees heads within 45 degrees of upright, and its
-points give the rest of the turn. A box without such points (a person's, the whole image) is tried
-with every turn of 45 degrees instead. A photograph whose fits are sure costs nothing more.
+by 90, 180 and 270 degrees is searched too, and where that gives nothing sure, turned by 45, 135,
+225 and 315: MTCNN sees heads within 30 to 45 degrees of upright, and its points give the rest of
+the turn. A box without such points (a person's, the whole image) is tried with every turn of 45
+degrees instead. A photograph whose fits are sure costs nothing more.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from twodasl_jax.crop_frame import image_to_raster
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.predict.face_detectors import FaceBox, FaceDetector
 from twodasl_jax.predict.fit_confidence import UNSURE
@@ -25,12 +27,15 @@ from twodasl_jax.predict.recrop import (
     tell_lost,
 )
 from twodasl_jax.predict.same_face import without_doubles
+from twodasl_jax.predict.upright import turn_about_centre
 
 OTHER_TURNS_DEGREES = (45.0, 90.0, 135.0, 180.0, 225.0, 270.0, 315.0)
 """One of these, or none, leaves a head within 22.5 degrees of upright; re-cropping does more."""
 
-_LARGEST_SIDE = 1024
-"""Turned photographs are searched at this longer side at most: faces of 2 % and more of it."""
+_TURNS_OF_SEARCHES = ((90.0, 180.0, 270.0), (45.0, 135.0, 225.0, 315.0))
+
+_LARGEST_SIDE = 512
+"""Turned photographs are searched at this longer side at most: faces of 4 % and more of it."""
 
 DOUBTED = 0.5
 """Below this confidence other ways up are tried."""
@@ -87,10 +92,14 @@ def reconstruct_any_way_up(
     faces = [face for face in best if face is not None]
     if detect is None or (faces and not any(_is_doubted(face) for face in faces)):
         return faces
-    turned = find_in_turned(image, detect)
-    lying = reconstruct_each(image, turned, *network, num_refinements=num_refinements)
-    # Detectors see faces in much that is turned: only sure ones count.
-    return faces + [face for face in lying if face is not None and not is_unsure(face)]
+    for turns in _TURNS_OF_SEARCHES:
+        turned = find_in_turned(image, detect, turns)
+        lying = reconstruct_each(image, turned, *network, num_refinements=num_refinements)
+        # Detectors see faces in much that is turned: only sure ones count.
+        sure = [face for face in lying if face is not None and not is_unsure(face)]
+        if sure:
+            return faces + sure
+    return faces
 
 
 def _is_doubted(face: Reconstruction | None) -> bool:
@@ -114,31 +123,66 @@ def surest_first(faces: Sequence[Reconstruction]) -> list[Reconstruction]:
     return without_doubles(sorted(faces, key=rank))
 
 
-def find_in_turned(image: np.ndarray, detect: FaceDetector) -> list[FaceBox]:
-    """Faces in the photograph turned by 90, 180 and 270 degrees, in the photograph's own pixels.
+def find_in_turned(
+    image: np.ndarray, detect: FaceDetector, turns: Sequence[float] = OTHER_TURNS_DEGREES
+) -> list[FaceBox]:
+    """Faces in the photograph turned by some degrees, in the photograph's own pixels.
 
     Args:
       image: ``(height, width, 3)`` uint8 RGB.
       detect: the detector of upright faces.
+      turns: degrees counterclockwise.
+    """
+    found = []
+    for turn in turns:
+        picture, warp = turned_picture(image, turn)
+        for face in detect(picture):
+            middle = unturned_points((face.box[:2] + face.box[2:])[None] / 2, warp)[0]
+            half = float((face.box[2:] - face.box[:2]).mean()) / 2 / _scale_of(warp)
+            points = face.points_px
+            found.append(
+                FaceBox(
+                    np.concatenate([middle - half, middle + half]).astype(np.float32),
+                    face.score,
+                    (turn + face.turn_degrees + 180.0) % 360.0 - 180.0,
+                    None if points is None else unturned_points(points, warp),
+                )
+            )
+    return found
+
+
+def turned_picture(image: np.ndarray, turn: float) -> tuple[np.ndarray, np.ndarray]:
+    """A photograph turned counterclockwise, whole, at 512 pixels or less of its longer side.
+
+    Args:
+      image: ``(height, width, 3)`` uint8 RGB.
+      turn: degrees.
+
+    Returns:
+      The picture, black where the photograph ends, and ``(2, 3)``: image pixels to its pixels.
     """
     height, width = image.shape[:2]
     ratio = min(1.0, _LARGEST_SIDE / max(height, width))
+    size = np.maximum(np.round(np.array([width, height]) * ratio), 1).astype(int)
     small = image
     if ratio < 1.0:
-        size = (max(round(width * ratio), 1), max(round(height * ratio), 1))
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    scale = np.array([width / small.shape[1], height / small.shape[0]])
-    found = []
-    for quarters in (1, 2, 3):
-        for face in detect(np.ascontiguousarray(np.rot90(small, quarters))):
-            corners = points_of_unturned(face.box.reshape(2, 2), quarters, *small.shape[:2]) * scale
-            box = np.concatenate([corners.min(axis=0), corners.max(axis=0)]).astype(np.float32)
-            points = face.points_px
-            if points is not None:
-                points = points_of_unturned(points, quarters, *small.shape[:2]) * scale
-            turn = (90.0 * quarters + face.turn_degrees + 180.0) % 360.0 - 180.0
-            found.append(FaceBox(box, face.score, turn, points))
-    return found
+        small = cv2.resize(image, size.tolist(), interpolation=cv2.INTER_AREA)
+    rotation = turn_about_centre(turn)[:, :2]
+    # Rounded first: a quarter's cosine is not quite 0, and must not add a column.
+    whole = np.ceil((np.abs(rotation) @ size).round(6)).astype(int)
+    offset = whole / 2 - rotation @ (size / 2)
+    raster = np.column_stack([rotation, image_to_raster(rotation @ (0.5, 0.5) + offset)])
+    picture = cv2.warpAffine(small, raster, whole.tolist(), flags=cv2.INTER_LINEAR)
+    return picture, np.column_stack([rotation * (size / (width, height)), offset])
+
+
+def unturned_points(points: np.ndarray, warp: np.ndarray) -> np.ndarray:
+    """``(n, 2)`` points of a turned picture in the photograph; `warp` is `turned_picture`'s."""
+    return (np.asarray(points, np.float64) - warp[:, 2]) @ np.linalg.inv(warp[:, :2]).T
+
+
+def _scale_of(warp: np.ndarray) -> float:
+    return float(np.sqrt(np.linalg.det(warp[:, :2])))
 
 
 def reconstruct_detected_landmarks(
@@ -162,39 +206,20 @@ def reconstruct_detected_landmarks(
     faces = reconstruct_from_landmarks(image, detect(image), *network)
     if faces and not any(_is_doubted(face) for face in faces):
         return faces
-    size = image.shape[:2]
-    turned = [
-        points_of_unturned(points, quarters, *size)
-        for quarters in (1, 2, 3)
-        for points in detect(np.ascontiguousarray(np.rot90(image, quarters)))
-    ]
-    if not turned:
-        return faces
-    lying = reconstruct_from_landmarks(image, np.stack(turned), *network)
-    every = faces + [face for face in lying if not is_unsure(face)]
-    return sorted(surest_first(every), key=area, reverse=True)
+    for turns in _TURNS_OF_SEARCHES:
+        pictures = [turned_picture(image, turn) for turn in turns]
+        turned = [unturned_points(p, warp) for picture, warp in pictures for p in detect(picture)]
+        if turned:
+            lying = reconstruct_from_landmarks(image, np.stack(turned), *network)
+            sure = [face for face in lying if not is_unsure(face)]
+            if sure:
+                return sorted(surest_first([*faces, *sure]), key=area, reverse=True)
+    return faces
 
 
 def area(face: Reconstruction) -> float:
     """Of a face's crop, image pixels."""
     return float(np.prod(face.roi_box[2:] - face.roi_box[:2]))
-
-
-def points_of_unturned(points: np.ndarray, quarters: int, height: int, width: int) -> np.ndarray:
-    """Points of a picture that was turned counterclockwise, in the picture before that.
-
-    Args:
-      points: ``(n, 2)`` pixels of the turned picture.
-      quarters: how often it was turned by 90 degrees.
-      height: of the picture before.
-      width: of the picture before.
-    """
-    moved = np.asarray(points, np.float64)
-    for turned in range(quarters, 0, -1):
-        # Before its last quarter the picture was as wide as it is high now: x = width - y, y = x.
-        across = width if turned % 2 else height
-        moved = np.column_stack([across - moved[:, 1], moved[:, 0]])
-    return moved
 
 
 def _is_surer(
