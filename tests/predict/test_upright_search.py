@@ -36,7 +36,7 @@ class FlagDetector:
         if abs(np.degrees(np.arctan2(x, y))) > 46:
             return []
         middle = (upper + lower) / 2
-        return [FaceBox(np.concatenate([middle - 45, middle + 45]), 0.9)]
+        return [FaceBox(np.concatenate([middle - 45, middle + 45]), 0.99)]
 
 
 def reconstruct(photo, network, found, detect=None):
@@ -67,7 +67,7 @@ def test_what_the_detector_misses_is_found_in_the_turned_picture(flag_photo, fla
     faces = reconstruct(photo, flag_network, detect(photo), detect)
     (face,) = surest_first(faces)
     assert abs((roll_of(face) - roll + 180) % 360 - 180) < 2.0
-    assert face.score == 0.9
+    assert face.score == 0.99
     # The photograph as it is, then by 90, 180 and 270 degrees.
     assert detect.shapes == [(200, 240), (240, 200), (200, 240), (240, 200)]
 
@@ -84,17 +84,26 @@ def test_a_wrong_fit_gives_way_to_a_right_one(flag_photo, flag_network):
     """A detector that frames a head on its side with its usual score near 1."""
     photo, detect = flag_photo(90.0), FlagDetector()
     points = np.array([[100.0, 80], [140, 80], [120, 100], [105, 125], [135, 125]])
-    framed = [FaceBox(BOX, 0.99, 0.0, points)]
+    framed = [FaceBox(BOX, 0.999, 0.0, points)]
     wrong, right = reconstruct(photo, flag_network, framed, detect)
     assert wrong.fit_confidence < UNSURE < right.fit_confidence
     assert surest_first([wrong, right]) == [right]
+
+
+def test_a_turned_face_must_be_seen_clearly(flag_photo, flag_network):
+    photo = flag_photo(180.0)
+
+    def hesitant(image):
+        return [dataclasses.replace(face, score=0.9) for face in FlagDetector()(image)]
+
+    assert reconstruct(photo, flag_network, [], hesitant) == []
 
 
 def test_without_any_face_none_is_made_up(flag_network):
     grey = np.full((200, 240, 3), 128, np.uint8)
     assert reconstruct(grey, flag_network, [], lambda image: []) == []
     # A detector that sees a face in every turned picture, where there is none.
-    assert reconstruct(grey, flag_network, [], lambda image: [FaceBox(BOX, 0.9)]) == []
+    assert reconstruct(grey, flag_network, [], lambda image: [FaceBox(BOX, 0.99)]) == []
 
 
 @pytest.mark.parametrize("size", [(20, 30), (400, 1600)])
