@@ -152,7 +152,7 @@ def fit_signs(
     signs = []
     for index, face in enumerate(faces):
         size = _size(face.landmarks_px)
-        seen = from_second_view(again.vertices[index][:2, marks].T, face)
+        seen = from_second_view(np.asarray(again.vertices[index])[:2, marks].T, face)
         miss = 0.0 if given_px is None else 100 * _distance(face.landmarks_px, given_px[index])
         plausible = (
             _falling(shape_deviation(face, face_model), _COMMON_DEVIATION, _LARGEST_DEVIATION)
