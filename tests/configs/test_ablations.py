@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from twodasl_jax.jobs.train import train
-from twodasl_jax.training.checkpoint import restore_for_prediction
+from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
 from twodasl_jax.training.writers import read_metrics
 
 ARMS = ["base", "sc", "cyc", "cyc_sc", "released"]

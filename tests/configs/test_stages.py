@@ -6,7 +6,7 @@ import chex
 import pytest
 
 from twodasl_jax.jobs.train import train
-from twodasl_jax.training.checkpoint import restore_for_prediction
+from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
 
 
 @pytest.mark.parametrize("name", ["stage1", "stage2"])
@@ -52,7 +52,7 @@ def test_a_stage_begun_in_another_order_is_refused_and_a_finished_one_is_not(sta
     """As a run of an earlier version, which had seed + index of the stage."""
     folder, trained = stage2_run
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("twodasl_jax.jobs.assembly.derived_seed", lambda seed, *_: seed)
+        patch.setattr("twodasl_jax.jobs.training_data.derived_seed", lambda seed, *_: seed)
         before = trained()
     chex.assert_trees_all_equal(trained().params, before.params)
     shutil.rmtree(folder / "checkpoints" / "stage2" / "2")

@@ -79,7 +79,7 @@ def test_predictions_that_miss_faces_are_scored_on_demand(original, perfect, tmp
     with pytest.raises(ValueError, match=r"images left out is 'image00003\.jpg' in the first"):
         run_mode("compare", None, {
             "results": [str(tmp_path / name / "results.json") for name in ("out", "whole")],
-            "output": None, "published": False,
+            "output": None, "published": False, "without_worst": None,
         })  # fmt: skip
 
 

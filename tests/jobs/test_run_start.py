@@ -16,6 +16,7 @@ from twodasl_jax.jobs.face_model_place import PLACE_FILE, read_place
 from twodasl_jax.jobs.folder_lock import hold_folder
 from twodasl_jax.jobs.trained import load_trained_run
 from twodasl_jax.jobs.workdir import Workdir
+from twodasl_jax.training.checksums import CHECKSUMS, json_checksum
 from twodasl_jax.training.saved_description import newest_description
 
 job = importlib.import_module("twodasl_jax.jobs.train")  # the package's `train` is the function
@@ -81,12 +82,19 @@ def moved(trained, tmp_path):
     return run
 
 
+def with_its_checksum(description):
+    """As a run of other settings would have written it: else it would count as damaged."""
+    rest = {key: value for key, value in description.items() if key != CHECKSUMS}
+    checksums = description[CHECKSUMS] | {"description": json_checksum(rest)}
+    return rest | {CHECKSUMS: checksums}
+
+
 def without_identity(run):
     """As an earlier version left it."""
     (run / PLACE_FILE).unlink()
     for path in run.glob("checkpoints/*/*/description/metadata"):
         told = json.loads(path.read_text())
-        del told["identity"]
+        del told["identity"], told["so_far"], told[CHECKSUMS]
         path.write_text(json.dumps(told))
     for path in run.glob("data/*/settings.json"):
         told = json.loads(path.read_text())
@@ -178,7 +186,7 @@ def test_going_on_with_other_annotations_is_refused(moved):
     path = moved / "checkpoints" / "only" / "1" / "description" / "metadata"
     told = json.loads(path.read_text())
     told["whitening"]["mean"][20] += 5.0
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(with_its_checksum(told)))
     with pytest.raises(ValueError, match="trained with other annotations: the mean of coefficien"):
         train(None, moved, face_model=str(OPEN_FACE_FILE))
 
@@ -214,7 +222,7 @@ def edit_identity(run, **changes):
     for path in run.glob("checkpoints/*/*/description/metadata"):
         told = json.loads(path.read_text())
         told["identity"] |= changes
-        path.write_text(json.dumps(told))
+        path.write_text(json.dumps(with_its_checksum(told)))
 
 
 def test_shapes_that_differ_are_named(trained, tmp_path):

@@ -12,7 +12,7 @@ from twodasl_jax.training.stop_request import EXIT_STATUS, SIGNALS, TrainingInte
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("moment", ["check_photo", "_prepare"])
+@pytest.mark.parametrize("moment", ["check_photo", "start_run"])
 def test_a_signal_outside_the_steps_ends_it_at_once(tmp_path, monkeypatch, moment, number):
     def interrupted(*_arguments, **_options):
         signal.raise_signal(number)

@@ -12,13 +12,13 @@ from twodasl_jax.data.pipeline import TrainingSource
 from twodasl_jax.data.sources import RenderedSource, write_rendered
 from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coefficients
 from twodasl_jax.jobs import validation
-from twodasl_jax.jobs.assembly import Sources, make_batches
 from twodasl_jax.jobs.train import train
 from twodasl_jax.jobs.trained import load_trained_run
+from twodasl_jax.jobs.training_data import Sources, make_batches
 from twodasl_jax.jobs.validation import hold_out_validation, make_validation_evaluator
 from twodasl_jax.jobs.workdir import Workdir
 from twodasl_jax.methods import twodasl
-from twodasl_jax.training.checkpoint import restore_for_prediction
+from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
 from twodasl_jax.training.state import Networks
 from twodasl_jax.training.writers import read_metrics
 

@@ -69,11 +69,14 @@ def symmetric_face() -> FaceModel:
     generator = np.random.default_rng(5)
     corner = np.arange(GRID * GRID).reshape(GRID, GRID)
     landmarks = np.zeros(68, np.int64)
+    # No vertex twice, which would be no face's.
+    beside = iter(generator.permutation(corner[:, : GRID // 2].ravel()))
+    between = iter(generator.permutation(np.setdiff1d(np.arange(GRID), [5, GRID - 1])))
     for index, other in enumerate(MIRROR_68):
-        row, column = generator.integers(GRID), generator.integers(GRID)
         if index == other:
-            landmarks[index] = corner[row, GRID // 2]
+            landmarks[index] = corner[next(between), GRID // 2]
         elif index < other:
+            row, column = divmod(next(beside), GRID)
             landmarks[[index, other]] = corner[row, [column, GRID - 1 - column]]
     landmarks[[27, 8]] = corner[[5, GRID - 1], GRID // 2]
     return face_model_from_arrays(dome_arrays() | {"landmark_vertices": landmarks}, "symmetric")

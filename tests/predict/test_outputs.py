@@ -281,7 +281,7 @@ def test_files_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
 
     with monkeypatch.context() as broken:
         broken.setattr(Path, "replace", disk_full)
-        with pytest.raises(OSError, match=r"cannot write .*a.json: No space left on device"):
+        with pytest.raises(OSError, match=r"cannot write .*a.json: no space left on its disk"):
             write_whole(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

@@ -6,7 +6,7 @@ import pytest
 
 from twodasl_jax.coefficients import Whitening
 from twodasl_jax.training.best_checkpoint import BestCheckpoint
-from twodasl_jax.training.checkpoint import restore_for_prediction
+from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
 from twodasl_jax.training.state import Networks
 
 WHITENING = Whitening(np.arange(62, dtype=np.float32), np.ones(62, np.float32))

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from twodasl_jax.coefficients import Whitening
-from twodasl_jax.training.checkpoint import Checkpointer, restore_for_prediction
+from twodasl_jax.training.checkpoint import Checkpointer
 from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
+from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
 from twodasl_jax.training.state import create_state
 
 CONFIG = {"data": {"batch_size": 8}, "loss_weights": {"l_3d": 1.0}, "widths": [4, 8]}

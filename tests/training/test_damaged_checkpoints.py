@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from twodasl_jax.training.best_checkpoint import BestCheckpoint
-from twodasl_jax.training.checkpoint import Checkpointer, restore_for_prediction
+from twodasl_jax.training.checkpoint import Checkpointer
 from twodasl_jax.training.checkpoint_files import DamagedCheckpointError
 from twodasl_jax.training.checksums import CHECKSUMS
 from twodasl_jax.training.fall_back import restore_newest_whole
 from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
+from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
 from twodasl_jax.training.run_description import RunSoFar
 from twodasl_jax.training.state import Networks, create_state
 

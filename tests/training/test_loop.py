@@ -9,9 +9,10 @@ import pytest
 from rich.console import Console
 
 from twodasl_jax.training.best_checkpoint import BestCheckpoint
-from twodasl_jax.training.checkpoint import Checkpointer, restore_for_prediction
+from twodasl_jax.training.checkpoint import Checkpointer
 from twodasl_jax.training.loop import train
 from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
+from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
 from twodasl_jax.training.state import create_state
 from twodasl_jax.training.step_log import NonFiniteError
 from twodasl_jax.training.writers import MetricWriter, read_metrics

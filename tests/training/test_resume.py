@@ -16,10 +16,11 @@ import pytest
 
 from twodasl_jax.training import parallel, step_log
 from twodasl_jax.training.best_checkpoint import BestCheckpoint
-from twodasl_jax.training.checkpoint import Checkpointer, restore_for_prediction
+from twodasl_jax.training.checkpoint import Checkpointer
 from twodasl_jax.training.fall_back import restore_newest_whole
 from twodasl_jax.training.loop import train
 from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
+from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
 from twodasl_jax.training.state import apply_gradients, create_state, step_key
 from twodasl_jax.training.step_log import NonFiniteError
 from twodasl_jax.training.stop_request import TrainingInterrupted

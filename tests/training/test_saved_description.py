@@ -8,7 +8,8 @@ import optax
 import pytest
 
 from twodasl_jax.coefficients import Whitening
-from twodasl_jax.training.checkpoint import Checkpointer, restore_for_prediction
+from twodasl_jax.training.checkpoint import Checkpointer
+from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
 from twodasl_jax.training.saved_description import DESCRIPTION_FILE, newest_description
 from twodasl_jax.training.state import create_state
 

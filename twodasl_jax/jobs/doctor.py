@@ -94,7 +94,7 @@ def doctor(config: Any, *, workdir: str | None) -> None:
     ]
     found = {(finding.group, finding.name) for finding in findings if finding.found}
     findings += [*broken, *judge_experiments(configs, found)]
-    print_findings(findings, Console(markup=False, emoji=False))
+    print_findings(findings, Console(emoji=False))
 
 
 def needs_of(config: Any) -> set[tuple[str, str]]:

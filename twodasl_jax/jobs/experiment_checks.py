@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from twodasl_jax.data.augment import AugmentOptions
-from twodasl_jax.jobs.assembly import SOURCES, make_method, make_stage_optimizer
+from twodasl_jax.jobs.assembly import make_method, make_stage_optimizer
 from twodasl_jax.jobs.evaluate import check_evaluation
 from twodasl_jax.jobs.rendered_data import check_rendered
 from twodasl_jax.jobs.setting_checks import (
@@ -20,6 +20,7 @@ from twodasl_jax.jobs.setting_checks import (
     require_unique,
     require_whole,
 )
+from twodasl_jax.jobs.training_data import SOURCES
 from twodasl_jax.jobs.validation import PREFIX, check_validation
 from twodasl_jax.metrics.nme import nme_summary
 from twodasl_jax.training.best_checkpoint import SIGN

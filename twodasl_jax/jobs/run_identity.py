@@ -22,7 +22,7 @@ from twodasl_jax.jobs.assembly import make_method
 from twodasl_jax.jobs.face_model_place import find_face_model
 from twodasl_jax.jobs.workdir import Workdir, as_config
 from twodasl_jax.methods import twodasl
-from twodasl_jax.training.checkpoint import PredictionCheckpoint, restore_for_prediction
+from twodasl_jax.training.prediction_checkpoint import PredictionCheckpoint, restore_for_prediction
 from twodasl_jax.training.tree_difference import shapes_by_name
 
 METHOD = "2dasl"

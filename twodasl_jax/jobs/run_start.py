@@ -14,14 +14,7 @@ from twodasl_jax.evaluation.sets import EvaluationSet
 from twodasl_jax.face_model.albedo import with_colours
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel
-from twodasl_jax.jobs.assembly import (
-    Sources,
-    annotated_coefficients,
-    make_coefficient_mirror,
-    make_sources,
-    open_given_sources,
-    whitening_for,
-)
+from twodasl_jax.jobs.assembly import whitening_for
 from twodasl_jax.jobs.evaluate import make_evaluation_sets, open_given_sets
 from twodasl_jax.jobs.experiment_checks import BEFORE, check_experiment
 from twodasl_jax.jobs.face_model_place import find_face_model, read_place, write_place
@@ -31,6 +24,13 @@ from twodasl_jax.jobs.run_identity import (
     require_same_whitening,
     run_identity,
     starting_checkpoint,
+)
+from twodasl_jax.jobs.training_data import (
+    Sources,
+    annotated_coefficients,
+    make_coefficient_mirror,
+    make_sources,
+    open_given_sources,
 )
 from twodasl_jax.jobs.validation import ValidationFaces, hold_out_validation
 from twodasl_jax.jobs.workdir import Workdir

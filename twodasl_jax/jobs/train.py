@@ -11,8 +11,6 @@ from rich.console import Console
 from twodasl_jax.array_types import AnnotatedBatch, Batch, InTheWildBatch
 from twodasl_jax.jobs import report
 from twodasl_jax.jobs.assembly import (
-    in_the_wild_batch_size,
-    make_batches,
     make_constants,
     make_method,
     make_stage_optimizer,
@@ -22,6 +20,7 @@ from twodasl_jax.jobs.evaluate import evaluate_networks
 from twodasl_jax.jobs.experiment_checks import BEFORE
 from twodasl_jax.jobs.predict import check_photo, reconstruct_photo
 from twodasl_jax.jobs.run_start import Run, start_run
+from twodasl_jax.jobs.training_data import in_the_wild_batch_size, make_batches
 from twodasl_jax.jobs.validation import (
     make_validation_evaluator,
 )
@@ -29,9 +28,10 @@ from twodasl_jax.jobs.workdir import Workdir, checkpoint_steps
 from twodasl_jax.methods import twodasl
 from twodasl_jax.training import parallel
 from twodasl_jax.training.best_checkpoint import BestCheckpoint
-from twodasl_jax.training.checkpoint import Checkpointer, restore_for_prediction
+from twodasl_jax.training.checkpoint import Checkpointer
 from twodasl_jax.training.fall_back import restore_newest_whole
 from twodasl_jax.training.loop import train as run_steps
+from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
 from twodasl_jax.training.run_description import RunSoFar
 from twodasl_jax.training.state import Networks, TrainState, create_state
 from twodasl_jax.training.step_log import Evaluator

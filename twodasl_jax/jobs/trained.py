@@ -9,7 +9,7 @@ from twodasl_jax.jobs.assembly import make_constants, make_method
 from twodasl_jax.jobs.face_model_place import find_face_model, read_place
 from twodasl_jax.jobs.workdir import Workdir
 from twodasl_jax.methods.twodasl import Constants, TwoDASL
-from twodasl_jax.training.checkpoint import restore_for_prediction
+from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
 
 
 class TrainedRun(NamedTuple):

@@ -18,7 +18,7 @@ from twodasl_jax.data.held_out import hold_out, without_faces
 from twodasl_jax.data.pipeline import TrainingSource
 from twodasl_jax.face_model.landmarks import landmarks_from_coefficients
 from twodasl_jax.geometry.camera import head_pose
-from twodasl_jax.jobs.assembly import Sources
+from twodasl_jax.jobs.training_data import Sources
 from twodasl_jax.jobs.workdir import CHECKPOINTS
 from twodasl_jax.methods import twodasl
 from twodasl_jax.metrics.nme import nme_summary, normalised_mean_error

@@ -2,7 +2,7 @@
 
 They lie in a folder of their own, so that keeping them never costs the run its newest
 checkpoints. There is no optimizer and no data position: nothing continues from here, but
-`twodasl_jax.training.checkpoint.restore_for_prediction` reads it.
+`twodasl_jax.training.prediction_checkpoint.restore_for_prediction` reads it.
 """
 
 import math

@@ -18,17 +18,14 @@ import orbax.checkpoint as ocp
 from twodasl_jax.coefficients import Whitening
 from twodasl_jax.file_errors import naming_write_errors
 from twodasl_jax.training.checkpoint_files import (
-    DamagedCheckpointError,
     chosen_step,
     close_after_error,
     damaged,
     open_manager,
     read_arrays,
     read_description,
-    read_networks,
     saved_structure,
     set_aside,
-    with_a_way_out,
 )
 from twodasl_jax.training.checksums import sealed, shapes_of
 from twodasl_jax.training.run_description import (
@@ -36,7 +33,6 @@ from twodasl_jax.training.run_description import (
     description_as_json,
     so_far_as_json,
     so_far_from_json,
-    whitening_from_json,
 )
 from twodasl_jax.training.state import TrainState
 from twodasl_jax.training.tree_difference import (
@@ -60,28 +56,6 @@ class RestoredRun:
     state: TrainState
     position: Mapping[str, Any]
     so_far: RunSoFar
-
-
-@dataclasses.dataclass(frozen=True)
-class PredictionCheckpoint:
-    """What prediction and a following training stage need.
-
-    Attributes:
-      step: the step of the checkpoint.
-      params: ``{network name: parameters}``, numpy.
-      batch_stats: ``{network name: BatchNorm statistics}``, numpy.
-      config: the run's config as plain nested dicts.
-      whitening: float32 ``(62,)`` statistics, or None if the run had none.
-      identity: what the networks' numbers mean, as given to `Checkpointer`; None in
-        checkpoints written before it was kept.
-    """
-
-    step: int
-    params: Any
-    batch_stats: Any
-    config: Mapping[str, Any]
-    whitening: Whitening | None
-    identity: Mapping[str, Any] | None = None
 
 
 class Checkpointer:
@@ -260,36 +234,6 @@ class Checkpointer:
             self.close()
         else:
             close_after_error(self._manager, self._folder)
-
-
-def restore_for_prediction(folder: str | Path, *, step: int | None = None) -> PredictionCheckpoint:
-    """Reads networks, config and whitening, without optimizer, data or template.
-
-    Args:
-      folder: as given to `Checkpointer`, or to
-        `twodasl_jax.training.best_checkpoint.BestCheckpoint`.
-      step: None for the newest.
-
-    Raises:
-      ValueError: if there is no such checkpoint or it cannot be read.
-    """
-    folder = Path(folder).absolute()
-    if not folder.is_dir():
-        raise ValueError(f"no checkpoint: {folder} is no folder; train first, or check the path")
-    with open_manager(folder, max_to_keep=None, create=False) as manager:
-        step = chosen_step(manager, folder, step)
-        try:
-            networks, description = read_networks(manager, folder, step)
-        except DamagedCheckpointError as error:
-            raise with_a_way_out(error, manager, folder, step) from error
-    return PredictionCheckpoint(
-        step=step,
-        params=networks["params"],
-        batch_stats=networks["batch_stats"],
-        config=description["config"],
-        whitening=whitening_from_json(description["whitening"]),
-        identity=description.get("identity"),
-    )
 
 
 def _optimizer(state: TrainState) -> dict[str, Any]:

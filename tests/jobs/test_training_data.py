@@ -1,4 +1,4 @@
-"""From a config to objects: what the console is told, and what is passed on."""
+"""From a config to training data: what the console is told, and what is passed on."""
 
 import dataclasses
 import io
@@ -12,8 +12,8 @@ from rich.console import Console
 from twodasl_jax.face_model.mirrored_model import fit_mirror
 from twodasl_jax.face_model.model import load_face_model
 from twodasl_jax.face_model.model_identity import face_model_identity
-from twodasl_jax.jobs import assembly
-from twodasl_jax.jobs.assembly import make_coefficient_mirror, open_given_sources
+from twodasl_jax.jobs import training_data
+from twodasl_jax.jobs.training_data import make_coefficient_mirror, open_given_sources
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def console():
 
 
 def config(**augment):
-    return ConfigDict({"data": {"augment": augment}})
+    return ConfigDict({"data": {"augment": augment, "annotated": ({"kind": "rendered"},)}})
 
 
 def fits(monkeypatch, identity):
@@ -31,7 +31,7 @@ def fits(monkeypatch, identity):
     def opened(path, *, face_model_crc, role):
         return SimpleNamespace(face_model_identity=identity, path=path, role=role)
 
-    monkeypatch.setattr(assembly, "FittedSource", opened)
+    monkeypatch.setattr(training_data, "FittedSource", opened)
     source = ConfigDict({"kind": "fits", "path": "runs/fits", "weight": 1.0})
     return ConfigDict({"data": {"annotated": (source,), "in_the_wild": (source,)}})
 
