@@ -161,3 +161,27 @@ def test_among_sure_fits_the_detectors_score_decides(frontal):
     second = dataclasses.replace(frontal, fit_confidence=0.7, score=0.95)
     doubted = dataclasses.replace(frontal, fit_confidence=0.2, score=0.99)
     assert surest_first([doubted, first, second]) == [second]
+
+
+@pytest.mark.parametrize(
+    ("upright", "turned", "wins"),
+    [(0.23, 0.39, False), (0.23, 0.55, True), (0.4, 0.55, False), (0.0, 0.49, False)],
+)
+def test_an_upright_fit_gives_way_to_a_clearly_surer_one_alone(
+    flag_photo, flag_network, monkeypatch, upright, turned, wins
+):
+    """Of eight ways up of a network that fits none well, one is the surest by chance."""
+
+    def rated(image, faces, *_, **__):
+        return (
+            [
+                dataclasses.replace(face, fit_confidence=turned if index == 3 else 0.0)
+                for index, face in enumerate(faces)
+            ]
+            if len(faces) > 1
+            else [dataclasses.replace(faces[0], fit_confidence=upright)]
+        )
+
+    monkeypatch.setattr("twodasl_jax.predict.recrop.rate_fits", rated)
+    (face,) = reconstruct(flag_photo(0.0), flag_network, [FaceBox(BOX)])
+    assert face.fit_confidence == (turned if wins else upright)

@@ -44,8 +44,9 @@ _LEAST_SCORE = 0.98
 """Of a detector that saw a face in a turned photograph. It sees faces in much that is turned, with
 scores of 0.8 to 0.99; those that it sees upright mostly have more."""
 
-_CLEARLY_BETTER = 0.1
-"""Another way up must be surer by so much: heads mostly are upright."""
+_CLEARLY_BETTER = 0.2
+"""Another way up than an upright fit's must be surer by so much, and beyond doubt (`DOUBTED`): heads
+mostly are upright, and of eight ways up of a network that fits none well one is the surest by chance."""
 
 
 def reconstruct_any_way_up(
@@ -113,11 +114,7 @@ def _is_credible(face: Reconstruction, others: Sequence[Reconstruction]) -> bool
     """Whether to believe in a face that was found in a turned photograph."""
     if is_unsure(face) or (face.score or 0.0) < _LEAST_SCORE:
         return False
-    return all(
-        (face.fit_confidence or 0.0) >= (other.fit_confidence or 0.0) + _CLEARLY_BETTER
-        for other in others
-        if are_one(face, other)
-    )
+    return all(_is_clearly_surer(face, other) for other in others if are_one(face, other))
 
 
 def _is_doubted(face: Reconstruction | None) -> bool:
@@ -245,7 +242,11 @@ def _is_surer(
 ) -> bool:
     if face is None:
         return False
+    if upright is not None and not _is_clearly_surer(face, upright):
+        return False
+    return best is None or (face.fit_confidence or 0.0) > (best.fit_confidence or 0.0)
+
+
+def _is_clearly_surer(face: Reconstruction, upright: Reconstruction) -> bool:
     confidence = face.fit_confidence or 0.0
-    rival = 0.0 if best is None else best.fit_confidence or 0.0
-    least = 0.0 if upright is None else (upright.fit_confidence or 0.0) + _CLEARLY_BETTER
-    return confidence > rival and confidence >= least
+    return confidence >= max(DOUBTED, (upright.fit_confidence or 0.0) + _CLEARLY_BETTER)
