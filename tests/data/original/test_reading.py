@@ -155,7 +155,10 @@ def test_processes_end_with_their_block_and_stay_off_the_gpu(monkeypatch):
 
 
 PARENT = """
+import signal
 import sys
+# Whoever starts the tests in the background of a shell has Ctrl-C ignored in all of them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, {repository!r})
 from tests.data.original.test_reading import FACES, process_id
 from twodasl_jax.data.original.reading import SkippedFaces, read_in_order, start_readers
