@@ -16,6 +16,7 @@ from twodasl_jax.methods.twodasl import Constants, TwoDASL, init_networks
 from twodasl_jax.models.coefficient_regressor import make_regressor
 from twodasl_jax.models.critic import Critic
 from twodasl_jax.models.image_encoder import make_encoder
+from twodasl_jax.predict import upright_search
 from twodasl_jax.predict.face_detectors import FACE_DETECTORS, FaceBox
 from twodasl_jax.predict.landmark_detectors import LANDMARK_DETECTORS
 
@@ -72,7 +73,9 @@ def test_a_face_has_all_its_parts(reconstructor, photo, small_face_model):
         assert isinstance(part, np.ndarray | np.floating)
 
 
-def test_nothing_is_compiled_again_within_a_batch_size(trained, photo):
+def test_nothing_is_compiled_again_within_a_batch_size(trained, photo, monkeypatch):
+    # An untrained network's fits are all in doubt: no other ways up are tried here.
+    monkeypatch.setattr(upright_search, "DOUBTED", 0.0)
     reconstructor = FaceReconstructor(trained, detector="whole_image")
     other = np.random.default_rng(1).integers(0, 256, (400, 90, 3), np.uint8)
     reconstructor(photo, boxes=[BOX])

@@ -23,7 +23,12 @@ from twodasl_jax.predict import recrop
 from twodasl_jax.predict.face_detectors import FACE_DETECTORS, FaceBox
 from twodasl_jax.predict.landmark_detectors import LANDMARK_DETECTORS
 from twodasl_jax.predict.reconstruct import CropFaces, Reconstruction, decode_crops
-from twodasl_jax.predict.same_face import without_doubles
+from twodasl_jax.predict.upright_search import (
+    area,
+    reconstruct_any_way_up,
+    reconstruct_detected_landmarks,
+    surest_first,
+)
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 """One function is compiled for each of these that occurs; batches between are padded."""
@@ -118,35 +123,47 @@ class FaceReconstructor:
         if boxes is not None and landmarks is not None:
             raise ValueError("both boxes and landmarks were given; landmarks alone are enough")
         if boxes is None and landmarks is None and self._detector_name in LANDMARK_DETECTORS:
-            landmarks = self._detect(image)
+            return reconstruct_detected_landmarks(
+                image, self._detect, self._reconstruct_crops, self.face_model
+            )
         if landmarks is not None:
             return recrop.reconstruct_from_landmarks(
                 image, landmarks, self._reconstruct_crops, self.face_model
             )
         found = self._detect(image) if boxes is None else [FaceBox(np.asarray(b)) for b in boxes]
-        faces = recrop.reconstruct_detected(
+        faces = reconstruct_any_way_up(
             image,
             found,
             self._reconstruct_crops,
             self.face_model,
             num_refinements=NUM_REFINEMENTS,
+            detect=self._detect if boxes is None else None,
         )
         if boxes is not None:
             return faces
-        # Of two boxes that led to one face the surer one counts.
-        distinct = without_doubles(sorted(faces, key=lambda face: -(face.score or 0.0)))
-        return sorted(distinct, key=_area, reverse=True)
+        return sorted(surest_first(faces), key=area, reverse=True)
 
     def reconstruct_at(
-        self, image: np.ndarray, roi_boxes: Sequence[np.ndarray]
+        self,
+        image: np.ndarray,
+        roi_boxes: Sequence[np.ndarray],
+        turns_degrees: Sequence[float] | None = None,
     ) -> list[Reconstruction]:
         """Reconstructs faces at crops cut exactly where told: no detection, no re-cropping.
 
         Args:
           image: ``(height, width, 3)`` uint8 RGB.
           roi_boxes: ``(k, 4)`` ``(sx, sy, ex, ey)`` of the crops, image pixels.
+          turns_degrees: ``(k,)`` by which the photograph is turned, counterclockwise about the
+            middle of each box, before its crop is cut (`predict.upright`); None turns none.
         """
-        return recrop.reconstruct_at(image, roi_boxes, self._reconstruct_crops, self.face_model)
+        return recrop.reconstruct_at(
+            image,
+            roi_boxes,
+            self._reconstruct_crops,
+            self.face_model,
+            turns_degrees=turns_degrees,
+        )
 
     def reconstruct_crops(
         self, crops: np.ndarray, landmarks: np.ndarray | None = None
@@ -220,7 +237,3 @@ def _reconstruct_crops(
         num_passes=num_passes,
     )
     return decode_crops(face_model, coefficients)
-
-
-def _area(face: Reconstruction) -> float:
-    return float(np.prod(face.roi_box[2:] - face.roi_box[:2]))

@@ -105,7 +105,7 @@ def test_a_folder_goes_on_past_bad_files_and_fails_at_the_end(reconstructor, tmp
 
 def test_a_single_bad_photograph_is_one_error(reconstructor, tmp_path):
     black = save(tmp_path / "black.png", level=0)
-    with pytest.raises(ValueError, match=r"no face was found in .*; frame it with --box"):
+    with pytest.raises(ValueError, match=r"no face .* turned by every 45 degrees .*--box"):
         run(tmp_path, image=[str(black)])
     assert not list((tmp_path / "run" / "prediction").iterdir())
 

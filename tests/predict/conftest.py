@@ -5,12 +5,22 @@ import socket
 import threading
 from collections.abc import Callable
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import uvicorn
 
+from twodasl_jax.data.augment import warp_coefficients
 from twodasl_jax.face_model.model import FaceModel, face_model_from_arrays
-from twodasl_jax.predict.reconstruct import Reconstruction, reconstruction_from_coefficients
+from twodasl_jax.landmark_tables import MIRROR_68
+from twodasl_jax.predict.reconstruct import (
+    CropFaces,
+    Reconstruction,
+    decode_crops,
+    reconstruction_from_coefficients,
+)
+from twodasl_jax.predict.upright import turn_about_centre
 
 GRID = 17
 """Vertices along each side of the dome."""
@@ -51,6 +61,76 @@ def dome_arrays() -> dict[str, np.ndarray]:
 @pytest.fixture(scope="session")
 def dome_face() -> FaceModel:
     return face_model_from_arrays(dome_arrays(), "dome")
+
+
+@pytest.fixture(scope="session")
+def symmetric_face() -> FaceModel:
+    """The dome with landmarks as a face's: mirrored pairs, the chin below the nasion."""
+    generator = np.random.default_rng(5)
+    corner = np.arange(GRID * GRID).reshape(GRID, GRID)
+    landmarks = np.zeros(68, np.int64)
+    for index, other in enumerate(MIRROR_68):
+        row, column = generator.integers(GRID), generator.integers(GRID)
+        if index == other:
+            landmarks[index] = corner[row, GRID // 2]
+        elif index < other:
+            landmarks[[index, other]] = corner[row, [column, GRID - 1 - column]]
+    landmarks[[27, 8]] = corner[[5, GRID - 1], GRID // 2]
+    return face_model_from_arrays(dome_arrays() | {"landmark_vertices": landmarks}, "symmetric")
+
+
+@pytest.fixture(scope="session")
+def flag_photo() -> Callable[[float], np.ndarray]:
+    """A picture of a disc, its upper half white, its lower black, turned counterclockwise."""
+
+    def make(degrees: float) -> np.ndarray:
+        rows, columns = np.indices((200, 240)) + 0.5
+        x, y = columns - 120, rows - 100
+        angle = np.radians(degrees)
+        above = x * np.sin(angle) + y * np.cos(angle) < 0
+        level = np.where(np.hypot(x, y) < 42, np.where(above, 255, 0), 128).astype(np.uint8)
+        return np.repeat(level[..., None], 3, axis=2)
+
+    return make
+
+
+class FlagNetwork:
+    """Follows such a disc that is within 45 degrees of upright; else fits an upright face.
+
+    As real networks do: upright heads are understood, and anything else looks upright to it.
+    """
+
+    def __init__(self, face_model: FaceModel):
+        self.face_model, self.calls = face_model, 0
+
+    def __call__(self, crops: np.ndarray, _landmarks: np.ndarray) -> CropFaces:
+        self.calls += 1
+        fits = np.stack([self._fit(crop[..., 0].astype(float)) for crop in crops])
+        return jax.device_get(decode_crops(self.face_model, jnp.asarray(fits)))
+
+    def _fit(self, crop: np.ndarray) -> np.ndarray:
+        rows, columns = np.indices(crop.shape) + 0.5
+        white, black = crop > 200, crop < 60
+        # What lies outside of the photograph is black too, but far from the middle.
+        black &= np.hypot(rows - 60, columns - 60) < 58
+        fit = np.zeros(62, np.float32)
+        fit[:12] = [0.6, 0, 0, 60, 0, 0.6, 0, 61, 0, 0, 0.6, 0]
+        if not white.any() or not black.any():
+            return fit
+        ends = [np.array([columns[part].mean(), rows[part].mean()]) for part in (white, black)]
+        x, y = ends[0] - ends[1]
+        turn = np.degrees(np.arctan2(-x, -y))
+        # The dome is as wide as the disc; its coefficients first lie upright in the middle.
+        scale = np.sqrt((white.sum() + black.sum()) / np.pi) / 50
+        warp = turn_about_centre(turn if abs(turn) < 45 else 0.0)
+        warp *= scale / 0.6
+        warp[:, 2] = (ends[0] + ends[1]) / 2 - warp[:, :2] @ (60, 60)
+        return warp_coefficients(fit, warp)
+
+
+@pytest.fixture
+def flag_network(symmetric_face) -> FlagNetwork:
+    return FlagNetwork(symmetric_face)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ FILES = {str: [str]}
 FACE = {
     "box": [NUMBER] * 4,
     "score": (NUMBER, type(None)),
+    "fit_confidence": (NUMBER, type(None)),
+    "turn_degrees": NUMBER,
     "roi_box": [NUMBER] * 4,
     "coefficients": [NUMBER] * 62,
     "landmarks_2d": [[NUMBER] * 2] * 68,
@@ -64,7 +66,10 @@ def made(frontal, dome_face, **changes):
         "face_files": [{"mesh": ["a_0.glb", "a_0.obj"]}, {"mesh": ["a_1.glb"]}],
         "depth": DepthScale(0.25, (-3.0, 2.0)),
     }
-    faces = [dataclasses.replace(frontal, score=0.75), frontal]
+    faces = [
+        dataclasses.replace(frontal, score=0.75, fit_confidence=0.5, turn_degrees=90.0),
+        frontal,
+    ]
     return prediction_record(faces, dome_face, **(given | changes))
 
 
@@ -75,7 +80,7 @@ def test_a_record_follows_the_schema(frontal, dome_face):
     check(record, SCHEMA)
     for face in record["faces"]:
         check(face, FACE)
-    assert (record["schema"], record["version"]) == ("twodasl_jax.prediction", 1)
+    assert (record["schema"], record["version"]) == ("twodasl_jax.prediction", 2)
     assert record["face_model"]["crc32"] == face_model_crc(dome_face)
     assert record["files"] == {"depth": ["Größe 1_depth.png"]}
     assert record["depth"] == {"background": 0, "step_px": 0.25}

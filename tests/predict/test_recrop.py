@@ -52,11 +52,13 @@ def run_away(frontal_coefficients):
 def test_all_faces_are_cropped_anew_together_as_often_as_asked(dome_face, photo, network):
     found = [FaceBox(BOX, 0.9), FaceBox(BOX + 20.0, 0.8)]
     faces = reconstruct_detected(photo, found, network, dome_face, num_refinements=3)
-    assert [len(crops) for crops in network.crops] == [2, 2, 2, 2]
+    # The first crops, three refinements, and the second view that rates the fits.
+    assert [len(crops) for crops in network.crops] == [2, 2, 2, 2, 2]
     for index, (face, start) in enumerate(zip(faces, found, strict=True)):
         chex.assert_trees_all_equal(face.box, start.box.astype(np.float32))
         assert face.score == start.score
-        chex.assert_trees_all_equal(face.crop, network.crops[-1][index])
+        chex.assert_trees_all_equal(face.crop, network.crops[-2][index])
+        assert 0 <= face.fit_confidence <= 1
     assert all(np.isnan(given).all() for given in network.landmarks)
 
 
@@ -72,7 +74,7 @@ def test_refinement_crops_around_the_predicted_landmarks(dome_face, photo, netwo
 
 
 def test_a_given_face_that_runs_away_is_an_error(dome_face, photo, run_away):
-    with pytest.raises(ValueError, match="no face can be; frame the face more tightly"):
+    with pytest.raises(ValueError, match=r"no face can be in a .* image; frame the face more"):
         reconstruct_detected(
             photo, [FaceBox(BOX)], FixedFace(dome_face, run_away), dome_face, num_refinements=1
         )
@@ -128,8 +130,9 @@ def test_no_faces_need_no_network(dome_face, photo, network):
 
 def test_landmarks_give_the_crop_and_the_map(dome_face, photo, network, frontal):
     points = np.stack([frontal.landmarks_px, frontal.landmarks_px + 10.0])
+    points[:, 8] = points[:, 27] + (0, 5)  # the dome's own chin lies above its nose
     faces = reconstruct_from_landmarks(photo, points, network, dome_face)
-    assert len(network.crops) == 1
+    assert len(network.crops) == 2  # the second rates the fits
     for index, face in enumerate(faces):
         chex.assert_trees_all_equal(face.roi_box, roi_box_from_landmarks(points[index]))
         middle = points[index][LANDMARKS_18_FROM_68].mean(axis=1)

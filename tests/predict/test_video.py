@@ -87,6 +87,7 @@ def test_a_record_holds_what_was_found(frontal):
     (face,) = record["faces"]
     assert face["id"] == 3
     assert face["roi_box"] == [40, 20, 160, 140]
+    assert face["fit_confidence"] is None  # made up here, not predicted
     assert set(face["head_pose_degrees"]) == {"pitch", "yaw", "roll"}
     # Two decimals are written.
     chex.assert_trees_all_close(

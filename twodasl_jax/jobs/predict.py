@@ -15,17 +15,21 @@ from twodasl_jax.jobs.photo_list import Photo, list_photos
 from twodasl_jax.jobs.predict_video import predict_camera, predict_video
 from twodasl_jax.jobs.workdir import Workdir
 from twodasl_jax.predict.face_detectors import FACE_DETECTORS
+from twodasl_jax.predict.fit_confidence import unsure_warning
 from twodasl_jax.predict.outputs import check_outputs, known_outputs, write_outputs
 from twodasl_jax.predict.photo import load_image
 from twodasl_jax.predict.reconstruct import Reconstruction
+from twodasl_jax.predict.upright_search import find_in_turned
 from twodasl_jax.training.parallel import enable_compilation_cache
 
 ASTRONAUT_BOX = np.array([182.0, 63.0, 269.0, 174.0])
 """Her face in it, as MTCNN frames it."""
 
 _NO_FACE = (
-    "no face was found in {}; frame it with --box=x1,y1,x2,y2, or take a portrait whole with "
-    "--detector=whole_image"
+    "no face was found in {}, neither as it is nor turned by every 45 degrees (its EXIF "
+    "orientation was followed); frame the face with --box=x1,y1,x2,y2, look for small ones with "
+    "--detector=mtcnn_small, or take a portrait whole with --detector=whole_image; if the head is "
+    "tilted, turn the photograph until it is upright"
 )
 
 DEFAULT_OUTPUTS = ("strip", "mesh", "json")
@@ -147,7 +151,10 @@ def check_photo(images: Sequence[str] | None, box: Sequence[str] | None) -> None
     if len(images) > 1:
         raise ValueError(f"training reconstructs one photograph at its end; {len(images)} came")
     photo = load_image(images[0])
-    if corners is None and not FACE_DETECTORS["mtcnn"]()(photo):
+    if corners is not None:
+        return
+    detect = FACE_DETECTORS["mtcnn"]()
+    if not detect(photo) and not find_in_turned(photo, detect):
         raise ValueError(_NO_FACE.format(images[0]))
 
 
@@ -254,12 +261,22 @@ def _tell(
         which = f" face {number}" if len(faces) > 1 else ""
         console.print(
             f"{photo.name}{which}: yaw {_degrees(pose.yaw)}, pitch {_degrees(pose.pitch)}, roll "
-            f"{_degrees(pose.roll)}",
+            f"{_degrees(pose.roll)}{_confidence(face)}",
             markup=False,
             highlight=False,
         )
+        warning = unsure_warning(face)
+        if warning:
+            console.print(
+                f"{photo.name}{which}: {warning}", style="yellow", markup=False, highlight=False
+            )
     names = ", ".join(path.name for path in written)
     console.print(f"  {written[0].parent}: {names}", markup=False, highlight=False)
+
+
+def _confidence(face: Reconstruction) -> str:
+    confidence = face.fit_confidence
+    return "" if confidence is None else f", confidence of the fit {confidence:.2f}"
 
 
 def _degrees(angle: float) -> str:

@@ -41,9 +41,12 @@ class VideoReconstructor(Protocol):
         ...
 
     def reconstruct_at(
-        self, image: np.ndarray, roi_boxes: Sequence[np.ndarray]
+        self,
+        image: np.ndarray,
+        roi_boxes: Sequence[np.ndarray],
+        turns_degrees: Sequence[float] | None = None,
     ) -> list[Reconstruction]:
-        """The faces at k crops ``(4,)``, in their order."""
+        """The faces at k crops ``(4,)``, in their order, each with its own turn."""
         ...
 
 

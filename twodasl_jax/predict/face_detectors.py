@@ -15,6 +15,7 @@ import numpy as np
 
 from twodasl_jax.data.face_crop import detection_from_roi_box
 from twodasl_jax.predict.optional_package import require_package
+from twodasl_jax.predict.upright import turn_of
 
 _USUAL_SIDE = 512
 _USUAL_SMALLEST = 20
@@ -32,11 +33,19 @@ class FaceBox:
     Attributes:
       box: ``(4,)`` float32 ``(x1, y1, x2, y2)``, image pixels.
       score: the detector's confidence, 0 to 1; None for a box that no detector gave.
+      turn_degrees: by which the photograph must be turned, counterclockwise, for an upright face.
+      points_px: ``(5, 2)`` the detector's own eyes, nose tip and mouth corners (image-left first,
+        of an upright face), image pixels; None where it gives none.
     """
 
     box: np.ndarray
     score: float | None = None
+    turn_degrees: float = 0.0
+    points_px: np.ndarray | None = None
 
+
+_POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+"""As MTCNN names them."""
 
 FaceDetector = Callable[[np.ndarray], list[FaceBox]]
 """``(h, w, 3)`` uint8 RGB to the boxes of its faces, in no particular order."""
@@ -76,7 +85,9 @@ def _detect_at(network: Any, image: np.ndarray, side: int) -> list[FaceBox]:
         left, top, box_width, box_height = face["box"]
         corners = np.array([left, top, left + box_width, top + box_height], np.float32) / ratio
         if box_width > 0 and box_height > 0:
-            boxes.append(FaceBox(corners, float(face["confidence"])))
+            points = np.array([face["keypoints"][name] for name in _POINTS], np.float64) / ratio
+            turn = turn_of(points[:2].mean(axis=0), points[3:].mean(axis=0))
+            boxes.append(FaceBox(corners, float(face["confidence"]), turn, points))
     return boxes
 
 

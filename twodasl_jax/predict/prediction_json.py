@@ -2,12 +2,13 @@
 
 Vertices are not in it: a mesh has them, and coefficients with their face model give them.
 
-Schema ``twodasl_jax.prediction``, version 1. Lengths are image pixels, angles degrees. The image
-frame is x right, y down, z towards the viewer; ``(0, 0)`` is the upper left corner of the picture
-and ``(0.5, 0.5)`` the centre of its first pixel::
+Schema ``twodasl_jax.prediction``, version 2 (in version 1 no crop was turned, and there was no
+``fit_confidence``). Lengths are image pixels, angles degrees. The image frame is x right, y down, z
+towards the viewer; ``(0, 0)`` is the upper left corner of the picture and ``(0.5, 0.5)`` the centre
+of its first pixel::
 
     schema               "twodasl_jax.prediction"
-    version              1; changes when a key changes its meaning or goes, not when one comes
+    version              2; changes when a key changes its meaning or goes, not when one comes
     image                {width, height}
     face_model           {name, crc32, num_vertices}: the coefficients belong to this one; crc32
                          is that of its shape basis
@@ -17,8 +18,13 @@ and ``(0.5, 0.5)`` the centre of its first pixel::
     faces                a list, detected faces from the largest to the smallest, given boxes in
                          their order, of
       box                [x1, y1, x2, y2] where the face was first looked for
-      score              the detector's confidence in the box, 0 to 1; null where none gave it
-      roi_box            [x1, y1, x2, y2] of the 120 x 120 crop the network saw
+      score              the detector's confidence in the box, 0 to 1; null where none gave it. It
+                         says nothing of the fit
+      fit_confidence     0 to 1: estimated probability that the landmarks' NME is under 10 %; null
+                         where nothing was estimated. Below 0.3 do not trust the fit
+      roi_box            [x1, y1, x2, y2] of the 120 x 120 crop that the coefficients belong to
+      turn_degrees       the network saw that crop with the photograph turned counterclockwise by so
+                         much about its middle; all numbers here are of the photograph as it is
       coefficients       [62]: camera 12, shape 40, expression 10; raw, of that crop. The first
                          12, row by row, are the 3 x 4 matrix [A | t] that takes a point of the
                          model to crop pixels: (x, y, z) = A·point + t, y up, y_crop = 121 - y
@@ -42,7 +48,7 @@ from twodasl_jax.predict.maps import DepthScale
 from twodasl_jax.predict.reconstruct import Reconstruction
 
 SCHEMA = "twodasl_jax.prediction"
-VERSION = 1
+VERSION = 2
 
 Files = Mapping[str, Sequence[str]]
 """Output -> names of its files."""
@@ -100,7 +106,9 @@ def _face_record(face: Reconstruction) -> dict[str, Any]:
     return {
         "box": _numbers(face.box),
         "score": face.score,
+        "fit_confidence": _rounded(face.fit_confidence),
         "roi_box": _numbers(face.roi_box),
+        "turn_degrees": round(face.turn_degrees, 2),
         "coefficients": _numbers(face.coefficients),
         "landmarks_2d": _numbers(face.landmarks_px),
         "landmarks_3d": _numbers(face.landmarks),
@@ -111,6 +119,10 @@ def _face_record(face: Reconstruction) -> dict[str, Any]:
             "translation": _numbers(np.asarray(camera.translation)),
         },
     }
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 4)
 
 
 def _numbers(values: np.ndarray) -> Any:

@@ -36,10 +36,14 @@ class Reconstruction:
     Attributes:
       coefficients: ``(62,)`` raw, of the crop cut at `roi_box`.
       roi_box: ``(4,)`` ``(sx, sy, ex, ey)``: where the crop was cut.
-      crop: ``(120, 120, 3)`` uint8 RGB: what the network saw.
+      crop: ``(120, 120, 3)`` uint8 RGB, cut at `roi_box`: what the network saw, up to the turn.
       box: ``(4,)`` ``(x1, y1, x2, y2)`` where the face was first looked for: a detector's box, a
         given one, or the middle of the whole image.
       score: the detector's confidence in the box, 0 to 1; None where no detector gave it.
+      fit_confidence: the estimated probability that the landmarks' NME is under 10 %
+        (`predict.fit_confidence`); None for coefficients that came from elsewhere.
+      turn_degrees: the network saw the photograph turned by so much, counterclockwise about the
+        middle of `roi_box`, for an upright head; all else here is of the photograph as it is.
       landmarks: ``(68, 3)`` iBUG-68, image frame.
       vertices: ``(3, n)`` planar, image frame; ``face_model.triangles`` joins them.
       head_pose: degrees.
@@ -55,6 +59,8 @@ class Reconstruction:
     vertices: np.ndarray
     head_pose: HeadPose
     camera: CameraParts
+    fit_confidence: float | None = None
+    turn_degrees: float = 0.0
 
     @property
     def landmarks_px(self) -> np.ndarray:
@@ -157,6 +163,8 @@ def reconstruction_from_coefficients(
     crop: np.ndarray | None = None,
     box: np.ndarray | None = None,
     score: float | None = None,
+    fit_confidence: float | None = None,
+    turn_degrees: float = 0.0,
 ) -> Reconstruction:
     """Decodes, projects and carries one face of known coefficients back to the photograph.
 
@@ -167,6 +175,8 @@ def reconstruction_from_coefficients(
       crop: ``(120, 120, 3)`` uint8 RGB, its pixels; black where None.
       box: ``(4,)`` where the face was first looked for, image pixels; `roi_box` where None.
       score: the detector's confidence in that box.
+      fit_confidence: as in `Reconstruction`.
+      turn_degrees: as in `Reconstruction`; the coefficients are of the crop without the turn.
 
     Raises:
       ValueError: on a wrong shape, on values that are not finite, on an empty box.
@@ -177,7 +187,7 @@ def reconstruction_from_coefficients(
             f"coefficients are {coefficients.shape} and roi_box {np.shape(roi_box)}; expected "
             f"({NUM_COEFFICIENTS},) and (4,): one face at a time"
         )
-    return carry_to_image(
+    face = carry_to_image(
         jax.device_get(_decode(face_model, jnp.asarray(coefficients)[None])),
         0,
         roi_box,
@@ -186,6 +196,7 @@ def reconstruction_from_coefficients(
         box=roi_box if box is None else box,
         score=score,
     )
+    return dataclasses.replace(face, fit_confidence=fit_confidence, turn_degrees=turn_degrees)
 
 
 def check_box(box: np.ndarray) -> None:

@@ -28,6 +28,7 @@ from twodasl_jax.coefficients import Whitening
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.predict.drawing import reconstruction_strip
 from twodasl_jax.predict.export import colours_from_photo, mesh_vertices
+from twodasl_jax.predict.fit_confidence import unsure_warning
 from twodasl_jax.predict.mesh_files import MESH_SUFFIXES, mesh_bytes
 from twodasl_jax.predict.photo import read_image
 from twodasl_jax.predict.reconstruct import Reconstruction
@@ -118,7 +119,9 @@ class FaceServer:
             return _refuse(422, str(error))
         if not faces:
             return _refuse(
-                422, f"No face was found in {name}; try a picture that shows one larger."
+                422,
+                f"No face was found in {name}, neither as it is nor turned by every "
+                "45 degrees; try a picture that shows one larger.",
             )
         return JSONResponse({"faces": faces})
 
@@ -173,6 +176,8 @@ class FaceServer:
                     name: round(getattr(face.head_pose, name), 1)
                     for name in ("yaw", "pitch", "roll")
                 },
+                "confidence": face.fit_confidence and round(face.fit_confidence, 2),
+                "warning": unsure_warning(face),
                 "meshes": [f"face{suffix}" for suffix in MESH_SUFFIXES],
             }
             for number, face in enumerate(faces, 1)

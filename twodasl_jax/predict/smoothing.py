@@ -94,6 +94,8 @@ class FaceSmoother:
             crop=face.crop,
             box=face.box,
             score=face.score,
+            fit_confidence=face.fit_confidence,
+            turn_degrees=face.turn_degrees,
         )
 
 

@@ -16,7 +16,7 @@ network sees a face in any crop: on a wall it predicts a mean face in the middle
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -33,12 +33,14 @@ from twodasl_jax.predict.reconstruct import Reconstruction
 from twodasl_jax.predict.same_face import are_one
 from twodasl_jax.predict.scene_cuts import SceneCutDetector, correlation
 from twodasl_jax.predict.smoothing import FaceSmoother
+from twodasl_jax.predict.upright import turn_of_rotation
 
 FindFaces = Callable[[np.ndarray], list[Reconstruction]]
 """``(h, w, 3)`` uint8 RGB to the faces that a detector finds in it; [] where there is none."""
 
-FollowFaces = Callable[[np.ndarray, Sequence[np.ndarray]], list[Reconstruction]]
-"""The same picture and k boxes ``(4,)`` to the k faces cut exactly there, in their order."""
+FollowFaces = Callable[..., list[Reconstruction]]
+"""The same picture and k boxes ``(4,)`` to the k faces cut exactly there, in their order; where a
+head is turned in the plane, also k turns in degrees (`predict.upright`)."""
 
 _SAME_PLACE = 0.7
 """Crops that share less (9 % of the side to the right and down) are of a face in motion."""
@@ -150,7 +152,7 @@ class FaceTracker:
         if not tracks:
             return []
         doubted = []
-        predictions = self._predicted(image, [track.box for track in tracks])
+        predictions = self._predicted(image, tracks)
         for track, prediction in zip(tracks, predictions, strict=True):
             alike = correlation(_grey(prediction.crop), _grey(track.last.crop)) >= _SAME_CROP
             if alike and is_plausible(prediction, track.box, image.shape):
@@ -161,9 +163,10 @@ class FaceTracker:
         self._tracks = _without_doubles(self._tracks)
         return doubted
 
-    def _predicted(self, image: np.ndarray, boxes: list[np.ndarray]) -> list[Reconstruction]:
-        """The faces at crops; those that moved far within them are cropped anew, once."""
-        faces = self._follow_faces(image, boxes)
+    def _predicted(self, image: np.ndarray, tracks: list[_Track]) -> list[Reconstruction]:
+        """The tracks' next faces; one that moved far within its crop is cropped anew, once."""
+        boxes = [track.box for track in tracks]
+        faces = self._at(image, boxes, [track.last for track in tracks])
         moved = [
             index
             for index, face in enumerate(faces)
@@ -171,10 +174,20 @@ class FaceTracker:
             and overlap(roi_box_from_landmarks(face.landmarks_px), boxes[index]) < _SAME_PLACE
         ]
         if moved:
-            again = [roi_box_from_landmarks(faces[index].landmarks_px) for index in moved]
-            for index, face in zip(moved, self._follow_faces(image, again), strict=True):
+            shown = [faces[index] for index in moved]
+            again = [roi_box_from_landmarks(face.landmarks_px) for face in shown]
+            for index, face in zip(moved, self._at(image, again, shown), strict=True):
                 faces[index] = face
         return faces
+
+    def _at(
+        self, image: np.ndarray, boxes: list[np.ndarray], shown: list[Reconstruction]
+    ) -> list[Reconstruction]:
+        """The faces at crops, each cut upright by how it was shown last."""
+        turns = [turn_of_rotation(face.camera.rotation) for face in shown]
+        if not any(turns):
+            return self._follow_faces(image, boxes)
+        return self._follow_faces(image, boxes, turns)
 
     def _search(self, image: np.ndarray, time: float, doubted: list[_Track]) -> None:
         """Confirms, recovers, gives up and begins tracks by what a detector finds."""

@@ -134,9 +134,10 @@ def frame_record(index: int, seconds: float, faces: Iterable[TrackedFace]) -> di
 
 
 def _face_record(face: TrackedFace) -> dict[str, object]:
-    pose = face.reconstruction.head_pose
+    pose, confidence = face.reconstruction.head_pose, face.reconstruction.fit_confidence
     return {
         "id": face.number,
+        "fit_confidence": None if confidence is None else round(confidence, 4),
         "roi_box": _rounded(face.reconstruction.roi_box),
         "head_pose_degrees": {
             name: round(float(value), 2) for name, value in dataclasses.asdict(pose).items()

@@ -20,6 +20,7 @@ from twodasl_jax.coefficients import Whitening
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.predict import viewer_data
 from twodasl_jax.predict.export import colours_from_photo, mesh_vertices
+from twodasl_jax.predict.fit_confidence import unsure_warning
 from twodasl_jax.predict.mesh_files import mesh_bytes
 from twodasl_jax.predict.reconstruct import HeadPose, Reconstruction
 
@@ -98,6 +99,7 @@ def viewer_page(
             "title": html.escape(title),
             "summary": html.escape(summary),
             **_pose_texts(face.head_pose),
+            **_fit_texts(face),
             # "<" would let a text of the data end the script element that holds it.
             "face": json.dumps(described).replace("<", "\\u003c"),
             "payload": payload,
@@ -111,6 +113,15 @@ def viewer_page(
 def _pose_texts(pose: HeadPose) -> dict[str, str]:
     angles = {"yaw": pose.yaw, "pitch": pose.pitch, "roll": pose.roll}
     return {name: f"{angle:+.1f}°".replace("-", "&minus;") for name, angle in angles.items()}
+
+
+def _fit_texts(face: Reconstruction) -> dict[str, str]:
+    warning = unsure_warning(face)
+    confidence = face.fit_confidence
+    return {
+        "fit": "not estimated" if confidence is None else f"{confidence:.2f}",
+        "warning": f'<p id="unsure" role="note">{html.escape(warning)}</p>' if warning else "",
+    }
 
 
 def file_name(title: str, suffix: str) -> str:
