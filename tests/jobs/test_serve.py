@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from twodasl_jax.jobs import serve as job
+from twodasl_jax.predict import server_connections
 
 OPTIONS = {
     "workdir": "run", "host": "127.0.0.1", "port": 0, "max_upload_megabytes": 0.001,
@@ -28,11 +29,14 @@ def made_up_run(monkeypatch, small_face_model):
         def __call__(self, image):
             return []
 
+        def prepare_detector(self):
+            pass
+
         @classmethod
         def from_checkpoint(cls, path, **_):
             return cls()
 
-    servers, made = [], job.make_server
+    servers, made = [], server_connections.make_server
 
     def make_server(app):
         servers.append(made(app))
@@ -40,7 +44,7 @@ def made_up_run(monkeypatch, small_face_model):
 
     monkeypatch.setattr(job, "FaceReconstructor", Blind)
     monkeypatch.setattr(job, "enable_compilation_cache", lambda: None)
-    monkeypatch.setattr(job, "make_server", make_server)
+    monkeypatch.setattr(server_connections, "make_server", make_server)
     return servers
 
 
