@@ -52,7 +52,8 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments {argv[1:]}; every option starts with --")
     logging.set_verbosity(logging.WARNING)
-    keep_freed_memory()  # before JAX starts its threads
+    if _MODE.value != "serve":  # whose memory for one large picture is given back
+        keep_freed_memory()  # before JAX starts its threads
     try:
         run_mode(_MODE.value, _CONFIG.value, options.given())
     except (ValueError, OSError, ArithmeticError) as error:
