@@ -117,9 +117,7 @@ def test_reading_in_threads_leaves_the_warnings_as_they_were():
     with warnings.catch_warnings():
         before = list(warnings.filters)
         with ThreadPoolExecutor(8) as threads:
-            images = list(
-                threads.map(lambda _: read_image(io.BytesIO(data), "me.jpg"), range(200))
-            )
+            images = list(threads.map(lambda _: read_image(io.BytesIO(data), "me.jpg"), range(200)))
         assert warnings.filters == before
     assert all(np.array_equal(image, images[0]) for image in images)
 

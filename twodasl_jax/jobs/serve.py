@@ -7,6 +7,7 @@ from rich.console import Console
 
 from twodasl_jax.face_reconstructor import FaceReconstructor
 from twodasl_jax.predict.optional_package import require_package
+from twodasl_jax.training.host_memory import give_back_freed_memory
 from twodasl_jax.training.parallel import enable_compilation_cache
 
 MAX_FACES = 20
@@ -61,6 +62,7 @@ def serve(
         from twodasl_jax.predict.server_connections import make_server
         from twodasl_jax.predict.server_limits import Limits
 
+        give_back_freed_memory()
         enable_compilation_cache()
         reconstructor = FaceReconstructor.from_checkpoint(
             workdir,

@@ -5,9 +5,10 @@ faces until newer ones or an hour push them out, and all are gone with the proce
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import io
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -115,10 +116,11 @@ class FaceServer:
         try:
             body = await read_body(request, self.limits)
             name = _plain_name(request.query_params.get("name", ""))
-            upload = await self._in_turn(request, self._reconstruct, body, name)
+            async with self._turn(request):
+                upload = await run_in_threadpool(self._reconstruct, body, name)
+                key = self.kept.add(upload)
         finally:
             self.waiting.discard(request)
-        key = self.kept.add(upload)
         faces = [
             _describe(face, f"faces/{key}/{number}") for number, face in enumerate(upload.faces, 1)
         ]
@@ -126,34 +128,43 @@ class FaceServer:
 
     async def part(self, request: Request) -> Response:
         """``GET`` of one thing about a face: ``strip.png``, ``view.html``, ``face.glb``, …."""
-        upload = self.kept.get(request.path_params["key"])
-        if upload is None:
-            raise RefusedError(404, "This result is no longer kept; upload the picture again.")
         number, part = request.path_params["number"], request.path_params["part"]
-        if number not in map(str, range(1, len(upload.faces) + 1)):
-            raise RefusedError(
-                404, f"{upload.name} has no face {number[:9]} of {len(upload.faces)}."
-            )
-        if part not in PARTS:
-            raise RefusedError(404, f"A face has no {part[:99]}; it has {', '.join(PARTS)}.")
-        try:
-            content = await self._in_turn(request, self._make_part, upload, int(number), part)
-        except ValueError as error:
-            raise RefusedError(422, str(error)) from error
+        async with self._turn(request):
+            # Not before: who waits would hold a picture that newer ones have pushed out.
+            upload = self._kept_face(request.path_params["key"], number)
+            if part not in PARTS:
+                raise RefusedError(404, f"A face has no {part[:99]}; it has {', '.join(PARTS)}.")
+            title = _title(upload, int(number))
+            try:
+                content = await run_in_threadpool(self._make_part, upload, int(number), part)
+            except ValueError as error:
+                raise RefusedError(422, str(error)) from error
+            del upload
         headers = {}
         suffix = Path(part).suffix
         if suffix in MESH_SUFFIXES:
-            name = file_name(_title(upload, int(number)), suffix)
+            name = file_name(title, suffix)
             headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name)}"
         if suffix == ".html":
             headers["Content-Security-Policy"] = _VIEWER_POLICY
         return Response(content, media_type=PARTS[part], headers=headers)
 
-    async def _in_turn(self, request: Request, work: Callable[..., Any], *arguments: Any) -> Any:
+    @contextlib.asynccontextmanager
+    async def _turn(self, request: Request) -> AsyncIterator[None]:
         async with self.turn:
             if await request.is_disconnected():  # while it waited: nobody wants the result
                 raise ClientDisconnect
-            return await run_in_threadpool(work, *arguments)
+            yield
+
+    def _kept_face(self, key: str, number: str) -> Upload:
+        upload = self.kept.get(key)
+        if upload is None:
+            raise RefusedError(404, "This result is no longer kept; upload the picture again.")
+        if number not in map(str, range(1, len(upload.faces) + 1)):
+            raise RefusedError(
+                404, f"{upload.name} has no face {number[:9]} of {len(upload.faces)}."
+            )
+        return upload
 
     def _reconstruct(self, body: io.BytesIO, name: str) -> Upload:
         try:
@@ -209,7 +220,7 @@ def make_app(
     """
     limits = limits or Limits()
     server = FaceServer(reconstruct, face_model, whitening, limits, KeptUploads(limits))
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", server.index),
             Route("/faces", server.upload, methods=["POST"]),
@@ -226,6 +237,8 @@ def make_app(
             500: _report_failure,
         },
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 def _describe(face: Reconstruction, address: str) -> dict[str, Any]:

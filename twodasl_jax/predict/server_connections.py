@@ -5,6 +5,7 @@ read, and counts connections only once they have sent a head.
 """
 
 import asyncio
+import http
 from typing import Any, cast
 
 import h11
@@ -102,7 +103,8 @@ class BoundedConnection(H11Protocol):
                 (b"connection", b"close"),
                 *([(b"retry-after", b"60")] if status == 503 else []),
             ]
-            head = h11.Response(status_code=status, headers=headers)
+            reason = http.HTTPStatus(status).phrase.encode()
+            head = h11.Response(status_code=status, headers=headers, reason=reason)
             for event in (head, h11.Data(data=content), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()

@@ -20,6 +20,10 @@ _HEADERS = {
 """Of every answer that does not say otherwise."""
 
 
+_DROPPED_PAUSE_SECONDS = 1.0
+"""Who stops sending waits for the answer."""
+
+
 class Guard:
     """Middleware: refuses requests of other sites' pages, and adds headers that keep them out."""
 
@@ -79,7 +83,9 @@ class ReadsToTheEnd:
             return message
 
         async def patient_send(message: Message) -> None:
-            if message["type"] == "http.response.start" and not complete:
+            # An answer to a client that is too slow closes the connection and waits no longer.
+            closes = Headers(raw=message.get("headers", [])).get("connection") == "close"
+            if message["type"] == "http.response.start" and not complete and not closes:
                 await self._drop(noting_receive, lambda: complete)
             await send(message)
 
@@ -90,6 +96,7 @@ class ReadsToTheEnd:
         try:
             async with asyncio.timeout(self._seconds):
                 while left > 0 and not is_complete():
-                    left -= max(len((await receive()).get("body", b"")), 1)
+                    async with asyncio.timeout(_DROPPED_PAUSE_SECONDS):
+                        left -= max(len((await receive()).get("body", b"")), 1)
         except TimeoutError:
             pass
