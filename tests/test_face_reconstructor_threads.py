@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from skimage import data
 
+from twodasl_jax import face_reconstructor
 from twodasl_jax.face_reconstructor import FaceReconstructor
 from twodasl_jax.predict import upright_search
 from twodasl_jax.predict.face_detectors import FACE_DETECTORS, FaceBox
@@ -94,7 +95,7 @@ def test_threads_that_come_first_together_make_one_detector(trained, detectors, 
 def test_crops_in_threads_give_exactly_what_they_give_alone(trained):
     reconstructor = FaceReconstructor(trained, detector="whole_image")
     crops = np.random.default_rng(0).integers(0, 256, (24, 120, 120, 3), np.uint8)
-    sizes = [1, 3, 8, 2] * 6
+    sizes = [1, 2] * 12
 
     def reconstruct(start):
         return reconstructor.reconstruct_crops(crops[start : start + sizes[start]])
@@ -104,22 +105,20 @@ def test_crops_in_threads_give_exactly_what_they_give_alone(trained):
         chex.assert_trees_all_equal(jax.tree.leaves(faces), jax.tree.leaves(reconstruct(start)))
 
 
-@pytest.mark.parametrize("max_faces", [None, 1, 2, 5])
-def test_the_largest_faces_alone_are_reconstructed(trained, photos, monkeypatch, max_faces):
+@pytest.mark.parametrize(("max_faces", "sides"), [(None, [60, 150, 100]), (2, [150, 100])])
+def test_the_largest_faces_alone_are_reconstructed(trained, photos, monkeypatch, max_faces, sides):
     boxes = [np.array([10, 10, 10 + side, 10 + side], np.float32) for side in (60, 150, 100)]
     monkeypatch.setitem(FACE_DETECTORS, "made_up", lambda: lambda _: [FaceBox(b) for b in boxes])
     reconstructor = FaceReconstructor(trained, detector="made_up", max_faces=max_faces)
-    tried = []
-    network = reconstructor._reconstruct_crops
-    monkeypatch.setattr(
-        reconstructor,
-        "_reconstruct_crops",
-        lambda crops, landmarks: (tried.append(len(crops)), network(crops, landmarks))[1],
-    )
-    monkeypatch.setattr(upright_search, "DOUBTED", 0.0)
-    faces = reconstructor(photos[0])
-    assert len(faces) <= min(max_faces or 3, 3)
-    assert tried[0] == min(max_faces or 3, 3)
+    seen = []
+
+    def note(image, found, *_, **__):
+        seen.extend(face.box[2] - face.box[0] for face in found)
+        return []
+
+    monkeypatch.setattr(face_reconstructor, "reconstruct_any_way_up", note)
+    assert reconstructor(photos[0]) == []
+    assert seen == sides
 
 
 def test_no_face_at_all_is_no_bound(trained):
