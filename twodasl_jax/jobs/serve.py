@@ -1,5 +1,6 @@
 """Serves a trained run as a page: upload a photograph, turn its faces, download meshes."""
 
+import os
 import socket
 from typing import Any
 
@@ -109,7 +110,8 @@ def listen(host: str, port: int) -> socket.socket:
             address, family=socket.AddressFamily(family), dualstack_ipv6=both
         )
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
+        number = getattr(error, "errno", None) or 0  # of a name that nobody knows below 0
+        reason = os.strerror(number) if number > 0 else getattr(error, "strerror", None) or error
         raise OSError(
             f"cannot listen on host '{host}', port {port}: {reason}; expected an address of this "
             "machine and a port that is free (--port=0 takes any)"
