@@ -133,14 +133,20 @@ def test_the_address_can_be_typed_into_a_browser(host, address):
     assert job.address_to_open(host, 80) == address
 
 
-@pytest.mark.parametrize(
-    "host",
-    ["", "no.such.name.invalid", "256.1.1.1", "x" * 80, "192.0.2.1", "http://localhost", "[]"],
-)
+@pytest.mark.parametrize("host", ["", "x" * 80, "192.0.2.1", "[]"])
 def test_a_host_that_is_none_of_this_machines_is_refused(made_up_run, host):
     with pytest.raises(OSError, match=r"cannot listen on host '.*', port 0: .*; expected an addr"):
         job.serve(None, **OPTIONS | {"host": host})
     assert made_up_run == []
+
+
+def test_a_name_that_nobody_knows_is_refused(made_up_run, monkeypatch):
+    def unknown(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(OSError, match=r"on host 'nowhere', port 0: Name or service not known; exp"):
+        job.serve(None, **OPTIONS | {"host": "nowhere"})
 
 
 @pytest.mark.parametrize(

@@ -103,10 +103,11 @@ libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
 size = 30 << 20
 libc.free(libc.malloc(size))  # glibc learns from it to take such blocks from the heap
 before = resident()
-blocks = [libc.malloc(size) for _ in range(8)]
-for block in blocks:
-    libc.memset(block, 1, size)
-libc.malloc(64)  # stays at the heap's end
+blocks = []
+for _ in range(8):
+    blocks.append(libc.malloc(size))
+    libc.memset(blocks[-1], 1, size)
+    libc.malloc(200_000)  # stays, behind it
 for block in blocks:
     libc.free(block)
 print(resident() - before)
