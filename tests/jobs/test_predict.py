@@ -16,6 +16,7 @@ from twodasl_jax.jobs.options import OPTIONS
 from twodasl_jax.jobs.predict import DEFAULT_OUTPUTS, check_photo, parse_box
 from twodasl_jax.predict import face_detectors
 from twodasl_jax.predict.face_detectors import FaceBox
+from twodasl_jax.predict.fit_confidence import UNSURE
 from twodasl_jax.predict.outputs import OUTPUTS
 from twodasl_jax.predict.reconstruct import decode_crops
 from twodasl_jax.predict.recrop import reconstruct_detected
@@ -75,7 +76,13 @@ def test_the_astronaut_is_the_default(reconstructor, tmp_path, capsys):
     }  # fmt: skip
     (boxes,) = reconstructor.boxes
     np.testing.assert_array_equal(boxes, [job.ASTRONAUT_BOX])
-    assert "astronaut: yaw 0.0°" in capsys.readouterr().out
+    told = " ".join(capsys.readouterr().out.split())
+    assert "astronaut: yaw 0.0°" in told
+    # Its network sees the same face in every crop, so no second view agrees with the first.
+    assert "confidence of the fit 0.0" in told
+    assert "the fit is unsure (0.0" in told
+    record = json.loads((folder / "astronaut.json").read_text())
+    assert record["faces"][0]["fit_confidence"] < UNSURE
 
 
 def test_by_default_strip_mesh_and_json_are_written(reconstructor, tmp_path):

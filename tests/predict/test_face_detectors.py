@@ -47,6 +47,21 @@ def test_mtcnn_finds_the_astronaut_at_every_size(mtcnn, side):
 
 
 @needs_mtcnn
+def test_mtcnn_gives_points_and_the_turn_of_a_tilted_head(mtcnn):
+    image = data.astronaut()[:300, 60:400]
+    (face,) = mtcnn(image)
+    assert face.turn_degrees == 0.0
+    eyes, mouth = face.points_px[:2].mean(axis=0), face.points_px[3:].mean(axis=0)
+    assert (mouth - eyes)[1] > 30
+    warp = cv2.getRotationMatrix2D((170, 150), 40, 0.8)
+    (tilted,) = mtcnn(cv2.warpAffine(image, warp, (340, 300)))
+    # Her head leans by some degrees of its own; the points are good to a few.
+    assert tilted.turn_degrees == pytest.approx(-40, abs=10)
+    moved = face.points_px @ warp[:, :2].T + warp[:, 2]
+    np.testing.assert_allclose(tilted.points_px, moved, atol=8)
+
+
+@needs_mtcnn
 def test_mtcnn_finds_several_faces_and_looks_closer_for_small_ones(mtcnn):
     one = data.astronaut()[:256, 96:352]
     assert len(mtcnn(np.concatenate([one, one[:, ::-1]], axis=1))) == 2

@@ -91,6 +91,7 @@ def test_an_upload_gives_picture_page_and_meshes(port, faces, crop, dome_face):
     first, second = answer["faces"]
     assert first["address"] != second["address"]
     assert set(first["pose"]) == {"yaw", "pitch", "roll"}
+    assert {"confidence", "warning"} <= set(first)
     status, kind, content = ask(port, "GET", f"/{first['address']}/strip.png")
     assert (status, kind) == (200, "image/png")
     assert Image.open(io.BytesIO(content)).size[0] > 1500

@@ -12,6 +12,7 @@ from twodasl_jax.predict.tracking import (
     FaceTracker,
     TrackingOptions,
 )
+from twodasl_jax.predict.upright import carry_back
 
 RATE = 10.0
 HEIGHT, WIDTH = 300, 500
@@ -304,3 +305,25 @@ def test_a_long_and_low_frame_does_not_end_the_video(scene):
     assert len(tracker(frame, 0.0)) == 1
     found.clear()
     assert [tracker(frame, 0.1), tracker(frame, 0.2)] == [[], []]
+
+
+def test_a_turned_head_is_followed_in_turned_crops(dome_face):
+    """A head on its side, which the next frame shows to the network upright again."""
+    scene = Scene(dome_face)
+    scene.faces = {"a": (200, 120, 90)}
+    image = scene.picture()
+    upright = scene.face(image, 200, 120, 90)
+    lying = reconstruction_from_coefficients(
+        dome_face, carry_back(upright.coefficients, -90.0), upright.roi_box, crop=upright.crop
+    )
+    asked = []
+
+    def follow(_image, boxes, turns=None):
+        asked.append(turns)
+        return [lying for _ in boxes]
+
+    tracker = FaceTracker(lambda _: [lying], follow, dome_face)
+    tracker(image, 0.0)
+    assert [face.number for face in tracker(image, 0.04)] == [1]
+    ((turn,),) = asked
+    assert turn == pytest.approx(-90.0, abs=1e-3)

@@ -111,7 +111,7 @@ def test_carried_back_coefficients_lie_on_the_photograph(
     chex.assert_trees_all_close(face.landmarks[:, 2], seen.landmarks[:, 2], atol=1e-4)
     chex.assert_trees_all_close(face.camera.scale, seen.camera.scale, rtol=1e-5)
     # The head was turned by -turn; float32 rotations.
-    assert abs((turn_of_rotation(face.camera.rotation) - turn + 180) % 360 - 180) < 1e-3
+    assert abs((turn_of_rotation(np.asarray(face.camera.rotation)) - turn + 180) % 360 - 180) < 1e-3
 
 
 def test_the_box_around_a_turned_head_is_the_upright_heads(dome_face):

@@ -226,3 +226,13 @@ def test_bfm_is_rounded_by_hundredths_of_a_millimetre(shared_data):
     bound = 3.0 * 0.5 * scales.sum()
     assert bound < 0.04
     assert np.abs(rounded - exact).max() < bound
+
+
+def test_the_page_shows_the_confidence_and_warns_of_an_unsure_fit(dome_face, frontal, photo):
+    sure = dataclasses.replace(frontal, fit_confidence=0.91)
+    unsure = dataclasses.replace(frontal, fit_confidence=0.12)
+    pages = [viewer_page(photo, face, dome_face, title="t") for face in (frontal, sure, unsure)]
+    assert "not estimated" in pages[0]
+    assert "<dd>0.91</dd>" in pages[1]
+    assert ['id="unsure"' in page for page in pages] == [False, False, True]
+    assert "the fit is unsure (0.12): the head may be turned" in pages[2]

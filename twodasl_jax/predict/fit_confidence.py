@@ -3,9 +3,10 @@
 A detector's score says that its box holds a face, and nothing of the fit. The fit itself is asked:
 the network sees the face a second time, in another view (`second_view`: mirrored, turned by 20
 degrees, a little smaller), and a right fit comes out the same, because the network follows the
-face; a wrong one follows the crop. On turned, shifted, hidden AFLW faces that separates fits by
-whether their NME is under 10 % with an area under the ROC curve of 0.92 to 0.95, where the
-coefficients' norm alone has 0.6 and the detector's score says nothing (docs/predict.md).
+face; a wrong one follows the crop. On 400 turned, shifted, hidden AFLW faces and two networks its
+disagreement alone told fits with an NME under 10 % from others with an area under the ROC curve of
+0.92 and 0.93; the norm of the whitened coefficients had 0.61 and 0.76, a mirrored view without a
+turn 0.88 and 0.84, the first pass against the second 0.89 and 0.79.
 
     p = σ(b + w₁·log(disagreement + 0.5 %) + w₂·log(miss + 1 %)) · plausible
 
@@ -152,7 +153,7 @@ def fit_signs(
     signs = []
     for index, face in enumerate(faces):
         size = _size(face.landmarks_px)
-        seen = from_second_view(again.vertices[index][:2, marks].T, face)
+        seen = from_second_view(np.asarray(again.vertices[index])[:2, marks].T, face)
         miss = 0.0 if given_px is None else 100 * _distance(face.landmarks_px, given_px[index])
         plausible = (
             _falling(shape_deviation(face, face_model), _COMMON_DEVIATION, _LARGEST_DEVIATION)

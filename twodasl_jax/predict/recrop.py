@@ -182,7 +182,7 @@ def reconstruct_each(
     faces: list[Reconstruction] = []
     for step in range(num_refinements + 1):
         if step:
-            turns = [turn_of_rotation(face.camera.rotation) for face in faces]
+            turns = [turn_of_rotation(np.asarray(face.camera.rotation)) for face in faces]
             boxes = [
                 roi_box_around(face.landmarks_px, turn)
                 for face, turn in zip(faces, turns, strict=True)

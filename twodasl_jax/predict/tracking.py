@@ -184,7 +184,7 @@ class FaceTracker:
         self, image: np.ndarray, boxes: list[np.ndarray], shown: list[Reconstruction]
     ) -> list[Reconstruction]:
         """The faces at crops, each cut upright by how it was shown last."""
-        turns = [turn_of_rotation(face.camera.rotation) for face in shown]
+        turns = [turn_of_rotation(np.asarray(face.camera.rotation)) for face in shown]
         if not any(turns):
             return self._follow_faces(image, boxes)
         return self._follow_faces(image, boxes, turns)
