@@ -54,7 +54,8 @@ def main(argv: list[str]) -> None:
     """Runs one mode; a wrong input ends with one sentence and exit status 1."""
     del argv  # `options.parse` let nothing through
     logging.set_verbosity(logging.WARNING)
-    keep_freed_memory()  # before JAX starts its threads
+    if _MODE.value != "serve":  # whose memory for one large picture is given back
+        keep_freed_memory()  # before JAX starts its threads
     try:
         run_mode(_MODE.value, _CONFIG.value, options.given(), options.given_names())
     except TrainingInterrupted as stop:

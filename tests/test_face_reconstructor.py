@@ -1,48 +1,16 @@
 """The Python API, with an untrained network whose whitening holds its faces near the middle."""
 
 import chex
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from twodasl_jax import face_reconstructor
-from twodasl_jax.coefficients import Whitening
-from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.face_reconstructor import BATCH_SIZES, FaceReconstructor
-from twodasl_jax.jobs.trained import TrainedRun
-from twodasl_jax.losses.vertex import vertex_gram
-from twodasl_jax.methods.twodasl import Constants, TwoDASL, init_networks
-from twodasl_jax.models.coefficient_regressor import make_regressor
-from twodasl_jax.models.critic import Critic
-from twodasl_jax.models.image_encoder import make_encoder
 from twodasl_jax.predict import upright_search
 from twodasl_jax.predict.face_detectors import FACE_DETECTORS, FaceBox
 from twodasl_jax.predict.landmark_detectors import LANDMARK_DETECTORS
 
 BOX = np.array([60.0, 40.0, 130.0, 120.0], np.float32)
-
-
-@pytest.fixture(scope="module")
-def trained(small_face_model, small_frontal_coefficients) -> TrainedRun:
-    mean = small_frontal_coefficients
-    landmarks = landmark_model(small_face_model)
-    whitening = Whitening(jnp.asarray(mean), jnp.asarray(np.abs(mean) * 0.01 + 1e-4))
-    method = TwoDASL(
-        make_regressor("resnet_tiny", convolution="native"),
-        make_encoder(convolution="native", width_divisor=8),
-        Critic(),
-        {"coefficient": 1.0},
-    )
-    return TrainedRun(
-        config=None,
-        stage="stage1",
-        face_model=small_face_model,
-        method=method,
-        networks=init_networks(method, jax.random.key(0)),
-        constants=Constants(landmarks, jnp.asarray(vertex_gram(landmarks), jnp.float32), whitening),
-        step=0,
-    )
 
 
 @pytest.fixture(scope="module")

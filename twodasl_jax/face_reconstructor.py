@@ -8,6 +8,7 @@
 """
 
 import functools
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ boxes, 4.74, 3.42, 3.16, 3.06 % from boxes around the true landmarks."""
 class FaceReconstructor:
     """Finds and reconstructs the faces of photographs with a trained network.
 
+    Several threads may share one.
+
     Attributes:
       face_model: the one whose coefficients are predicted.
       whitening: mean and deviation of the coefficients that the network was trained on.
@@ -49,7 +52,12 @@ class FaceReconstructor:
     """
 
     def __init__(
-        self, trained: TrainedRun, *, detector: str = "mtcnn", num_passes: int = 2
+        self,
+        trained: TrainedRun,
+        *,
+        detector: str = "mtcnn",
+        num_passes: int = 2,
+        max_faces: int | None = None,
     ) -> None:
         """Prepares the networks of a run.
 
@@ -59,10 +67,14 @@ class FaceReconstructor:
             (`LANDMARK_DETECTORS`). It is made when it is first needed.
           num_passes: with 2, a face without given landmarks is shown to the network a second
             time with the map of its own first landmarks.
+          max_faces: of what is found in a photograph only so many, the largest, are
+            reconstructed: a bound on time and memory. None takes all.
 
         Raises:
-          ValueError: for another number of passes, or an unknown detector.
+          ValueError: for another number of passes, no face at all, or an unknown detector.
         """
+        if max_faces is not None and max_faces < 1:
+            raise ValueError(f"max_faces is {max_faces}; expected at least 1, or None for all")
         if num_passes not in (1, 2):
             raise ValueError(f"num_passes is {num_passes}; expected 1 or 2")
         choices = (*FACE_DETECTORS, *LANDMARK_DETECTORS)
@@ -72,7 +84,9 @@ class FaceReconstructor:
             )
         self.face_model = trained.face_model
         self.whitening = trained.constants.whitening
-        self._detector_name = detector
+        self._detector_name, self._max_faces = detector, max_faces
+        self._detector: Callable[[np.ndarray], Any] | None = None
+        self._making_detector = threading.Lock()
         self._networks, self._constants = trained.networks, trained.constants
         self.compiled = jax.jit(
             functools.partial(_reconstruct_crops, method=trained.method, num_passes=num_passes)
@@ -85,6 +99,7 @@ class FaceReconstructor:
         *,
         detector: str = "mtcnn",
         num_passes: int = 2,
+        max_faces: int | None = None,
         config: Any = None,
         face_model: str | None = None,
     ) -> "FaceReconstructor":
@@ -94,6 +109,7 @@ class FaceReconstructor:
           path: folder of the run (``--workdir`` of its training).
           detector: as for the class.
           num_passes: as for the class.
+          max_faces: as for the class.
           config: one whose ``training.checkpoint`` chooses between newest and best networks.
           face_model: where the run's face model lies now, if it is not found by itself.
 
@@ -102,7 +118,7 @@ class FaceReconstructor:
             model is not to be found, or another one.
         """
         trained = load_trained_run(Workdir(path), config, face_model=face_model)
-        return cls(trained, detector=detector, num_passes=num_passes)
+        return cls(trained, detector=detector, num_passes=num_passes, max_faces=max_faces)
 
     def __call__(
         self,
@@ -131,9 +147,10 @@ class FaceReconstructor:
         if boxes is not None and landmarks is not None:
             raise ValueError("both boxes and landmarks were given; landmarks alone are enough")
         if boxes is None and landmarks is None and self._detector_name in LANDMARK_DETECTORS:
-            return reconstruct_detected_landmarks(
+            faces = reconstruct_detected_landmarks(
                 image, self._detect, self._reconstruct_crops, self.face_model
             )
+            return faces[: self._max_faces]
         if landmarks is not None:
             return recrop.reconstruct_from_landmarks(
                 image, landmarks, self._reconstruct_crops, self.face_model
@@ -149,7 +166,7 @@ class FaceReconstructor:
         )
         if boxes is not None:
             return faces
-        return sorted(surest_first(faces), key=area, reverse=True)
+        return sorted(surest_first(faces), key=area, reverse=True)[: self._max_faces]
 
     def reconstruct_at(
         self,
@@ -204,11 +221,24 @@ class FaceReconstructor:
         Raises:
           ValueError: naming the package that is missing, and its command.
         """
-        _ = self._detect
+        self._made_detector()
 
-    @functools.cached_property
-    def _detect(self) -> Callable[[np.ndarray], Any]:
-        return {**FACE_DETECTORS, **LANDMARK_DETECTORS}[self._detector_name]()
+    def _made_detector(self) -> Callable[[np.ndarray], Any]:
+        with self._making_detector:  # threads that come first together share one
+            detector = self._detector
+            if detector is None:
+                detector = {**FACE_DETECTORS, **LANDMARK_DETECTORS}[self._detector_name]()
+                self._detector = detector
+            return detector
+
+    def _detect(self, image: np.ndarray) -> Any:
+        """Boxes or landmarks of the faces, at most the `max_faces` largest ones."""
+        found = self._made_detector()(image)
+        if self._max_faces is None or len(found) <= self._max_faces:
+            return found
+        if self._detector_name in FACE_DETECTORS:
+            found = sorted(found, key=lambda face: -np.prod(face.box[2:] - face.box[:2]))
+        return found[: self._max_faces]
 
     def _reconstruct_crops(self, crops: np.ndarray, landmarks: np.ndarray) -> CropFaces:
         parts = []

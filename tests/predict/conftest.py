@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import uvicorn
 
 from twodasl_jax.data.augment import warp_coefficients
 from twodasl_jax.face_model.model import FaceModel, face_model_from_arrays
@@ -20,6 +19,7 @@ from twodasl_jax.predict.reconstruct import (
     decode_crops,
     reconstruction_from_coefficients,
 )
+from twodasl_jax.predict.server_connections import make_server
 from twodasl_jax.predict.upright import turn_about_centre
 
 GRID = 17
@@ -202,7 +202,7 @@ def serving() -> Callable:
 
     @contextlib.contextmanager
     def served(app):
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
+        server = make_server(app)
         with socket.create_server(("127.0.0.1", 0)) as listening:
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
             thread.start()

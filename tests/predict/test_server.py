@@ -16,6 +16,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 from twodasl_jax.predict.server import make_app
+from twodasl_jax.predict.server_limits import Limits
 
 LIMIT = 3_000_000
 NOISE = np.random.default_rng(0).integers(0, 256, (99, 99, 3), np.uint8)
@@ -49,7 +50,9 @@ def faces(frontal):
 
 @pytest.fixture(scope="module")
 def port(serving, faces, dome_face):
-    with serving(make_app(faces, dome_face, max_upload_bytes=LIMIT, max_uploads=2)) as port:
+    with serving(
+        make_app(faces, dome_face, limits=Limits(max_upload_bytes=LIMIT, max_kept=2))
+    ) as port:
         yield port
 
 

@@ -85,3 +85,41 @@ def test_jax_reports_a_compilation_by_the_name_that_is_listened_for():
 def test_says_so_where_the_library_has_no_such_option(monkeypatch):
     monkeypatch.setattr(host_memory.ctypes, "CDLL", lambda name: object())
     assert host_memory.keep_freed_memory() is False
+    assert host_memory.give_back_freed_memory() is False
+
+
+GIVE_BACK = """
+import ctypes, sys
+from twodasl_jax.training.host_memory import give_back_freed_memory
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 / 2**20
+
+if sys.argv[1:] == ["told"]:
+    assert give_back_freed_memory()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+size = 30 << 20
+libc.free(libc.malloc(size))  # glibc learns from it to take such blocks from the heap
+before = resident()
+blocks = []
+for _ in range(8):
+    blocks.append(libc.malloc(size))
+    libc.memset(blocks[-1], 1, size)
+    libc.malloc(200_000)  # stays, behind it
+for block in blocks:
+    libc.free(block)
+print(resident() - before)
+"""
+
+
+@needs_glibc
+def test_a_server_gives_freed_blocks_back(repository):
+    left = {}
+    for told in ("told", ""):
+        command = [sys.executable, "-c", GIVE_BACK, told]
+        run = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True)
+        left[told] = float(run.stdout)
+    assert left["told"] < 10
+    assert left[""] > 100, "else nobody needs to be told"

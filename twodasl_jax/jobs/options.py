@@ -39,7 +39,7 @@ OPTIONS = (
     ),
     flags.DEFINE_string(
         "host", "127.0.0.1",
-        "serve: address to listen on; any but the default lets others upload, without a password.",
+        "serve: name or address to listen on; unless this machine's alone, others can upload.",
     ),
     flags.DEFINE_integer("port", 8000, "serve: port; 0 takes a free one."),
     flags.DEFINE_float("max_upload_megabytes", 20.0, "serve: larger pictures are refused."),

@@ -1,5 +1,6 @@
 """Serves a trained run as a page: upload a photograph, turn its faces, download meshes."""
 
+import os
 import socket
 from typing import Any
 
@@ -7,7 +8,14 @@ from rich.console import Console
 
 from twodasl_jax.face_reconstructor import FaceReconstructor
 from twodasl_jax.predict.optional_package import require_package
+from twodasl_jax.training.host_memory import give_back_freed_memory
 from twodasl_jax.training.parallel import enable_compilation_cache
+
+MAX_FACES = 20
+"""Of one photograph: a page of more would be no use, and a crowd takes minutes."""
+
+_LARGEST_UPLOAD_MEGABYTES = 1000
+"""Up to eight uploads are held in memory at once."""
 
 
 def serve(
@@ -28,8 +36,9 @@ def serve(
     Args:
       config: as for `predict.predict`.
       workdir: a trained run.
-      host: address to listen on. 127.0.0.1 answers to this machine alone; on any other, whoever
-        reaches the address can upload pictures, and there is no password.
+      host: name or address to listen on, IPv6 with or without brackets. 127.0.0.1, ::1 and
+        localhost answer to this machine alone; on any other, whoever reaches the address can
+        upload pictures, and there is no password.
       port: to listen on; 0 takes a free one.
       max_upload_megabytes: larger uploads are refused.
       detector: what finds faces or their landmarks; None is MTCNN.
@@ -43,43 +52,78 @@ def serve(
     """
     for package in ("starlette", "uvicorn"):
         require_package(package, extra="serve", load=False)
-    if not 0 <= port <= 65535 or not max_upload_megabytes > 0:
+    if not 0 <= port <= 65535 or not 0 < max_upload_megabytes <= _LARGEST_UPLOAD_MEGABYTES:
         raise ValueError(
             f"port {port} and uploads of at most {max_upload_megabytes} MB; expected a port of "
-            "0 to 65535 and a positive size"
+            f"0 to 65535 and a positive size of at most {_LARGEST_UPLOAD_MEGABYTES} MB"
         )
-    # Not at the head: without the extra the other modes must still start.
-    from twodasl_jax.predict.server import LOCAL_HOSTS, make_app
+    host = host.removeprefix("[").removesuffix("]")
+    # Before the networks are read: a port in use is told at once.
+    with listen(host, port) as listening:
+        # Not at the head: without the extra the other modes must still start.
+        from twodasl_jax.predict.server import make_app
+        from twodasl_jax.predict.server_connections import make_server
+        from twodasl_jax.predict.server_limits import Limits
 
-    enable_compilation_cache()
-    reconstructor = FaceReconstructor.from_checkpoint(
-        workdir,
-        detector=detector or "mtcnn",
-        num_passes=num_passes,
-        config=config,
-        face_model=face_model,
-    )
-    app = make_app(
-        reconstructor,
-        reconstructor.face_model,
-        whitening=reconstructor.whitening,
-        allowed_hosts=LOCAL_HOSTS if host in LOCAL_HOSTS else ("*",),
-        max_upload_bytes=round(max_upload_megabytes * 1e6),
-    )
-    with socket.create_server((host, port)) as listening:
-        port = listening.getsockname()[1]
-        Console(markup=False, emoji=False).print(
-            f"open http://{host}:{port} in a browser; Ctrl-C stops"
+        give_back_freed_memory()
+        enable_compilation_cache()
+        reconstructor = FaceReconstructor.from_checkpoint(
+            workdir,
+            detector=detector or "mtcnn",
+            num_passes=num_passes,
+            max_faces=MAX_FACES,
+            config=config,
+            face_model=face_model,
         )
-        make_server(app).run(sockets=[listening])
-
-
-def make_server(app: Any) -> Any:
-    """The web server of an application: a `uvicorn.Server`, silent but for warnings and errors."""
-    uvicorn = require_package("uvicorn", extra="serve")
-    # Without a logging configuration of its own its messages go where the package's go.
-    return uvicorn.Server(
-        uvicorn.Config(
-            app, log_config=None, log_level="warning", lifespan="off", server_header=False
+        reconstructor.prepare_detector()
+        app = make_app(
+            reconstructor,
+            reconstructor.face_model,
+            whitening=reconstructor.whitening,
+            host=host,
+            limits=Limits(max_upload_bytes=round(max_upload_megabytes * 1e6)),
         )
-    )
+        console = Console(markup=False, emoji=False, highlight=False)
+        address = address_to_open(host, listening.getsockname()[1])
+        console.print(f"open {address} in a browser; Ctrl-C stops", soft_wrap=True)
+        try:
+            make_server(app).run(sockets=[listening])
+        except KeyboardInterrupt:  # which uvicorn raises again when it has ended
+            console.print("stopped")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that waits for connections.
+
+    Args:
+      host: name or address, IPv6 without brackets; ``::`` is every address, IPv4 too.
+      port: 0 takes a free one.
+
+    Raises:
+      OSError: where the address is none of this machine's, or the port is taken or reserved.
+    """
+    try:
+        if not host:
+            raise OSError("the host is empty")
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        both = host == "::" and socket.has_dualstack_ipv6()
+        return socket.create_server(
+            address, family=socket.AddressFamily(family), dualstack_ipv6=both
+        )
+    except (OSError, UnicodeError) as error:
+        number = getattr(error, "errno", None) or 0  # of a name that nobody knows below 0
+        reason = os.strerror(number) if number > 0 else getattr(error, "strerror", None) or error
+        raise OSError(
+            f"cannot listen on host '{host}', port {port}: {reason}; expected an address of this "
+            "machine and a port that is free (--port=0 takes any)"
+        ) from error
+
+
+def address_to_open(host: str, port: int) -> str:
+    """What to type in a browser for a host that is listened on; on all addresses, localhost."""
+    if host in ("0.0.0.0", "::"):
+        return f"http://localhost:{port} (or this machine's name or address, from elsewhere)"
+    # Of a zone (fe80::1%eth0) the sign is escaped, as everywhere in addresses.
+    return f"http://[{host.replace('%', '%25')}]:{port}" if ":" in host else f"http://{host}:{port}"

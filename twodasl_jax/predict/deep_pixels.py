@@ -8,6 +8,8 @@ import numpy as np
 from absl import logging
 from PIL import Image, ImageFile, TiffImagePlugin
 
+from twodasl_jax.predict.one_at_a_time import one_at_a_time
+
 _DARK_BITS = 14
 """A picture that uses so many bits or fewer is brightened. One bit less than all is an ordinary
 picture, if a dim one: no sensor has 15."""
@@ -107,13 +109,7 @@ def read_deep_colours(data: bytes, orientation: int, name: str) -> Image.Image |
     Returns:
       RGB or RGBA, upright; None where OpenCV reads no 16 bits.
     """
-    level = cv2.utils.logging.getLogLevel()
-    # OpenCV's lines on kinds that it does not read: Pillow's picture is taken then.
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    finally:
-        cv2.utils.logging.setLogLevel(level)
+    pixels = _decode_silently(data)
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
         return None
     levels = np.empty(pixels.shape, np.uint8)
@@ -127,6 +123,17 @@ def read_deep_colours(data: bytes, orientation: int, name: str) -> Image.Image |
     if data[:4] == b"\x89PNG" and orientation in _UPRIGHT:
         image = image.transpose(_UPRIGHT[orientation])
     return image
+
+
+@one_at_a_time  # the level of OpenCV's lines is the whole process's
+def _decode_silently(data: bytes) -> np.ndarray | None:
+    level = cv2.utils.logging.getLogLevel()
+    # OpenCV's lines on kinds that it does not read: Pillow's picture is taken then.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    finally:
+        cv2.utils.logging.setLogLevel(level)
 
 
 _UPRIGHT = {

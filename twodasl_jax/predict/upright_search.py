@@ -46,7 +46,7 @@ scores of 0.8 to 0.99; those that it sees upright mostly have more."""
 
 _CLEARLY_BETTER = 0.2
 """Another way up than an upright fit's must be surer by so much, and beyond doubt (`DOUBTED`).
-Heads mostly are upright, and of eight fits by a network that fits none well one is surest by chance."""
+Heads mostly are upright, and of eight fits, none of them good, one is the surest by chance."""
 
 
 def reconstruct_any_way_up(
