@@ -27,9 +27,9 @@ def test_a_good_result_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"num_images": "2"}, "num_images is a text; expected a number"),
+        ({"num_images": "2"}, "num_images is a text; expected a whole number"),
         ({"num_images": True}, "num_images is a truth value"),
-        ({"conventions": []}, "conventions is a list; expected a object"),
+        ({"conventions": []}, "conventions is a list; expected an object"),
         ({"conventions": {"crop_source": 3}}, "conventions.crop_source is 3; expected a text"),
         ({"left_out": [3]}, "left_out holds 3; expected named faces"),
         ({"left_out": [{"reason": "x"}]}, "left_out holds"),
@@ -50,6 +50,7 @@ def test_entries_of_other_types_are_refused(tmp_path, changes, message):
     ("content", "message"),
     [
         ("file_name,a_percent\nx,word\n", "a_percent holds 'word'; expected numbers"),
+        ("file_name,a_percent\nx,nan\n", "a_percent holds 'nan'; expected numbers"),
         ("file_name,a_percent\nx\n", "is cut short"),
         ("name,a_percent\nx,1\n", "no file_name column"),
     ],

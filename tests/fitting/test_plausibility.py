@@ -85,6 +85,17 @@ def test_one_mirrored_face_is_no_mistake_of_the_set():
     assert [why_turned_away(view, row) is None for row in range(3)] == [False, True, True]
 
 
+@pytest.mark.parametrize("cause", MISTAKES)
+def test_profiles_do_not_vouch_for_the_one_mirrored_face_of_a_small_set(cause):
+    profiles = Rotation.from_euler("ZXY", [[0, 0, 85], [5, 3, -88]], degrees=True).as_matrix()
+    chosen = MISTAKES[cause] @ np.concatenate([heads(1), profiles])
+    told = why_set_turned_away(head_view(coefficients(chosen)))
+    assert told == f"1 of 3 fitted heads are seen from behind: {cause}"
+    vouched = np.concatenate([chosen, heads(1)])
+    assert why_set_turned_away(head_view(coefficients(vouched))) is None
+    assert why_set_turned_away(head_view(coefficients(profiles))) is None
+
+
 def test_profiles_with_y_up_are_upside_down():
     chosen = Rotation.from_euler("ZXY", [[0, 0, 85], [5, 3, -88]] * 6, degrees=True).as_matrix()
     assert why_set_upside_down(head_view(coefficients(chosen))) is None

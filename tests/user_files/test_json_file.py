@@ -18,8 +18,8 @@ def test_an_object_is_read(tmp_path, encoding):
     ("content", "message"),
     [
         (b"[1, 2]", "holds a list instead of an object .*; expected"),
-        (b"3", "holds a number"),
-        (b"null", "holds a null"),
+        (b"3", "holds a whole number"),
+        (b"null", "holds null"),
         (b'"text"', "holds a text"),
         (b'{"a": NaN}', "holds NaN, which is no JSON number"),
         (b'{"a": [-Infinity]}', "holds -Infinity"),
@@ -50,5 +50,5 @@ def test_entries_of_other_types_are_refused():
         require_entries("x.json", value, {"d": int, "a": int, "e": str}, advice="restore it")
     with pytest.raises(ValueError, match=r"x\.json: b is a text; expected a number: restore it"):
         require_entries("x.json", value, {"b": (int, float)}, advice="restore it")
-    with pytest.raises(ValueError, match="c is a truth value; expected a number"):
+    with pytest.raises(ValueError, match="c is a truth value; expected a whole number"):
         require_entries("x.json", value, {"c": int}, advice="restore it")

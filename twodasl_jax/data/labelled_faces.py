@@ -167,6 +167,9 @@ def _read_landmark_file(path: Path) -> tuple[np.ndarray, np.ndarray]:
             f"{', '.join(sets)}"
         )
     names = np.array(texts_of(path, arrays, "file_name"))
+    for name in names:
+        if Path(str(name)).is_absolute():
+            raise ValueError(f"{path} names {name}; expected names relative to the folder --images")
     return names, numbers_of(path, arrays, given[0], (len(names), sets[given[0]], 2))
 
 
@@ -188,11 +191,11 @@ def faces_from_photographs(folder: Path, names: np.ndarray, points: np.ndarray) 
     paths = [in_either_case(folder / str(name)) for name in names]
 
     def sizes_of(rows: np.ndarray) -> np.ndarray:
-        absent = [paths[row] for row in rows if not paths[row].exists()]
+        absent = [names[row] for row in rows if not paths[row].exists()]
         if absent:
             raise FileNotFoundError(
                 f"{len(absent)} of {len(rows)} labelled photographs are not in {folder}, "
-                f"first {printable(absent[0].relative_to(folder))}"
+                f"first {printable(str(absent[0]))}"
             )
         return np.array([picture_size(paths[row]) for row in rows])
 

@@ -51,6 +51,7 @@ def read_predictions(
     arrays = _read(path)
     row_of = _row_of(path, arrays)
     unknown = _unknown(row_of, benchmark)
+    _require_shared_name(path, row_of, benchmark)
     if unknown:
         raise ValueError(
             f"{path} names {len(unknown)} faces that {benchmark.name} does not have here, first "
@@ -88,13 +89,8 @@ def read_available_predictions(
     path = Path(path)
     arrays = _read(path)
     row_of = _row_of(path, arrays)
+    _require_shared_name(path, row_of, benchmark)
     here = np.array([name in row_of for name in benchmark.file_names])
-    if not here.any():
-        raise ValueError(
-            f"{path} has no prediction for any of {len(benchmark)} faces; it names "
-            f"{', '.join(list(row_of)[:1]) or 'none'}, expected names like "
-            f"{benchmark.file_names[0]}"
-        )
     unknown = _unknown(row_of, benchmark)
     benchmark = benchmark.without(np.flatnonzero(~here), f"{path.name} has no prediction of it")
     broken = _broken(path, arrays, _rows(row_of, benchmark))
@@ -108,6 +104,16 @@ def read_available_predictions(
         )
         benchmark = dataclasses.replace(benchmark, notes=(*benchmark.notes, note))
     return benchmark, _joined(path, arrays, row_of, benchmark, face_model)
+
+
+def _require_shared_name(path: Path, row_of: Mapping[str, int], benchmark: Benchmark) -> None:
+    """Refuses another benchmark's predictions: no option makes them this one's."""
+    if not any(name in row_of for name in benchmark.file_names):
+        raise ValueError(
+            f"{path} has no prediction for any of {len(benchmark)} faces; it names "
+            f"{', '.join(list(row_of)[:1]) or 'none'}, expected names like "
+            f"{benchmark.file_names[0]}"
+        )
 
 
 def _joined(

@@ -1,5 +1,6 @@
 """What scoring a benchmark leaves behind, read back: ``results.json`` and ``per_image.csv``."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,6 @@ def read_per_image(path: Path) -> dict[str, list[str]]:
 
 def _is_numeric(text: str) -> bool:
     try:
-        float(text)
+        return math.isfinite(float(text))
     except ValueError:
         return False
-    return True

@@ -89,7 +89,7 @@ def why_turned_away(view: HeadView, row: int) -> str | None:
 
 
 def why_set_turned_away(view: HeadView) -> str | None:
-    """Whether most heads of a set are seen from behind.
+    """Whether most heads of a set are seen from behind; of a few heads, any and none from the front.
 
     Args:
       view: of heads that fit well.
@@ -102,7 +102,9 @@ def why_set_turned_away(view: HeadView) -> str | None:
     # Heads in profile have no front: those that are clearly seen from it speak for the labels.
     front = (np.abs(view.azimuth_degrees) < 75) & view.from_front
     many = len(behind) >= FEWEST_FACES and 4 * len(behind) > count and len(behind) > front.sum()
-    if 2 * len(behind) <= count and not many:
+    # In a small set one mirrored head counts, unless some other is clearly seen from its front.
+    unproven = count < FEWEST_FACES and len(behind) > 0 and not front.any()
+    if 2 * len(behind) <= count and not many and not unproven:
         return None
     causes, numbers = np.unique([_cause(view, int(row)) for row in behind], return_counts=True)
     cause = str(causes[numbers.argmax()])

@@ -43,7 +43,7 @@ def read_json(path: str | Path, *, expected: str) -> dict[str, Any]:
         raise ValueError(f"{path}: {error}; {expected}") from error
     if not isinstance(value, dict):
         came = _TYPE_NAMES[type(value)]
-        raise ValueError(f"{path} holds a {came} instead of an object {{…}}; {expected}")
+        raise ValueError(f"{path} holds {came} instead of an object {{…}}; {expected}")
     return value
 
 
@@ -73,13 +73,14 @@ def require_entries(
         # In Python a truth value is a whole number as well.
         is_truth_value = isinstance(value[key], bool) and bool not in allowed
         if is_truth_value or not isinstance(value[key], allowed):
-            came, one = _TYPE_NAMES.get(type(value[key]), "other thing"), _TYPE_NAMES[allowed[0]]
-            raise ValueError(f"{path}: {key} is a {came}; expected a {one}: {advice}")
+            came = _TYPE_NAMES.get(type(value[key]), "another thing")
+            one = _TYPE_NAMES[float if float in allowed else allowed[0]]
+            raise ValueError(f"{path}: {key} is {came}; expected {one}: {advice}")
 
 
 _TYPE_NAMES: dict[type, str] = {
-    dict: "object", list: "list", str: "text", int: "number", float: "number", bool: "truth value",
-    type(None): "null",
+    dict: "an object", list: "a list", str: "a text", int: "a whole number", float: "a number",
+    bool: "a truth value", type(None): "null",
 }  # fmt: skip
 
 

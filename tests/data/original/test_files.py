@@ -5,6 +5,7 @@ import scipy.io
 
 from twodasl_jax.data.original.files import (
     encode_crop,
+    in_either_case,
     list_stems,
     read_mat,
     read_photo,
@@ -102,6 +103,14 @@ def test_a_cut_off_mat_file_is_named(tmp_path, kept):
 def test_nan_is_named():
     with pytest.raises(ValueError, match="second holds NaN"):
         require_finite({"first": np.zeros(3), "second": np.array([1, np.nan])})
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".JPG", ".Jpg"])
+def test_files_are_found_whatever_the_case_of_their_ending(tmp_path, ending):
+    (tmp_path / f"a{ending}").touch()
+    assert in_either_case(tmp_path / "a.jpg") == tmp_path / f"a{ending}"
+    assert in_either_case(tmp_path / "b.jpg") == tmp_path / "b.jpg"
+    assert in_either_case(tmp_path / "a") == tmp_path / "a"
 
 
 def test_stems_of_either_file_are_listed_in_order(tmp_path):

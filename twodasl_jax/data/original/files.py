@@ -189,9 +189,11 @@ def list_stems(folder: Path, *, holds: str) -> list[str]:
 
 
 def in_either_case(path: Path) -> Path:
-    """The same path, its ending in upper case where only that file is there."""
-    upper = path.with_suffix(path.suffix.upper())
-    return upper if not path.exists() and upper.exists() else path
+    """The same path, its ending written in other cases (``.JPG``, ``.Jpg``) where it is so there."""
+    if path.exists() or not path.suffix:
+        return path
+    cases = (path.suffix.upper(), path.suffix.title(), path.suffix.lower())
+    return next((other for case in cases if (other := path.with_suffix(case)).exists()), path)
 
 
 def require_readable(items: Sequence[Item], read: Callable[[Item], object]) -> None:
