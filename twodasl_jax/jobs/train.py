@@ -28,12 +28,9 @@ from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
 from twodasl_jax.training.run_description import RunSoFar
 from twodasl_jax.training.state import Networks, TrainState, create_state
 from twodasl_jax.training.step_log import Evaluator
-from twodasl_jax.training.stop_request import stopping_at_once
 from twodasl_jax.training.writers import MetricWriter
 
 
-# The loop of a stage has a finer way, which saves the step that a signal comes in.
-@stopping_at_once("stopped; all that was finished before is kept: run it again to go on")
 def train(
     config: Any,
     *,
@@ -55,7 +52,8 @@ def train(
       ValueError, OSError: settings that are wrong, data or face model absent or broken, or
         another process that trains here; nothing is written then. Later, where no checkpoint is
         whole, or something cannot be written.
-      TrainingInterrupted: after SIGTERM or Ctrl-C, at whatever moment.
+      TrainingInterrupted: after SIGTERM or Ctrl-C in the steps of a stage, which is saved then;
+        at other moments the signal is `run_mode`'s.
     """
     check_photo(image, box)
     parallel.enable_compilation_cache()
