@@ -28,7 +28,8 @@
 
 Any setting of a config is a flag: --config.seed=1, --config.models.backbone=resnet18.
 A run that was stopped goes on when the same command is given again. Exit status: 0 is done, 1 is
-wrong, as one sentence says, and 75 is a training that SIGTERM or Ctrl-C stopped: run it again.
+wrong, as one sentence says, 75 is a training that SIGTERM or Ctrl-C stopped: run it again; 130 is
+Ctrl-C in another mode.
 """
 
 import sys
@@ -61,6 +62,9 @@ def main(argv: list[str]) -> None:
     except TrainingInterrupted as stop:
         print(f"{_MODE.value}: {stop}", file=sys.stderr)
         raise
+    except KeyboardInterrupt:
+        print(f"{_MODE.value}: stopped by Ctrl-C", file=sys.stderr)
+        sys.exit(130)
     except Exception as error:
         given = options.given()
         folders = (given[name] for name in ("output", "data_dir", "workdir"))

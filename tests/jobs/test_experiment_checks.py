@@ -33,15 +33,41 @@ def set_in(config, path, value):
         config[last] = value
 
 
+CROPS = {"kind": "crops", "name": "annotated", "weight": 1.0, "path": "a", "only_68": False}
+
 MISTAKES = [
-    ("seed", -1, "seed is -1; expected a whole number of at least 0"),
+    ("modles", {}, "the config has no setting 'modles'; choose of seed, init_from"),
+    ("models.backbon", "resnet50", "models has no setting 'backbon'; choose of backbone"),
+    ("models.landmark_map", "no", "models.landmark_map is 'no'; expected True or False"),
+    ("models.encoder_width_divisor", "8", "divisor is '8'; expected a whole number"),
+    ("losses.importance", False, "losses has no setting 'importance'"),
+    ("face_model.path", None, "face_model.path is None; expected a text"),
+    ("data.batch_size", 8, "data has no setting 'batch_size'"),
+    ("data.annotated", "rendered", "data.annotated is 'rendered'; expected a list"),
+    ("data.annotated.0.num_face", 8, r"data.annotated\[0\] has no setting 'num_face'"),
+    ("data.in_the_wild.0.flip", "no", r"data.in_the_wild\[0\].flip is 'no'; expected True or"),
+    ("data.validation", {"source": "annotated"}, "data.validation lacks every; it has source"),
+    ("data.validation.from", 2, "data.validation has no setting 'from'"),
+    ("training.checkpont_every", 10, "training has no setting 'checkpont_every'; choose of log_e"),
+    ("training.log_every", "10", "training.log_every is '10'; expected a whole number"),
+    ("training.best.metrics", "x", "training.best has no setting 'metrics'"),
+    ("training.on_damaged_checkpoint", "fallback", "choose one of fall_back, stop"),
+    ("training.max_to_keep", 2.5, "training.max_to_keep is 2.5; expected a whole number or None"),
+    ("evaluation.set", (), "evaluation has no setting 'set'"),
+    ("evaluation.sets.0.face", 8, r"evaluation.sets\[0\] has no setting 'face'"),
+    ("stages.1.loss_weight", {}, r"stages\[1\] has no setting 'loss_weight'"),
+    ("stages.0.ramp_steps", 200, r"stages\[0\].ramp_steps is 200; expected a group of settings"),
+    ("stages.0.optimizers.regressor", "sgd", r"optimizers.regressor is 'sgd'; expected a group"),
+    ("seed", 2**32, "seed is 4294967296; expected a whole number of 0 to 4,294,967,295"),
+    ("stages.0.num_steps", 2**31, "num_steps of stage 'stage1' is 2147483648"),
+    ("seed", -1, "seed is -1; expected a whole number of 0 to"),
     ("models.backbone", "resnetXX", "stage 'stage1': unknown backbone 'resnetXX'"),
     ("models.batch_norm", "frozn", "unknown batch_norm 'frozn'"),
     ("models.convolution", "fast", "unknown convolution 'fast'"),
     ("models.encoder_width_divisor", 3, "width_divisor is 3"),
     ("losses.num_vertices", -5, "losses.num_vertices is -5"),
     ("data.annotated.0.kind", "renderd", r"data\.annotated\[0\]\.kind is 'renderd'; choose one of"),
-    ("data.annotated.0.kind", "crops", "crops have 2D landmarks only"),
+    ("data.annotated", (CROPS,), "crops have 2D landmarks only"),
     ("data.annotated.0.weight", 0.0, "weight is 0.0; expected a positive number"),
     ("data.annotated.0.weight", float("nan"), "weight is nan"),
     ("data.annotated.0.num_faces", 0, "num_faces of the rendered source 'annotated' is 0"),
@@ -57,6 +83,8 @@ MISTAKES = [
     ("data.augment", {"shift_px": "far"}, "a value of the wrong kind"),
     ("data.validation.source", "anotated", "no annotated source; choose one of annotated"),
     ("data.validation.every", 1, "data.validation.every is 1"),
+    ("data.validation.every", 2501, "every 2501th of 2500 faces cannot be held out"),
+    ("losses.num_vertices", 2348, "is 2,348, and the face model 'open_face' has 2,347 vertices"),
     ("stages", (), "no stages"),
     ("stages.1.name", "stage1", "stages has 'stage1' twice"),
     ("stages.0.name", "before", "no stage can be called 'before'"),
@@ -102,6 +130,44 @@ def test_a_mistake_is_named_and_leaves_nothing_behind(path, value, message, tmp_
     with pytest.raises(ValueError, match=message):
         job.train(config, workdir=str(tmp_path / "run"))
     assert not list((tmp_path / "run").iterdir())
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "init_from",
+            "models.backbone",
+            "losses.num_vertices",
+            "data.augment",
+            "data.in_the_wild",
+        ),
+        *(
+            "data.annotated.0.seed",
+            "training.log_every",
+            "training.max_to_keep",
+            "training.best.mode",
+        ),
+        *("stages.0.name", "stages.0.ramp_steps", "evaluation.sets", "evaluation.sets.0.name"),
+    ],
+)
+def test_a_setting_that_is_absent_is_named(path):
+    config = load("quickstart")
+    *groups, last = path.split(".")
+    group = config
+    for each in groups:
+        group = group[int(each)] if each.isdigit() else group[each]
+    del group[last]
+    with pytest.raises(ValueError, match=f"lacks {last}; it has "):
+        check_experiment(config)
+
+
+def test_settings_that_are_younger_than_runs_may_be_absent():
+    config = load("quickstart")
+    del config.data["validation"], config.stages[0]["loss_formula"]
+    for name in ("evaluate_every", "best", "checkpoint", "on_damaged_checkpoint"):
+        del config.training[name]
+    check_experiment(config)
 
 
 def test_an_unknown_map_source_of_a_set_is_not_taken_for_none():

@@ -1,29 +1,37 @@
 """How a training ends: by signals at any moment, and with which exit status."""
 
-import inspect
+import importlib
 import signal
 import subprocess
 import sys
 
 import pytest
 
-from twodasl_jax.jobs import train as job
+from twodasl_jax.jobs import modes
+from twodasl_jax.jobs.modes import run_mode
 from twodasl_jax.training.stop_request import EXIT_STATUS, SIGNALS, TrainingInterrupted
+
+job = importlib.import_module("twodasl_jax.jobs.train")  # the package's `train` is the function
+
+
+def run_training(workdir):
+    run_mode(
+        "train", None, {"workdir": str(workdir), "image": None, "box": None, "face_model": None}
+    )
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("moment", ["check_photo", "start_run"])
+@pytest.mark.parametrize("moment", ["job_of", "check_photo", "start_run"])
 def test_a_signal_outside_the_steps_ends_it_at_once(tmp_path, monkeypatch, moment, number):
     def interrupted(*_arguments, **_options):
         signal.raise_signal(number)
         pytest.fail("went on")
 
     monkeypatch.setattr(job, "check_photo", lambda *_: None)
-    monkeypatch.setattr(job, moment, interrupted)
+    monkeypatch.setattr(modes if moment == "job_of" else job, moment, interrupted)
     with pytest.raises(TrainingInterrupted, match="all that was finished before is kept") as told:
-        job.train(None, workdir=str(tmp_path), image=None, box=None)
+        run_training(tmp_path)
     assert told.value.code == EXIT_STATUS
-    assert "workdir" in inspect.signature(job.train).parameters
 
 
 RUN = """
@@ -45,6 +53,7 @@ app.run(run.main)
         ("TrainingInterrupted('stopped at step 3 and saved')", 75, "train: stopped at step 3 and"),
         ("OSError(28, 'No space left on device')", 1, "train: cannot write there: no space left"),
         ("RuntimeError('x: No space left on device')", 1, "train: cannot write there: no space"),
+        ("KeyboardInterrupt", 130, "train: stopped by Ctrl-C"),
         ("ValueError('three numbers are wrong')", 1, "train: three numbers are wrong"),
     ],
 )

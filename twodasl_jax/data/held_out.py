@@ -56,12 +56,21 @@ def hold_out(source: Any, *, every: int) -> SubsetSource:
     Raises:
       ValueError: where that leaves nothing to validate with, or nothing to train on.
     """
-    if every < 2 or len(source) < every:
-        raise ValueError(
-            f"every {every}th of {len(source)} faces cannot be held out; expected at least 2, and "
-            "at most as many as there are faces"
-        )
+    require_enough_faces(len(source), every=every)
     return SubsetSource(source, np.arange(every - 1, len(source), every))
+
+
+def require_enough_faces(count: int, *, every: int) -> None:
+    """Refuses to hold every k-th of so many faces out, if none could be, or no other were left.
+
+    Raises:
+      ValueError: with both numbers.
+    """
+    if every < 2 or count < every:
+        raise ValueError(
+            f"every {every}th of {count} faces cannot be held out; expected at least 2, and at "
+            "most as many as there are faces"
+        )
 
 
 def without_faces(sources: Sequence[Any], held_out: Collection[str]) -> list[Any]:

@@ -58,6 +58,20 @@ def make_stage_optimizer(stage: Any) -> optax.GradientTransformation:
     return make_optimizer(options)
 
 
+def require_vertices(config: Any, face_model: FaceModel) -> None:
+    """Refuses a vertex distance cost over more vertices than the face model has.
+
+    Raises:
+      ValueError: with both numbers.
+    """
+    asked = config.losses.num_vertices
+    if asked > face_model.num_vertices:
+        raise ValueError(
+            f"losses.num_vertices is {asked:,}, and the face model '{face_model.name}' has "
+            f"{face_model.num_vertices:,} vertices; expected at most these, or 0 for all of them"
+        )
+
+
 def make_constants(config: Any, face_model: FaceModel, whitening: Whitening) -> Constants:
     """What the step reads besides state and batch."""
     vertices = face_model.linear

@@ -11,6 +11,7 @@ import numpy as np
 from twodasl_jax.data.augment import AugmentOptions
 from twodasl_jax.jobs.assembly import make_method, make_stage_optimizer
 from twodasl_jax.jobs.evaluate import check_evaluation
+from twodasl_jax.jobs.experiment_settings import require_known_settings
 from twodasl_jax.jobs.rendered_data import check_rendered
 from twodasl_jax.jobs.setting_checks import (
     make_options,
@@ -24,9 +25,13 @@ from twodasl_jax.jobs.training_data import SOURCES
 from twodasl_jax.jobs.validation import PREFIX, check_validation
 from twodasl_jax.metrics.nme import nme_summary
 from twodasl_jax.training.best_checkpoint import SIGN
+from twodasl_jax.training.fall_back import ON_DAMAGED, require_on_damaged
 from twodasl_jax.training.loop import require_multiples
 
 NETWORKS = ("regressor", "encoder", "critic")
+MOST_STEPS = 2**31 - 1
+"""They are counted in 32 bits."""
+
 BEFORE = "before"
 """The moment of the first scores: no stage may be called so."""
 
@@ -40,7 +45,9 @@ def check_experiment(config: Any) -> None:
     Raises:
       ValueError: one sentence: the setting, its value, what was expected.
     """
-    require_whole("seed", config.seed, least=0)
+    require_known_settings(config)
+    # Networks are begun from 32 bits: with more, two seeds would be one.
+    require_whole("seed", config.seed, least=0, most=2**32 - 1)
     require_whole("losses.num_vertices", config.losses.num_vertices, least=0)
     _check_data(config.data)
     _check_stages(config)
@@ -57,6 +64,10 @@ def _check_data(data: Any) -> None:
         for index, source in enumerate(data[half]):
             name = f"data.{half}[{index}]"
             require_one_of(f"{name}.kind", source.get("kind"), SOURCES)
+            if (half, source.kind) == ("annotated", "crops"):
+                raise ValueError(
+                    f"{name}: crops have 2D landmarks only; name them in data.in_the_wild"
+                )
             require_positive(f"{name}.weight", source.get("weight"))
         require_whole(f"data.{half}_batch_size", data[f"{half}_batch_size"], least=1)
     require_whole("data.num_threads", data.num_threads, least=1)
@@ -73,13 +84,13 @@ def _check_stages(config: Any) -> None:
         require_file_name("the name of a stage", stage.name)
         if stage.name == BEFORE:
             raise ValueError(f"no stage can be called '{BEFORE}': the first scores are called so")
-        require_whole(f"num_steps of {title}", stage.num_steps, least=1)
+        require_whole(f"num_steps of {title}", stage.num_steps, least=1, most=MOST_STEPS)
         if not len(stage.loss_weights):
             raise ValueError(f"loss_weights of {title} is empty; expected at least one loss")
         for term, weight in stage.loss_weights.items():
             require_positive(f"loss_weights.{term} of {title}", weight, zero=True)
         for term, steps in stage.ramp_steps.items():
-            require_whole(f"ramp_steps.{term} of {title}", steps, least=0)
+            require_whole(f"ramp_steps.{term} of {title}", steps, least=0, most=MOST_STEPS)
         try:
             method = make_method(config, stage)
         except ValueError as error:
@@ -113,6 +124,7 @@ def _check_training(config: Any) -> None:
     require_multiples(
         training.log_every, checkpoint_every=training.checkpoint_every, evaluate_every=every
     )
+    require_on_damaged(training.get("on_damaged_checkpoint", ON_DAMAGED[0]))
     if training.max_to_keep is not None:
         require_whole("training.max_to_keep", training.max_to_keep, least=1)
     if every:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from twodasl_jax.jobs.folder_lock import hold_output
+from twodasl_jax.training.stop_request import stopping_at_once
 
 EXPERIMENT, BENCHMARK = "experiment", "benchmark"
 """Kinds of configs: something to train, and something to score on."""
@@ -33,6 +34,7 @@ class Mode(NamedTuple):
       configs: kinds of ``--config`` that it reads; none: it reads no config.
       settings: which settings of an experiment it reads.
       replaces: flag of a folder that it writes as a whole: one process at a time.
+      stopped: what a stop signal leads to outside the steps of a training; '' is no way of its own.
     """
 
     required: tuple[str, ...] = ()
@@ -40,13 +42,19 @@ class Mode(NamedTuple):
     configs: tuple[str, ...] = ()
     settings: tuple[str, ...] = EVERYTHING
     replaces: str | None = None
+    stopped: str = ""
 
 
 _RUN_SETTINGS = ("training.checkpoint", "face_model.path")
 """What a trained run still takes from a config."""
 
 MODES: dict[str, Mode] = {
-    "train": Mode(("workdir",), ("image", "box", "face_model"), (EXPERIMENT,)),
+    "train": Mode(
+        ("workdir",),
+        ("image", "box", "face_model"),
+        (EXPERIMENT,),
+        stopped="stopped; all that was finished before is kept: run it again to go on",
+    ),
     "evaluate": Mode(
         ("workdir",),
         ("checkpoint", "predictions", "face_model"),
@@ -108,6 +116,7 @@ def run_mode(
 
     Raises:
       ValueError: naming a flag that the mode needs and did not get, or got and does not read.
+      TrainingInterrupted: after SIGTERM or Ctrl-C, where the mode is one that goes on afterwards.
     """
     mode = MODES[name]
     taken = (*mode.required, *mode.optional)
@@ -117,8 +126,10 @@ def run_mode(
     if missing:
         needed = ", ".join(f"--{flag}" for flag in mode.required)
         raise ValueError(f"no --{missing[0]} was given; this mode needs {needed} (--help)")
-    job = job_of(name)
     with contextlib.ExitStack() as held:
+        if mode.stopped:  # from here on: its imports alone take seconds
+            held.enter_context(stopping_at_once(mode.stopped))
+        job = job_of(name)
         if mode.replaces is not None:
             folder = Path(options[mode.replaces])
             held.enter_context(hold_output(folder, doing=f"writes it (--mode={name})"))

@@ -14,7 +14,7 @@ from twodasl_jax.evaluation.sets import EvaluationSet
 from twodasl_jax.face_model.albedo import with_colours
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel
-from twodasl_jax.jobs.assembly import whitening_for
+from twodasl_jax.jobs.assembly import require_vertices, whitening_for
 from twodasl_jax.jobs.evaluate import make_evaluation_sets, open_given_sets
 from twodasl_jax.jobs.experiment_checks import BEFORE, check_experiment
 from twodasl_jax.jobs.face_model_place import find_face_model, read_place, write_place
@@ -32,7 +32,11 @@ from twodasl_jax.jobs.training_data import (
     make_sources,
     open_given_sources,
 )
-from twodasl_jax.jobs.validation import ValidationFaces, hold_out_validation
+from twodasl_jax.jobs.validation import (
+    ValidationFaces,
+    check_number_of_faces,
+    hold_out_validation,
+)
 from twodasl_jax.jobs.workdir import Workdir
 from twodasl_jax.training import parallel
 from twodasl_jax.training.saved_description import SavedDescription, newest_description
@@ -103,7 +107,9 @@ def start_run(
     saved = _saved_description(workdir, config) if resumed else None
     model, place = _find_face_model(workdir, config, saved, resumed=resumed, given=face_model)
     require_inputs(config, resumed=resumed)
+    require_vertices(config, model)
     given, given_sets = open_given_sources(config, model), open_given_sets(config)
+    check_number_of_faces(config, given)
     first = None
     if not resumed or (
         config.evaluation.sets and BEFORE not in workdir.read_results()["evaluations"]

@@ -15,10 +15,12 @@ def require_one_of(name: str, value: Any, choices: Collection[Any]) -> None:
         raise ValueError(f"{name} is {value!r}; choose one of {listed}")
 
 
-def require_whole(name: str, value: Any, *, least: int) -> None:
-    """Refuses what is no whole number of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} is {value!r}; expected a whole number of at least {least}")
+def require_whole(name: str, value: Any, *, least: int, most: int | None = None) -> None:
+    """Refuses what is no whole number of at least ``least`` and at most ``most``."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):
+        limits = f"at least {least}" if most is None else f"{least} to {most:,}"
+        raise ValueError(f"{name} is {value!r}; expected a whole number of {limits}")
 
 
 def require_positive(name: str, value: Any, *, zero: bool = False) -> None:

@@ -10,37 +10,27 @@ from rich.console import Console
 
 from twodasl_jax.array_types import AnnotatedBatch, Batch, InTheWildBatch
 from twodasl_jax.jobs import report
-from twodasl_jax.jobs.assembly import (
-    make_constants,
-    make_method,
-    make_stage_optimizer,
-    plain,
-)
+from twodasl_jax.jobs.assembly import make_constants, make_method, make_stage_optimizer, plain
 from twodasl_jax.jobs.evaluate import evaluate_networks
 from twodasl_jax.jobs.experiment_checks import BEFORE
 from twodasl_jax.jobs.predict import check_photo, reconstruct_photo
 from twodasl_jax.jobs.run_start import Run, start_run
 from twodasl_jax.jobs.training_data import in_the_wild_batch_size, make_batches
-from twodasl_jax.jobs.validation import (
-    make_validation_evaluator,
-)
+from twodasl_jax.jobs.validation import make_validation_evaluator
 from twodasl_jax.jobs.workdir import Workdir, checkpoint_steps
 from twodasl_jax.methods import twodasl
 from twodasl_jax.training import parallel
 from twodasl_jax.training.best_checkpoint import BestCheckpoint
 from twodasl_jax.training.checkpoint import Checkpointer
-from twodasl_jax.training.fall_back import restore_newest_whole
+from twodasl_jax.training.fall_back import ON_DAMAGED, restore_newest_whole
 from twodasl_jax.training.loop import train as run_steps
 from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
 from twodasl_jax.training.run_description import RunSoFar
 from twodasl_jax.training.state import Networks, TrainState, create_state
 from twodasl_jax.training.step_log import Evaluator
-from twodasl_jax.training.stop_request import stopping_at_once
 from twodasl_jax.training.writers import MetricWriter
 
 
-# The loop of a stage has a finer way, which saves the step that a signal comes in.
-@stopping_at_once("stopped; all that was finished before is kept: run it again to go on")
 def train(
     config: Any,
     *,
@@ -62,7 +52,8 @@ def train(
       ValueError, OSError: settings that are wrong, data or face model absent or broken, or
         another process that trains here; nothing is written then. Later, where no checkpoint is
         whole, or something cannot be written.
-      TrainingInterrupted: after SIGTERM or Ctrl-C, at whatever moment.
+      TrainingInterrupted: after SIGTERM or Ctrl-C in the steps of a stage, which is saved then;
+        at other moments the signal is `run_mode`'s.
     """
     check_photo(image, box)
     parallel.enable_compilation_cache()
@@ -126,7 +117,7 @@ def _train_stage(run: Run, stage: Any, earlier: Networks | None) -> Networks:
     so_far = RunSoFar()
     with _open_checkpoints(run, stage) as checkpointer, _open_best(run, stage) as best:
         # Runs of a time when damage was not looked for have no `on_damaged_checkpoint`.
-        on_damaged = config.training.get("on_damaged_checkpoint", "fall_back")
+        on_damaged = config.training.get("on_damaged_checkpoint", ON_DAMAGED[0])
         restored = restore_newest_whole(checkpointer, state, on_damaged=on_damaged)
         if restored is not None:
             state, so_far = restored.state, restored.so_far

@@ -84,9 +84,7 @@ def _listed_sources(config: Any) -> list[tuple[Role, int, Any]]:
     return [(role, i, source) for role in roles for i, source in enumerate(config.data[role])]
 
 
-def _open_crops(source: Any, role: Role, *_: Any) -> CropSource:
-    if role != "in_the_wild":
-        raise ValueError("crops have 2D landmarks only; name them in data.in_the_wild")
+def _open_crops(source: Any, *_: Any) -> CropSource:
     without = crop_names(Path(source.without)) if source.get("without") else frozenset()
     return CropSource(source.path, only_68=source.only_68, without=without)
 

@@ -14,11 +14,11 @@ import numpy as np
 
 from twodasl_jax.coefficients import split_coefficients
 from twodasl_jax.data.checked_source import check_element
-from twodasl_jax.data.held_out import hold_out, without_faces
+from twodasl_jax.data.held_out import hold_out, require_enough_faces, without_faces
 from twodasl_jax.data.pipeline import TrainingSource
 from twodasl_jax.face_model.landmarks import landmarks_from_coefficients
 from twodasl_jax.geometry.camera import head_pose
-from twodasl_jax.jobs.training_data import Sources
+from twodasl_jax.jobs.training_data import Given, Sources
 from twodasl_jax.jobs.workdir import CHECKPOINTS
 from twodasl_jax.methods import twodasl
 from twodasl_jax.metrics.nme import nme_summary, normalised_mean_error
@@ -97,6 +97,23 @@ def check_validation(config: Any) -> int | None:
     if not isinstance(every, int) or every < 2:
         raise ValueError(f"data.validation.every is {every}; expected at least 2")
     return index
+
+
+def check_number_of_faces(config: Any, given: Given) -> None:
+    """Refuses to hold out more faces than there are, before any are rendered.
+
+    Args:
+      config: the experiment, after `check_validation`.
+      given: its sources that were there already.
+
+    Raises:
+      ValueError: as `hold_out_validation`.
+    """
+    index = check_validation(config)
+    if index is not None:
+        opened = given.get(("annotated", index))
+        count = config.data.annotated[index].num_faces if opened is None else len(opened)
+        require_enough_faces(count, every=config.data.validation.every)
 
 
 def _require_consistent(config: Any, chosen: str) -> None:
