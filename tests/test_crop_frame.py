@@ -31,3 +31,9 @@ def test_image_to_crop_undoes_crop_to_image_on_numpy_and_jax():
 
 def test_depth_takes_the_mean_scale():
     np.testing.assert_allclose(depth_to_image(np.array([12.0]), BOX), [12 * 270 / 120])
+
+
+def test_depth_of_a_batch_goes_by_each_faces_own_box():
+    boxes = np.array([[0.0, 0.0, 120.0, 360.0], [10.0, 20.0, 250.0, 260.0]])
+    depth = np.array([[1.0, -2.0, 3.0], [4.0, 5.0, 6.0]])
+    np.testing.assert_allclose(depth_to_image(depth, boxes), 2.0 * depth)

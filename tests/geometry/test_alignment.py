@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from twodasl_jax.geometry.alignment import similarity_alignment
+from twodasl_jax.geometry.alignment import apply_similarity, similarity_alignment
 
 
 @pytest.mark.parametrize("dimension", [2, 3])
@@ -35,3 +35,14 @@ def test_coinciding_points_have_no_scale():
     found = similarity_alignment(jnp.ones((4, 3)), jnp.zeros((4, 3)))
     assert float(found.scale) == 0.0
     assert bool(jnp.isfinite(found.rotation).all())
+
+
+def test_applying_what_was_found_carries_the_points():
+    generator = np.random.default_rng(2)
+    source = generator.normal(size=(5, 20, 3))
+    rotation = np.linalg.qr(generator.normal(size=(5, 3, 3)))[0]
+    rotation[np.linalg.det(rotation) < 0, :, 0] *= -1
+    moved = 1.5 * source @ rotation.swapaxes(1, 2) + generator.normal(size=(5, 1, 3))
+    source, moved = jnp.asarray(source, jnp.float32), jnp.asarray(moved, jnp.float32)
+    carried = apply_similarity(similarity_alignment(source, moved), source)
+    np.testing.assert_allclose(carried, moved, atol=1e-4)  # float32 SVD

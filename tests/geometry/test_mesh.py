@@ -46,3 +46,10 @@ def test_a_triangle_without_area_gives_finite_normals_and_gradients():
     triangles = jnp.array([[0, 1, 2]])
     value, gradient = jax.value_and_grad(lambda v: vertex_normals(v, triangles).sum())(vertices)
     chex.assert_tree_all_finite((value, gradient))
+
+
+def test_a_batch_is_its_meshes_one_by_one():
+    vertices = jnp.asarray(np.random.default_rng(3).normal(size=(2, 5, 3, 4)), jnp.float32)
+    found = vertex_normals(vertices, jnp.asarray(TRIANGLES))
+    alone = [[vertex_normals(one, jnp.asarray(TRIANGLES)) for one in row] for row in vertices]
+    np.testing.assert_allclose(found, np.asarray(alone), atol=1e-6)  # sums in another order

@@ -150,3 +150,15 @@ class WeightedCoefficientCostTest(chex.TestCase):
         # The run-time type check refuses first; without it chex does.
         with pytest.raises(Exception, match=r"[Ss]hape|Type-check"):
             weighted_coefficient_cost(jnp.zeros((2, 62)), jnp.zeros((1, 62)), jnp.zeros((2, 62)))
+
+
+def test_weights_of_a_nearly_right_prediction_still_sum_to_one():
+    """Landmarks that move by far less than a pixel together: the divisor is below 1."""
+    model = make_landmark_model(0)
+    target = np.float32(make_coefficients(1, 2))
+    predicted = target.copy()
+    predicted[:, [3, 7]] += 1e-3  # pixels
+    weights = coefficient_weights(model, jnp.asarray(predicted), jnp.asarray(target))
+    np.testing.assert_allclose(weights.sum(axis=1), 1.0, rtol=1e-5)
+    released = released_coefficient_weights(model, jnp.asarray(predicted), jnp.asarray(target))
+    np.testing.assert_allclose(released.max(axis=1), 1.0, rtol=1e-6)

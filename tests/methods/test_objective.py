@@ -19,7 +19,12 @@ from twodasl_jax.coefficients import TRANSLATION_Z, Whitening
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.losses.vertex import vertex_gram
 from twodasl_jax.methods import twodasl
-from twodasl_jax.methods.twodasl_terms import Constants, TwoDASL
+from twodasl_jax.methods.twodasl_terms import (
+    PAPER_WEIGHTS,
+    RELEASED_WEIGHTS,
+    Constants,
+    TwoDASL,
+)
 
 HALF = 3
 IMPORTANCE = np.array([1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 2, 1, 1, 4, 1, 2, 4, 2], np.float64)
@@ -296,3 +301,37 @@ def test_batch_statistics_are_those_of_the_first_pass(computed, batch):
     *_, new_stats = computed
     # float32: the maps are drawn by different programs, the sums are the same.
     chex.assert_trees_all_close(new_stats["regressor"], expected["batch_stats"], rtol=1e-4)
+
+
+def test_the_second_pass_of_prediction_sees_the_map_of_the_first(batch, constants):
+    params, stats = fresh_networks()
+    variables = {"params": params["regressor"], "batch_stats": stats["regressor"]}
+    image, unknown = batch.in_the_wild.image, jnp.full((HALF, 18, 2), jnp.nan)
+    mean, std = (np.asarray(part, np.float64) for part in constants.whitening)
+
+    def applied(landmarks):
+        out = Regressor().apply(variables, drawn(image, landmarks), train=False)
+        return np.asarray(out, np.float64) * std + mean
+
+    own = eighteen(project(tuple(constants.landmarks), applied(unknown)))[..., :2]
+    predicted = twodasl.predict(
+        params, stats, image, unknown, constants, method=make_method(), num_passes=2
+    )
+    np.testing.assert_allclose(predicted, applied(own), atol=1e-4)  # float32 networks
+
+
+def test_the_presets_are_the_published_numbers():
+    """arXiv 1903.09359, section 4; the authors' early code."""
+    assert PAPER_WEIGHTS == {
+        "coefficient": 1.0,
+        "landmark_2d": 0.005,
+        "landmark_3d": 0.005,
+        "cycle": 1.0,
+        "self_critic": 0.005,
+    }
+    assert RELEASED_WEIGHTS == {
+        "coefficient": 10.0,
+        "landmark_2d": 0.005,
+        "cycle": 0.005,
+        "self_critic": 0.05,
+    }

@@ -176,3 +176,11 @@ def test_faces_without_all_labels_have_no_error():
     assert np.isnan(labelled_error(predicted, np.full_like(target, np.nan))).all()
     with pytest.raises(ValueError, match="expected the same"):
         labelled_error(predicted[:2], target)
+
+
+def test_visible_points_ask_for_one_size_per_face(faces):
+    predicted, target = faces
+    with pytest.raises(ValueError, match=r"size \(4,\); expected"):
+        visible_mean_error(predicted, target, np.ones(4))
+    with pytest.raises(ValueError, match=r"expected \(b, n, d\) twice"):
+        visible_mean_error(predicted[0], target[0], np.ones(68))

@@ -122,3 +122,12 @@ def test_unequal_meshes_and_broken_points_are_refused(mesh):
         rigid_icp(turned(mesh, (0, 1, 0), 40)[::50], mesh[::50], max_iterations=1)
     with pytest.raises(ValueError, match=r"expected \(n, 3\) twice"):
         rigid_alignment(mesh[:5], mesh[:4])
+
+
+def test_closest_points_start_from_equal_means(mesh):
+    """From far away all points have one nearest neighbour, and the pairs say nothing."""
+    points = mesh[::20]
+    result = rigid_icp(points + np.array([9e4, -4e4, 7e4]), points)
+    np.testing.assert_allclose(result.points, points, atol=1e-6)
+    # Shifted alone: the right pairs are found at once, and found again.
+    assert result.num_iterations <= 1

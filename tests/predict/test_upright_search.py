@@ -80,6 +80,20 @@ def test_a_sure_face_costs_nothing_more(flag_photo, flag_network):
     assert flag_network.calls == 4  # the crop, two refinements, the second view
 
 
+@pytest.mark.parametrize(("roll", "searched"), [(90.0, True), (5.0, False)])
+def test_where_one_head_lies_others_are_looked_for(flag_photo, flag_network, roll, searched):
+    photo, detect = flag_photo(roll), FlagDetector()
+    (alone,) = reconstruct(photo, flag_network, [FaceBox(BOX)])
+    marks = alone.landmarks_px
+    points = np.stack([marks[36:42].mean(0), marks[42:48].mean(0), marks[30], marks[48], marks[54]])
+    found = [FaceBox(BOX, 0.99, alone.turn_degrees, points)]
+    faces = reconstruct(photo, flag_network, found, detect)
+    assert abs(roll_of(faces[0]) - roll) < 2.0
+    assert faces[0].fit_confidence > 0.7
+    assert bool(detect.shapes) == searched
+    assert len(surest_first(faces)) == 1
+
+
 def test_a_wrong_fit_gives_way_to_a_right_one(flag_photo, flag_network):
     """A detector that frames a head on its side with its usual score near 1."""
     photo, detect = flag_photo(90.0), FlagDetector()

@@ -89,7 +89,7 @@ def why_turned_away(view: HeadView, row: int) -> str | None:
 
 
 def why_set_turned_away(view: HeadView) -> str | None:
-    """Whether most heads of a set are seen from behind; of a few heads, any and none from the front.
+    """Whether most heads of a set are seen from behind; of few heads, any and none from the front.
 
     Args:
       view: of heads that fit well.

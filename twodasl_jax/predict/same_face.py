@@ -10,6 +10,10 @@ _SAME_FACE_COVER = 0.5
 """Of two framings of one face, the smaller lies in the larger by at least this share. Faces are
 measured by their tight boxes: two heads side by side share less."""
 
+_SAME_EYES = 0.25
+"""The middles of the eyes of two fits of one head are less apart than so much of the face's size.
+A fit that lies the wrong way up on a head shares its eyes, and not much more than these."""
+
 
 def tight_box(face: Reconstruction) -> np.ndarray:
     """``(4,)`` around the landmarks, without the crop's margin, image pixels."""
@@ -18,11 +22,22 @@ def tight_box(face: Reconstruction) -> np.ndarray:
 
 
 def are_one(first: Reconstruction, second: Reconstruction) -> bool:
-    """Whether the smaller face's tight box lies in the larger one's by half of it or more."""
+    """Whether two fits are of one face: framed as one, or of the same eyes.
+
+    That is, the smaller one's tight box lies in the larger one's by half of it or more, or the
+    middles of their eyes are less than a quarter of the smaller one's size apart.
+    """
     boxes = tight_box(first), tight_box(second)
     shared = np.minimum(boxes[0][2:], boxes[1][2:]) - np.maximum(boxes[0][:2], boxes[1][:2])
     smaller = min(float((box[2:] - box[:2]).prod()) for box in boxes)
-    return float(shared.clip(0).prod()) >= _SAME_FACE_COVER * smaller
+    if float(shared.clip(0).prod()) >= _SAME_FACE_COVER * smaller:
+        return True
+    apart = np.linalg.norm(_middle_of_eyes(first) - _middle_of_eyes(second))
+    return bool(apart < _SAME_EYES * np.sqrt(smaller))
+
+
+def _middle_of_eyes(face: Reconstruction) -> np.ndarray:
+    return face.landmarks_px[36:48].mean(axis=0)
 
 
 def without_doubles(faces: Iterable[Reconstruction]) -> list[Reconstruction]:

@@ -5,8 +5,9 @@ score near 1, and the network then lays an upright face on them. What tells is t
 confidence (`predict.fit_confidence`). Where it is low, or nothing was found, the photograph turned
 by 90, 180 and 270 degrees is searched too, and where that gives nothing sure, turned by 45, 135,
 225 and 315: MTCNN sees heads within 30 to 45 degrees of upright, and its points give the rest of
-the turn. A box without such points (a person's, the whole image) is tried with every turn of 45
-degrees instead. A photograph whose fits are sure costs nothing more.
+the turn. The same where a head lies on its side: others may, which the detector did not see. A box
+without such points (a person's, the whole image) is tried with every turn of 45 degrees instead. A
+photograph of upright heads whose fits are sure costs nothing more.
 """
 
 from collections.abc import Sequence
@@ -44,6 +45,9 @@ _LEAST_SCORE = 0.98
 """Of a detector that saw a face in a turned photograph. It sees faces in much that is turned, with
 scores of 0.8 to 0.99; those that it sees upright mostly have more."""
 
+_LYING_DEGREES = 45.0
+"""Of a head; mostly it is then the photograph that lies on its side, with all that it shows."""
+
 _CLEARLY_BETTER = 0.2
 """Another way up than an upright fit's must be surer by so much, and beyond doubt (`DOUBTED`).
 Heads mostly are upright, and of eight fits, none of them good, one is the surest by chance."""
@@ -66,8 +70,8 @@ def reconstruct_any_way_up(
       reconstruct_crops: the network.
       face_model: the model it predicts coefficients of.
       num_refinements: as for `recrop.reconstruct_detected`.
-      detect: to search the turned photograph with, where nothing was found or a fit is unsure;
-        None searches no further.
+      detect: to search the turned photograph with, where nothing was found, a fit is unsure or a
+        head lies on its side; None searches no further.
 
     Returns:
       The faces in the order of `found`, less those that were lost (logged), then those that were
@@ -99,7 +103,7 @@ def reconstruct_any_way_up(
     searched = [
         face for face, start in zip(best, found, strict=True) if start.points_px is not None
     ]
-    if detect is None or (found and not any(_is_doubted(face) for face in searched)):
+    if detect is None or (found and not any(_asks_for_a_search(face) for face in searched)):
         return faces
     for turns in _TURNS_OF_SEARCHES:
         turned = find_in_turned(image, detect, turns)
@@ -121,8 +125,12 @@ def _is_doubted(face: Reconstruction | None) -> bool:
     return face is None or (face.fit_confidence or 0.0) < DOUBTED
 
 
+def _asks_for_a_search(face: Reconstruction | None) -> bool:
+    return face is None or _is_doubted(face) or abs(face.turn_degrees) >= _LYING_DEGREES
+
+
 def is_unsure(face: Reconstruction | None) -> bool:
-    """Whether a fit is there that can be trusted (`UNSURE`)."""
+    """Whether there is no fit, or none that can be trusted (`UNSURE`)."""
     return face is None or face.fit_confidence is None or face.fit_confidence < UNSURE
 
 

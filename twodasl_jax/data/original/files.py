@@ -189,7 +189,7 @@ def list_stems(folder: Path, *, holds: str) -> list[str]:
 
 
 def in_either_case(path: Path) -> Path:
-    """The same path, its ending written in other cases (``.JPG``, ``.Jpg``) where it is so there."""
+    """The same path, its ending in another case (``.JPG``, ``.Jpg``) where it is so there."""
     if path.exists() or not path.suffix:
         return path
     cases = (path.suffix.upper(), path.suffix.title(), path.suffix.lower())
