@@ -38,6 +38,14 @@ def test_a_photograph_named_twice_is_one(tmp_path):
     assert names(tmp_path, tmp_path / "a.png", tmp_path, f"{tmp_path}/*.png") == ["a", "b"]
 
 
+def test_a_link_beside_its_photograph_does_not_take_its_results(tmp_path):
+    save(tmp_path / "b.jpg")
+    for name in ("a.jpg", "c.jpg"):
+        (tmp_path / name).symlink_to("b.jpg")
+    (tmp_path / "folder").symlink_to(tmp_path)
+    assert names(tmp_path, tmp_path, tmp_path / "folder" / "b.jpg") == ["a", "b", "c"]
+
+
 def test_earlier_results_are_no_photographs(tmp_path):
     save(tmp_path / "a.png")
     save(tmp_path / "out" / "a_strip.jpg")

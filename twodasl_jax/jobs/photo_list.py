@@ -45,8 +45,9 @@ def list_photos(
     """
     if images is None:
         return [Photo(None, ASTRONAUT)]
+    # Of folders alone links are followed: a link beside its photograph is one of its own.
     files = {
-        path.resolve(): (path, file)
+        path.parent.resolve() / path.name: (path, file)
         for image in images
         for path, file in _relative_photos(Path(image).expanduser(), results, console)
     }

@@ -225,7 +225,6 @@ def reconstruct_from_landmarks(
     points = np.asarray(landmarks_px, np.float64)
     if points.ndim != 3 or points.shape[1:] != (68, 2):
         raise ValueError(f"the landmarks are {points.shape}; expected (faces, 68, 2) image pixels")
-    check_image(image)
     for number, face in enumerate(points):
         _check_landmarks(face, number, image)
     turns = [upright_turn(face) for face in points]
