@@ -1,9 +1,9 @@
 """Quickstart: 2DASL end to end on faces that the package renders itself. No downloads.
 
 Command:   python run.py --config=configs/quickstart.py --workdir=runs/quickstart
-Hardware:  2 CPU cores: 7.1 minutes beside other work, 4.7 alone, compilation included.
-Measured:  300 held-out renders, NME in %, mean of the three yaw bins: 24.01 before, 6.36 after
-           stage 1, 5.86 after stage 2 (before seeds followed the stages' names: docs/method.md).
+Hardware:  2 CPU cores: 10 minutes beside much other work, 4.7 alone, compilation included.
+Measured:  300 held-out renders, NME in %, mean of the three yaw bins: 24.01 before, 6.31 after
+           stage 1, 5.86 after stage 2.
 """
 
 from ml_collections import ConfigDict

@@ -20,6 +20,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from twodasl_jax.predict.export import colours_from_photo, mesh_vertices
 from twodasl_jax.predict.mesh_files import mesh_bytes
 from twodasl_jax.predict.server import make_app
+from twodasl_jax.predict.server_limits import Limits
 from twodasl_jax.predict.viewer import viewer_page
 
 FLAGS = (
@@ -329,7 +330,8 @@ def test_the_served_page_takes_a_photograph_and_shows_its_face(
     Image.fromarray(picture).save(good)
     bad.write_text("no image")
     show(browser, size=PHONE)
-    with serving(make_app(lambda image: [frontal], dome_face, max_upload_bytes=10**6)) as port:
+    limits = Limits(max_upload_bytes=10**6)
+    with serving(make_app(lambda image: [frontal], dome_face, limits=limits)) as port:
         browser.get(f"http://127.0.0.1:{port}/")
         browser.get_log("performance")
         said, chosen = element(browser, "status"), element(browser, "file")

@@ -82,7 +82,9 @@ class VideoReader:
             raise ValueError(f"{path} has no pictures, only {', '.join(kinds)}; expected a video")
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"
-        self.frame_rate: Fraction = self._stream.average_rate or _USUAL_RATE
+        rate = self._stream.average_rate or _USUAL_RATE
+        # PyAV 19 has rationals of its own.
+        self.frame_rate = Fraction(int(rate.numerator), int(rate.denominator))
         self.problem: str | None = None
         self._matrix: np.ndarray | None = None
         # Pixels that are not square (old television) would make faces narrow.
