@@ -2,11 +2,17 @@
 
 import os
 import shutil
+import signal
+import threading
 
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 )
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+if threading.current_thread() is threading.main_thread():
+    # Whoever starts the tests in the background of a shell has Ctrl-C ignored in all of them.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from pathlib import Path
 
