@@ -1,6 +1,9 @@
 """Signals: when they are acted on, and that what is told is true."""
 
+import gc
 import signal
+import sys
+import time
 
 import pytest
 
@@ -64,3 +67,19 @@ def test_a_stop_is_no_exception_that_work_may_survive():
 
     with pytest.raises(TrainingInterrupted), _drawing():
         one_photograph_of_many()
+
+
+def test_a_signal_within_a_callback_of_the_garbage_collector_is_not_lost():
+    """No exception leaves such a callback, and JAX has one: the run would go on to its end."""
+
+    def collecting(_phase, _told):
+        gc.callbacks.remove(collecting)
+        signal.raise_signal(signal.SIGTERM)
+
+    usual = sys.unraisablehook
+    with pytest.raises(TrainingInterrupted, match="while it draws"), _drawing():
+        gc.callbacks.append(collecting)
+        gc.collect()
+        time.sleep(5)
+        pytest.fail("went on")
+    assert sys.unraisablehook is usual

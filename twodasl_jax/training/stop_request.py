@@ -4,10 +4,11 @@ A light module: run.py imports it before it knows the mode.
 """
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 EXIT_STATUS = 75
 """Of a run that was stopped: EX_TEMPFAIL of sysexits.h, 'run the same command again'."""
@@ -54,14 +55,45 @@ def stopping_at_once(told: str) -> Iterator[None]:
     def leave() -> None:
         raise TrainingInterrupted(told)
 
-    with _on_first_signal(leave):
+    with _on_first_signal(leave) as arm, _not_lost_in_callbacks(arm):
         yield
 
 
 @contextmanager
-def _on_first_signal(act: Callable[[], None]) -> Iterator[None]:
+def _not_lost_in_callbacks(arm: Callable[[], None]) -> Iterator[None]:
+    """Signals once more where the first came within a callback, which no exception leaves.
+
+    JAX has one for the garbage collector, which may run at any moment.
+    """
+    usual, again = sys.unraisablehook, threading.Timer(0.01, _signal_main_thread)
+
+    def hook(unraisable: Any) -> None:
+        nonlocal again
+        if not isinstance(unraisable.exc_value, TrainingInterrupted):
+            usual(unraisable)
+            return
+        arm()
+        again = threading.Timer(0.01, _signal_main_thread)
+        again.start()
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        again.cancel()
+        if sys.unraisablehook is hook:  # another one may have been put around it
+            sys.unraisablehook = usual
+
+
+def _signal_main_thread() -> None:
+    signal.pthread_kill(cast(int, threading.main_thread().ident), SIGNALS[0])
+
+
+@contextmanager
+def _on_first_signal(act: Callable[[], None]) -> Iterator[Callable[[], None]]:
+    """Gives what arms it for one more signal."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # Python hands signals to the main thread only.
+        yield lambda: None  # Python hands signals to the main thread only.
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
 
@@ -70,10 +102,13 @@ def _on_first_signal(act: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
         act()
 
-    for number in SIGNALS:
-        signal.signal(number, request)
+    def arm() -> None:
+        for number in SIGNALS:
+            signal.signal(number, request)
+
+    arm()
     try:
-        yield
+        yield arm
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
