@@ -76,10 +76,13 @@ def test_a_signal_within_a_callback_of_the_garbage_collector_is_not_lost():
         gc.callbacks.remove(collecting)
         signal.raise_signal(signal.SIGTERM)
 
-    usual = sys.unraisablehook
-    with pytest.raises(TrainingInterrupted, match="while it draws"), _drawing():
+    def go_on():
         gc.callbacks.append(collecting)
         gc.collect()
         time.sleep(5)
         pytest.fail("went on")
+
+    usual = sys.unraisablehook
+    with pytest.raises(TrainingInterrupted, match="while it draws"), _drawing():
+        go_on()
     assert sys.unraisablehook is usual
