@@ -182,6 +182,28 @@ def test_going_on_with_the_same_model_at_another_path(moved):
     train(None, moved, face_model=str(OPEN_FACE_FILE))
 
 
+def test_going_on_with_settings_that_no_checkpoint_was_written_with_is_refused(moved):
+    """A flipped bit is another number, and JSON as before."""
+    path = moved / "config.json"
+    config = json.loads(path.read_text())
+    config["stages"][0]["optimizers"]["regressor"]["learning_rate"] = 3e-4
+    path.write_text(json.dumps(config))
+    told = r"regressor.learning_rate: 0.0001 there, 0.0003 in config.json\): .* restore it"
+    with pytest.raises(ValueError, match=told):
+        train(None, moved, face_model=str(OPEN_FACE_FILE))
+    # What touches no step may have been changed.
+    config["stages"][0]["optimizers"]["regressor"]["learning_rate"] = 1e-4
+    config["training"]["max_to_keep"] = 7
+    path.write_text(json.dumps(config))
+    train(None, moved, face_model=str(OPEN_FACE_FILE))
+
+
+def test_a_damaged_note_of_the_face_models_place_is_not_needed_where_checkpoints_know_it(moved):
+    (moved / PLACE_FILE).write_text("{")
+    train(None, moved, face_model=str(OPEN_FACE_FILE))
+    assert read_place(moved)["identity"]["num_vertices"] == 2347
+
+
 def test_going_on_with_other_annotations_is_refused(moved):
     path = moved / "checkpoints" / "only" / "1" / "description" / "metadata"
     told = json.loads(path.read_text())

@@ -105,6 +105,8 @@ def start_run(
     check_experiment(config)
     resumed = workdir.has_checkpoint(config.stages[0].name)
     saved = _saved_description(workdir, config) if resumed else None
+    if saved is not None:
+        workdir.require_trained_with(saved.config, config)
     model, place = _find_face_model(workdir, config, saved, resumed=resumed, given=face_model)
     require_inputs(config, resumed=resumed)
     require_vertices(config, model)
@@ -163,7 +165,8 @@ def _find_face_model(
         return face_model_from_file(place), place
     if given is None and path != workdir.read_config().face_model.path:
         given = path or str(OPEN_FACE_FILE)
-    identity = (read_place(folder) or {}).get("identity")
     if saved is not None and saved.identity is not None:
         identity = saved.identity["face_model"]
+    else:
+        identity = (read_place(folder) or {}).get("identity")
     return find_face_model(folder, path, identity=identity, given=given)

@@ -154,14 +154,7 @@ class Workdir:
             return self.read_run_config()
         path = self.folder / "config.json"
         if path.exists():
-            saved, wanted = _flat(plain(self.read_config())), _flat(plain(config))
-            changed = [
-                f"{key}: {saved.get(key)} there, {wanted.get(key)} asked"
-                for key in sorted({*saved, *wanted})
-                if saved.get(key) != wanted.get(key)
-                and key.split(".")[0] not in _FREE
-                and key not in _FREE_KEYS
-            ]
+            changed = _changed(plain(self.read_config()), plain(config), "asked")
             if changed:
                 begun = any(self.has_checkpoint(stage.name) for stage in self.read_config().stages)
                 delete = "" if begun else ", or delete the folder (it has no checkpoint yet)"
@@ -170,6 +163,25 @@ class Workdir:
                     f"choose another --workdir, or give the settings of that run{delete}"
                 )
         return as_config(plain(config))
+
+    def require_trained_with(self, saved: Any, config: Any) -> None:
+        """Refuses to go on with other settings than the run's checkpoints were written with.
+
+        Args:
+          saved: of a checkpoint, plain nested values.
+          config: the run's, as its ``config.json`` has it.
+
+        Raises:
+          ValueError: naming what differs; the file was changed or damaged then.
+        """
+        trained = plain(_with_present_names(as_config(saved)))
+        changed = _changed(trained, plain(config), "in config.json")
+        if changed:
+            raise ValueError(
+                f"{self.folder} was trained with other settings than its config.json has "
+                f"({'; '.join(changed[:5])}): the file was changed or damaged; restore it, or "
+                "train in another --workdir"
+            )
 
     def save_config(self, config: Any) -> None:
         """Makes the folder a run of this config; call it when nothing can be missing any more."""
@@ -215,6 +227,18 @@ def _with_present_names(config: Any) -> Any:
             stage.loss_formula = stage.landmark_formula
             del stage["landmark_formula"]
     return config
+
+
+def _changed(there: Any, wanted: Any, said: str) -> list[str]:
+    """What differs between two configs, but for what may change between the parts of one run."""
+    there, wanted = _flat(there), _flat(wanted)
+    return [
+        f"{key}: {there.get(key)} there, {wanted.get(key)} {said}"
+        for key in sorted({*there, *wanted})
+        if there.get(key) != wanted.get(key)
+        and key.split(".")[0] not in _FREE
+        and key not in _FREE_KEYS
+    ]
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, str]:

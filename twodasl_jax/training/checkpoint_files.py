@@ -174,7 +174,7 @@ def _read_items(manager: ocp.CheckpointManager, folder: Path, step: int, **items
     try:
         return manager.restore(step, args=ocp.args.Composite(**items))
     except Exception as error:  # Orbax raises errors of many kinds for damaged files.
-        raise damaged(folder, step, str(error)) from error
+        raise damaged(folder, step, _reason(error)) from error
 
 
 def saved_structure(
@@ -189,10 +189,16 @@ def saved_structure(
         metadata = manager.item_metadata(step)
         trees = {item: metadata[item].tree for item in items}
     except Exception as error:  # as in _read_items
-        raise damaged(folder, step, str(error)) from error
+        raise damaged(folder, step, _reason(error)) from error
     if not jax.tree.leaves(trees["networks"]):
         raise damaged(folder, step, "the list of its arrays is missing")
     return trees
+
+
+def _reason(error: Exception) -> str:
+    # Of these Orbax's text is a key, or a word of Python's.
+    lost = isinstance(error, KeyError | AttributeError | TypeError)
+    return "something that belongs to it is missing" if lost else str(error)
 
 
 def damaged(folder: Path, step: int, reason: str) -> DamagedCheckpointError:
