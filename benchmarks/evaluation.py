@@ -20,10 +20,10 @@ from configs import quickstart
 from twodasl_jax.evaluation.benchmark import Benchmark, Predictions
 from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS
 from twodasl_jax.evaluation.predictions_file import predictions_from_coefficients
+from twodasl_jax.experiment.assembly import make_constants, make_method, make_predict, whitening_for
+from twodasl_jax.experiment.rendered_data import sample_model_faces
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel
-from twodasl_jax.jobs.assembly import make_constants, make_method, make_predict, whitening_for
-from twodasl_jax.jobs.rendered_data import sample_model_faces
 from twodasl_jax.methods.twodasl import init_networks
 
 WHOLE = 2000

@@ -31,11 +31,11 @@ from scipy.optimize import minimize
 from twodasl_jax.data.augment import warp_points
 from twodasl_jax.data.face_crop import detection_from_roi_box
 from twodasl_jax.face_reconstructor import NUM_REFINEMENTS, FaceReconstructor
-from twodasl_jax.predict.face_detectors import FACE_DETECTORS, FaceBox
-from twodasl_jax.predict.fit_confidence import UNSURE, fit_confidence, fit_signs, log_features
-from twodasl_jax.predict.reconstruct import Reconstruction
-from twodasl_jax.predict.recrop import reconstruct_each
-from twodasl_jax.predict.upright_search import find_in_turned
+from twodasl_jax.predict.faces.face_detectors import FACE_DETECTORS, FaceBox
+from twodasl_jax.predict.faces.fit_confidence import UNSURE, fit_confidence, fit_signs, log_features
+from twodasl_jax.predict.faces.reconstruct import Reconstruction
+from twodasl_jax.predict.faces.recrop import reconstruct_each
+from twodasl_jax.predict.faces.upright_search import find_in_turned
 from twodasl_jax.training.parallel import enable_compilation_cache
 
 TILE = 200

@@ -26,9 +26,9 @@ from machine import describe_machine
 from skimage.data import astronaut
 
 from twodasl_jax.face_reconstructor import BATCH_SIZES, FaceReconstructor
-from twodasl_jax.predict.face_detectors import FACE_DETECTORS
-from twodasl_jax.predict.outputs import OUTPUTS, write_outputs
-from twodasl_jax.predict.photo import load_image
+from twodasl_jax.predict.faces.face_detectors import FACE_DETECTORS
+from twodasl_jax.predict.faces.photo import load_image
+from twodasl_jax.predict.files.outputs import OUTPUTS, write_outputs
 from twodasl_jax.training.host_memory import keep_freed_memory
 
 GOAL_MS = 150
@@ -37,7 +37,7 @@ _START_UP = """
 import sys, time
 start = time.perf_counter()
 from twodasl_jax.face_reconstructor import FaceReconstructor
-from twodasl_jax.predict.photo import load_image
+from twodasl_jax.predict.faces.photo import load_image
 from twodasl_jax.training.parallel import enable_compilation_cache
 imported = time.perf_counter()
 enable_compilation_cache(sys.argv[1])

@@ -115,8 +115,8 @@ def trained(small_face_model, small_frontal_coefficients):
     import jax.numpy as jnp
 
     from twodasl_jax.coefficients import Whitening
+    from twodasl_jax.experiment.run.trained import TrainedRun
     from twodasl_jax.face_model.landmarks import landmark_model
-    from twodasl_jax.jobs.trained import TrainedRun
     from twodasl_jax.losses.vertex import vertex_gram
     from twodasl_jax.methods.twodasl import Constants, TwoDASL, init_networks
     from twodasl_jax.models.coefficient_regressor import make_regressor

@@ -6,9 +6,9 @@ import pytest
 
 from twodasl_jax import face_reconstructor
 from twodasl_jax.face_reconstructor import BATCH_SIZES, FaceReconstructor
-from twodasl_jax.predict import upright_search
-from twodasl_jax.predict.face_detectors import FACE_DETECTORS, FaceBox
-from twodasl_jax.predict.landmark_detectors import LANDMARK_DETECTORS
+from twodasl_jax.predict.faces import upright_search
+from twodasl_jax.predict.faces.face_detectors import FACE_DETECTORS, FaceBox
+from twodasl_jax.predict.faces.landmark_detectors import LANDMARK_DETECTORS
 
 BOX = np.array([60.0, 40.0, 130.0, 120.0], np.float32)
 

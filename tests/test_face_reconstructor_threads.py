@@ -12,9 +12,9 @@ from skimage import data
 
 from twodasl_jax import face_reconstructor
 from twodasl_jax.face_reconstructor import FaceReconstructor
-from twodasl_jax.predict import upright_search
-from twodasl_jax.predict.face_detectors import FACE_DETECTORS, FaceBox
-from twodasl_jax.predict.landmark_detectors import LANDMARK_DETECTORS
+from twodasl_jax.predict.faces import upright_search
+from twodasl_jax.predict.faces.face_detectors import FACE_DETECTORS, FaceBox
+from twodasl_jax.predict.faces.landmark_detectors import LANDMARK_DETECTORS
 
 THREADS = 8
 

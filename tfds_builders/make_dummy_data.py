@@ -21,11 +21,11 @@ from twodasl_jax.crop_frame import CROP_SIZE, crop_to_image, depth_to_image
 from twodasl_jax.data.backgrounds import photo_like_backgrounds
 from twodasl_jax.data.original import aflw_lfpa, umdfaces, umdfaces_table, w300_lp
 from twodasl_jax.data.sources import RENDER_TO_CROP_PX
+from twodasl_jax.experiment.rendered_data import sample_model_faces
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coefficients
 from twodasl_jax.face_model.model import OPEN_FACE_FILE
 from twodasl_jax.geometry.camera import pose_para_from_camera
-from twodasl_jax.jobs.rendered_data import sample_model_faces
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21, LANDMARKS_18_FROM_68
 from twodasl_jax.rendering.face_renderer import render_faces
 from twodasl_jax.rendering.rasterizer import default_capacity

@@ -16,15 +16,15 @@ from typing import Any
 import jax
 import numpy as np
 
+from twodasl_jax.experiment.run.trained import TrainedRun, load_trained_run
+from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.face_model.model import FaceModel
-from twodasl_jax.jobs.trained import TrainedRun, load_trained_run
-from twodasl_jax.jobs.workdir import Workdir
 from twodasl_jax.methods.twodasl import Constants, TwoDASL, predict
-from twodasl_jax.predict import recrop
-from twodasl_jax.predict.face_detectors import FACE_DETECTORS, FaceBox
-from twodasl_jax.predict.landmark_detectors import LANDMARK_DETECTORS
-from twodasl_jax.predict.reconstruct import CropFaces, Reconstruction, decode_crops
-from twodasl_jax.predict.upright_search import (
+from twodasl_jax.predict.faces import recrop
+from twodasl_jax.predict.faces.face_detectors import FACE_DETECTORS, FaceBox
+from twodasl_jax.predict.faces.landmark_detectors import LANDMARK_DETECTORS
+from twodasl_jax.predict.faces.reconstruct import CropFaces, Reconstruction, decode_crops
+from twodasl_jax.predict.faces.upright_search import (
     area,
     reconstruct_any_way_up,
     reconstruct_detected_landmarks,
@@ -180,7 +180,7 @@ class FaceReconstructor:
           image: ``(height, width, 3)`` uint8 RGB.
           roi_boxes: ``(k, 4)`` ``(sx, sy, ex, ey)`` of the crops, image pixels.
           turns_degrees: ``(k,)`` by which the photograph is turned, counterclockwise about the
-            middle of each box, before its crop is cut (`predict.upright`); None turns none.
+            middle of each box, before its crop is cut (`predict.faces.upright`); None turns none.
         """
         return recrop.reconstruct_at(
             image,

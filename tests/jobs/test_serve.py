@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from twodasl_jax.jobs import serve as job
-from twodasl_jax.predict import server_connections
+from twodasl_jax.predict.page import server_connections
 
 OPTIONS = {
     "workdir": "run", "host": "127.0.0.1", "port": 0, "max_upload_megabytes": 0.001,

@@ -13,14 +13,14 @@ import pytest
 from twodasl_jax.data.augment import warp_coefficients
 from twodasl_jax.face_model.model import FaceModel, face_model_from_arrays
 from twodasl_jax.landmark_tables import MIRROR_68
-from twodasl_jax.predict.reconstruct import (
+from twodasl_jax.predict.faces.reconstruct import (
     CropFaces,
     Reconstruction,
     decode_crops,
     reconstruction_from_coefficients,
 )
-from twodasl_jax.predict.server_connections import make_server
-from twodasl_jax.predict.upright import turn_about_centre
+from twodasl_jax.predict.faces.upright import turn_about_centre
+from twodasl_jax.predict.page.server_connections import make_server
 
 GRID = 17
 """Vertices along each side of the dome."""

@@ -26,10 +26,10 @@ from twodasl_jax.evaluation.aflw2000 import load_aflw2000
 from twodasl_jax.evaluation.benchmark_layouts import _skipped
 from twodasl_jax.evaluation.network_input import read_detections
 from twodasl_jax.evaluation.result_files import read_benchmark_results, read_per_image
+from twodasl_jax.experiment.benchmark import read_landmark_vertices
+from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.face_model.import_basel import load_landmark_vertices, read_expression_file
 from twodasl_jax.face_model.import_bfm import face_model_from_file
-from twodasl_jax.jobs.benchmark import read_landmark_vertices
-from twodasl_jax.jobs.workdir import Workdir
 from twodasl_jax.training.writers import read_metrics
 from twodasl_jax.user_files.array_pickle import load_array_pickle
 from twodasl_jax.user_files.arrays import read_npy, read_npz

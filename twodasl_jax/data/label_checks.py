@@ -27,7 +27,7 @@ least in AFLW's crops is 68 % of 68 labels. Of 3,824 faces with 18 two have less
 crops show something else (looked at)."""
 
 MOSTLY_INSIDE = 0.75
-"""Share below which a face counts as evidence against all labels; see `jobs.annotation_checks`."""
+"""Share below which a face counts as evidence against all labels (`experiment.annotation`)."""
 
 BLACK_LEVEL = 8
 """A crop is black where at most a twentieth of its pixels are brighter than this, of 255. Of 4,768

@@ -15,7 +15,7 @@ from rich.progress import track
 from twodasl_jax.crop_frame import crop_to_image, image_to_crop
 from twodasl_jax.data.face_crop import crop_image, roi_box_from_landmarks
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_68
-from twodasl_jax.predict.landmark_detectors import Detector
+from twodasl_jax.predict.faces.landmark_detectors import Detector
 from twodasl_jax.user_files.arrays import names_of, numbers_of, read_npz
 
 CROP_SOURCES = ("landmarks", "detector")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from twodasl_jax.predict.whole_file import write_whole
+from twodasl_jax.whole_file import write_whole
 
 NME_COLUMNS = {
     "bin_0_30": "0-30°",

@@ -20,6 +20,9 @@ from twodasl_jax.data.labelled_faces import (
     faces_from_photographs,
     read_labelled_faces,
 )
+from twodasl_jax.experiment.annotation.checks import RESIDUAL, objections, told
+from twodasl_jax.experiment.annotation.files import YAW_BINS, Fits, write_annotation
+from twodasl_jax.experiment.annotation.folder import require_apart, require_free
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coefficients
 from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel, face_model_crc
@@ -27,10 +30,7 @@ from twodasl_jax.face_model.model_identity import face_model_identity
 from twodasl_jax.fitting.fit_model import make_fit_model
 from twodasl_jax.fitting.landmark_fit import FitOptions, fit_landmarks
 from twodasl_jax.geometry.camera import head_pose
-from twodasl_jax.jobs.annotation_checks import RESIDUAL, objections, told
-from twodasl_jax.jobs.annotation_files import YAW_BINS, Fits, write_annotation
-from twodasl_jax.jobs.annotation_folder import require_apart, require_free
-from twodasl_jax.predict.landmark_detectors import detect_in_folder
+from twodasl_jax.predict.faces.landmark_detectors import detect_in_folder
 from twodasl_jax.training import parallel
 
 BATCH_SIZE = 512

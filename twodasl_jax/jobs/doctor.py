@@ -16,9 +16,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from twodasl_jax.data.tfds_source import DEFAULT_DATA_DIR, newest_version
+from twodasl_jax.experiment.run.workdir import Workdir, checkpoint_steps
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import OPEN_FACE_FILE
-from twodasl_jax.jobs.workdir import Workdir, checkpoint_steps
 from twodasl_jax.training import parallel
 from twodasl_jax.user_files.arrays import read_npz
 from twodasl_jax.user_files.json_file import read_json

@@ -10,17 +10,17 @@ from absl import logging
 from rich.console import Console
 from rich.progress import track
 
+from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.face_reconstructor import FaceReconstructor
 from twodasl_jax.file_errors import is_out_of_space
-from twodasl_jax.jobs.photo_list import Photo, list_photos
-from twodasl_jax.jobs.predict_video import predict_camera, predict_video
-from twodasl_jax.jobs.workdir import Workdir
-from twodasl_jax.predict.face_detectors import FACE_DETECTORS
-from twodasl_jax.predict.fit_confidence import unsure_warning
-from twodasl_jax.predict.outputs import check_outputs, known_outputs, write_outputs
-from twodasl_jax.predict.photo import load_image
-from twodasl_jax.predict.reconstruct import Reconstruction
-from twodasl_jax.predict.upright_search import find_in_turned
+from twodasl_jax.predict.faces.face_detectors import FACE_DETECTORS
+from twodasl_jax.predict.faces.fit_confidence import unsure_warning
+from twodasl_jax.predict.faces.photo import load_image
+from twodasl_jax.predict.faces.reconstruct import Reconstruction
+from twodasl_jax.predict.faces.upright_search import find_in_turned
+from twodasl_jax.predict.files.outputs import check_outputs, known_outputs, write_outputs
+from twodasl_jax.predict.files.photo_list import Photo, list_photos
+from twodasl_jax.predict.video.reconstruct_video import predict_camera, predict_video
 from twodasl_jax.training.parallel import enable_compilation_cache
 
 ASTRONAUT_BOX = np.array([182.0, 63.0, 269.0, 174.0])
@@ -65,7 +65,7 @@ def predict(
       video: instead, a video.
       camera: or the number of a camera.
       box: ``x1, y1, x2, y2`` of the face in a single photograph; None asks the detector.
-      outputs: what to write, names of `predict.outputs.OUTPUTS`; None is `DEFAULT_OUTPUTS`.
+      outputs: what to write, names of `predict.files.outputs.OUTPUTS`; None is `DEFAULT_OUTPUTS`.
       mesh_formats: of the meshes, one or more of glb, obj and ply; None is glb.
       output: folder to write to; None is ``WORKDIR/prediction``.
       detector: what finds faces or their landmarks; None is MTCNN.

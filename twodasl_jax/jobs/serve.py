@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from twodasl_jax.face_reconstructor import FaceReconstructor
-from twodasl_jax.predict.optional_package import require_package
+from twodasl_jax.predict.faces.optional_package import require_package
 from twodasl_jax.training.host_memory import give_back_freed_memory
 from twodasl_jax.training.parallel import enable_compilation_cache
 
@@ -61,9 +61,9 @@ def serve(
     # Before the networks are read: a port in use is told at once.
     with listen(host, port) as listening:
         # Not at the head: without the extra the other modes must still start.
-        from twodasl_jax.predict.server import make_app
-        from twodasl_jax.predict.server_connections import make_server
-        from twodasl_jax.predict.server_limits import Limits
+        from twodasl_jax.predict.page.server import make_app
+        from twodasl_jax.predict.page.server_connections import make_server
+        from twodasl_jax.predict.page.server_limits import Limits
 
         give_back_freed_memory()
         enable_compilation_cache()

@@ -9,15 +9,15 @@ import jax
 from rich.console import Console
 
 from twodasl_jax.array_types import AnnotatedBatch, Batch, InTheWildBatch
-from twodasl_jax.jobs import report
-from twodasl_jax.jobs.assembly import make_constants, make_method, make_stage_optimizer, plain
-from twodasl_jax.jobs.evaluate import evaluate_networks
-from twodasl_jax.jobs.experiment_checks import BEFORE
+from twodasl_jax.experiment import report
+from twodasl_jax.experiment.assembly import make_constants, make_method, make_stage_optimizer, plain
+from twodasl_jax.experiment.evaluation import evaluate_networks
+from twodasl_jax.experiment.run.run_start import Run, start_run
+from twodasl_jax.experiment.run.workdir import Workdir, checkpoint_steps
+from twodasl_jax.experiment.settings.experiment_checks import BEFORE
+from twodasl_jax.experiment.training_data import in_the_wild_batch_size, make_batches
+from twodasl_jax.experiment.validation import make_validation_evaluator
 from twodasl_jax.jobs.predict import check_photo, reconstruct_photo
-from twodasl_jax.jobs.run_start import Run, start_run
-from twodasl_jax.jobs.training_data import in_the_wild_batch_size, make_batches
-from twodasl_jax.jobs.validation import make_validation_evaluator
-from twodasl_jax.jobs.workdir import Workdir, checkpoint_steps
 from twodasl_jax.methods import twodasl
 from twodasl_jax.training import parallel
 from twodasl_jax.training.best_checkpoint import BestCheckpoint

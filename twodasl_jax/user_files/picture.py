@@ -1,6 +1,6 @@
 """Pictures of data sets: judged by their heads, then decoded by OpenCV.
 
-Photographs to predict from are read by `twodasl_jax.predict.photo`.
+Photographs to predict from are read by `twodasl_jax.predict.faces.photo`.
 """
 
 import io

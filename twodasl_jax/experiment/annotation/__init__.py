@@ -1,0 +1,1 @@
+"""What `--mode=annotate` believes and writes."""

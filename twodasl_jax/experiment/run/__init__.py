@@ -1,0 +1,1 @@
+"""A run's folder: begun, gone on with, read back."""

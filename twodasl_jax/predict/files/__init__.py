@@ -1,0 +1,1 @@
+"""Reconstructed faces as files: meshes, JSON, pictures, each written whole."""

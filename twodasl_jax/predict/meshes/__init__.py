@@ -1,0 +1,1 @@
+"""A reconstructed face as a mesh, and as the bytes of mesh files."""

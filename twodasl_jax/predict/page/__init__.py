@@ -1,0 +1,1 @@
+"""A face as a page of this machine, and the server of it."""

@@ -1,0 +1,1 @@
+"""What pixels see of a reconstructed face, and pictures drawn of it."""
