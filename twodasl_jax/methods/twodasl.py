@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +16,10 @@ import optax
 from jaxtyping import Array, Float, UInt8
 
 from twodasl_jax.array_types import Batch
-from twodasl_jax.coefficients import NUM_COEFFICIENTS, unwhiten
+from twodasl_jax.coefficients import NUM_COEFFICIENTS, Whitening, unwhiten
 from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.face_model.landmarks import landmarks18_from_68, landmarks_from_coefficients
+from twodasl_jax.face_model.linear import LinearModel
 from twodasl_jax.methods.twodasl_terms import (
     Constants,
     TwoDASL,
@@ -30,6 +31,20 @@ from twodasl_jax.methods.twodasl_terms import (
 )
 from twodasl_jax.training.parallel import mean_over
 from twodasl_jax.training.state import TrainState, apply_gradients
+
+
+class PredictionConstants(NamedTuple):
+    """What prediction reads; the two models are one where only landmarks are wanted.
+
+    Attributes:
+      landmarks: the face model at its 68 landmark vertices, for the second pass's map.
+      points: the face model at the points to predict.
+      whitening: of the coefficients.
+    """
+
+    landmarks: LinearModel
+    points: LinearModel
+    whitening: Whitening
 
 
 def init_networks(method: TwoDASL, key: Array) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -189,7 +204,7 @@ def predict(
     batch_stats: Any,
     image: UInt8[Array, "b 120 120 3"],
     detected_landmarks: Float[Array, "b 18 2"],
-    constants: Constants,
+    constants: Constants | PredictionConstants,
     *,
     method: TwoDASL,
     num_passes: int = 2,

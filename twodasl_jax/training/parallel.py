@@ -6,6 +6,8 @@ every mean see the global batch by themselves: 1 device and 8 give the same upda
 is the same in the older, explicit style; there the step itself must average (`mean_over`).
 """
 
+import functools
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,6 +150,39 @@ def pmap_step(step: Callable[..., Any], *, num_devices: int | None = None) -> Ca
 
     def run(state: Any, batch: Any, constants: Any) -> Any:
         return mapped(state, jax.tree_util.tree_map_with_path(split, batch), constants)
+
+    return run
+
+
+def over_local_devices(function: Callable[..., Any], *, num_shared: int) -> Callable[..., Any]:
+    """Compiles a function of examples that do not know each other, for all local devices.
+
+    A batch is split by `jax.pmap` over as many of this process's devices as divide it; where that
+    is one, plain ``jit`` does without the reshaping.
+
+    Args:
+      function: ``function(*shared, *batched)``; pure. Every output has the batch's first axis.
+      num_shared: how many of the first arguments are the same for all examples.
+
+    Returns:
+      A function of the same signature, for batches of any size.
+    """
+    devices = jax.local_devices()
+    on_one = jax.jit(function)
+
+    @functools.cache
+    def on_many(count: int, num_arguments: int) -> Callable[..., Any]:
+        axes = (None,) * num_shared + (0,) * (num_arguments - num_shared)
+        return jax.pmap(function, in_axes=axes, devices=devices[:count])
+
+    def run(*arguments: Any) -> Any:
+        shared, batched = arguments[:num_shared], arguments[num_shared:]
+        count = math.gcd(jax.tree.leaves(batched)[0].shape[0], len(devices))
+        if count == 1:
+            return on_one(*arguments)
+        split = jax.tree.map(lambda leaf: leaf.reshape(count, -1, *leaf.shape[1:]), batched)
+        outputs = on_many(count, len(arguments))(*shared, *split)
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), outputs)
 
     return run
 

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from twodasl_jax.data.face_crop import crop_image
 from twodasl_jax.predict.faces.reconstruct import reconstruction_from_coefficients
+from twodasl_jax.predict.video import reconstruct_video as job
 from twodasl_jax.predict.video.reconstruct_video import predict_camera, predict_video
-from twodasl_jax.predict.video.video import reconstruct_video as job
 from twodasl_jax.predict.video.video_files import VideoFrame, VideoReader, VideoWriter
 
 pytest.importorskip("av")

@@ -1,0 +1,194 @@
+"""What everything above the methods knows of one: it is made, trained, saved, and asked for faces.
+
+A *method* is one paper's networks and objective. Training, experiments, evaluation, prediction and
+the page speak only this protocol; `methods.registry.METHODS` names the methods there are.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import optax
+from jaxtyping import Array, Float, UInt8
+
+from twodasl_jax.array_types import Batch
+from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.training.state import Networks, TrainState
+
+Arrays = Mapping[str, np.ndarray]
+"""The extra arrays of a method that belong in its checkpoint, by name; float32."""
+
+
+class Faces(NamedTuple):
+    """The faces of a batch of crops; a pytree.
+
+    Attributes:
+      camera: ``[M | t]``, from model points to the view frame: crop pixels, x right, y **up**.
+      points: model points before the camera, planar, model units: all vertices of the face model,
+        or its 68 landmarks alone (`MethodFamily.prediction_constants`).
+      code: what the points were decoded from; `Method.code_layout` names its parts.
+      texture: RGB of the points in [0, 1], where the method predicts it.
+    """
+
+    camera: Float[Array, "b 3 4"]
+    points: Float[Array, "b 3 n"]
+    code: Float[Array, "b k"]
+    texture: Float[Array, "b 3 n"] | None = None
+
+
+@runtime_checkable
+class Method(Protocol):
+    """Networks and objective of one paper, for one stage of training; frozen and hashable by id."""
+
+    @property
+    def crop_size(self) -> int:
+        """Side of the square RGB crop that the networks read, pixels."""
+        ...
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The halves of the training data that a step looks at: ``annotated``, ``in_the_wild``."""
+        ...
+
+    @property
+    def code_layout(self) -> Mapping[str, slice]:
+        """Parts of the code that mean something by themselves.
+
+        ``shape`` is a person's, the same in all of their pictures; ``expression`` moves. Other
+        parts, or none, are the method's own.
+        """
+        ...
+
+    def init(self, key: Array) -> Networks:
+        """Fresh parameters and batch statistics, each a mapping of network name -> pytree."""
+        ...
+
+    def step(
+        self,
+        state: TrainState,
+        batch: Batch,
+        constants: Any,
+        *,
+        optimizer: optax.GradientTransformation,
+        axis_name: str | None = None,
+    ) -> tuple[TrainState, dict[str, Array]]:
+        """One update of all networks, and scalars to log; pure.
+
+        Args:
+          state: networks, optimiser and step.
+          batch: both halves of the data.
+          constants: from `MethodFamily.training_constants`.
+          optimizer: one `optax.multi_transform` over the networks' names.
+          axis_name: the devices' axis where the step is pmapped; None under jit.
+        """
+        ...
+
+    def predict(
+        self,
+        networks: Networks,
+        constants: Any,
+        image: UInt8[Array, "b size size 3"],
+        landmarks: Float[Array, "b 18 2"],
+    ) -> Faces:
+        """The faces of crops; pure.
+
+        Args:
+          networks: of which only those for prediction need be there.
+          constants: from `MethodFamily.prediction_constants`.
+          image: uint8 RGB crops of `crop_size`.
+          landmarks: 18 2D landmarks, crop pixels, NaN where unknown: all NaN where no detector was
+            run. A method that reads none ignores them.
+        """
+        ...
+
+    def decode(
+        self,
+        networks: Networks,
+        constants: Any,
+        camera: Float[Array, "b 3 4"],
+        code: Float[Array, "b k"],
+    ) -> Faces:
+        """The faces of cameras and codes, such as smoothed or stored ones; pure.
+
+        ``decode(networks, constants, faces.camera, faces.code)`` gives `predict`'s faces.
+        """
+        ...
+
+
+class MethodFamily(Protocol):
+    """How a method is made from plain settings and a face model: an entry of ``METHODS``."""
+
+    def make(
+        self,
+        *,
+        models: Mapping[str, Any],
+        losses: Mapping[str, Any],
+        stage: Mapping[str, Any],
+        num_passes: int = 2,
+    ) -> Method:
+        """The networks of an experiment with the losses of one of its stages.
+
+        Args:
+          models: the config's group: backbone and so on.
+          losses: the config's group.
+          stage: one of its stages: ``loss_weights`` and so on.
+          num_passes: how often prediction may show a face to the network.
+
+        Raises:
+          ValueError: for settings that the method does not know, listing the choices.
+        """
+        ...
+
+    def meaning(self, models: Mapping[str, Any]) -> dict[str, Any]:
+        """What the networks read and give, as plain values by the names of their settings.
+
+        Networks whose meanings differ cannot go on from each other, whatever their shapes.
+        """
+        ...
+
+    def fit_arrays(
+        self, face_model: FaceModel, coefficients: Float[np.ndarray, "n 62"]
+    ) -> dict[str, np.ndarray]:
+        """The extra arrays of a new run.
+
+        Args:
+          face_model: that the run is of.
+          coefficients: raw, of all annotated training faces.
+
+        Raises:
+          ValueError: where the annotations cannot give them.
+        """
+        ...
+
+    def why_other_arrays(self, saved: Arrays, wanted: Arrays) -> str | None:
+        """What differs between a run's arrays and those its data give now, or None."""
+        ...
+
+    def training_constants(
+        self, face_model: FaceModel, arrays: Arrays, losses: Mapping[str, Any]
+    ) -> Any:
+        """What a step reads besides state and batch: a pytree of arrays.
+
+        Raises:
+          ValueError: for losses that the face model cannot serve.
+        """
+        ...
+
+    def prediction_constants(
+        self, face_model: FaceModel, arrays: Arrays, *, dense: bool = True
+    ) -> Any:
+        """What `Method.predict` reads besides networks and crops: a pytree of arrays.
+
+        Args:
+          face_model: whose points are predicted.
+          arrays: of the checkpoint.
+          dense: True predicts all vertices, False the 68 landmarks alone, in their order.
+        """
+        ...
+
+    def code_deviation(self, arrays: Arrays) -> np.ndarray | None:
+        """Standard deviation of each entry of the code, ``(k,)``, where they are independent.
+
+        None where moving single entries means nothing.
+        """
+        ...

@@ -1,0 +1,232 @@
+"""2DASL as the rest of the project sees it: made from settings, its statistics, its constants."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, UInt8
+
+from twodasl_jax.array_types import Batch
+from twodasl_jax.coefficients import (
+    CAMERA,
+    EXPRESSION,
+    NUM_COEFFICIENTS,
+    SHAPE,
+    TRANSLATION_Z,
+    Whitening,
+    split_coefficients,
+)
+from twodasl_jax.crop_frame import CROP_SIZE
+from twodasl_jax.face_model.landmarks import landmark_model
+from twodasl_jax.face_model.linear import (
+    select_points,
+    vertices_from_coefficients,
+)
+from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.losses.vertex import vertex_gram
+from twodasl_jax.methods import twodasl
+from twodasl_jax.methods.method import Arrays, Faces
+from twodasl_jax.methods.twodasl import PredictionConstants
+from twodasl_jax.methods.twodasl_terms import Constants, TwoDASL, reads_in_the_wild
+from twodasl_jax.models.coefficient_regressor import make_regressor
+from twodasl_jax.models.critic import Critic
+from twodasl_jax.models.image_encoder import make_encoder
+from twodasl_jax.training.state import Networks, TrainState
+
+MEAN, STD = "coefficient_mean", "coefficient_std"
+"""Names of the whitening's two arrays in a checkpoint, ``(62,)`` each."""
+
+_NUM_CAMERA = CAMERA.stop - CAMERA.start
+
+
+@dataclasses.dataclass(frozen=True)
+class TwoDASLMethod(TwoDASL):
+    """2DASL as a `methods.method.Method`.
+
+    Attributes:
+      num_passes: with 2, a face without any given landmark is shown to the network a second time,
+        with the map of its own first-pass landmarks.
+    """
+
+    num_passes: int = 2
+
+    @property
+    def crop_size(self) -> int:
+        """120, as its crops have been cut since 3DDFA."""
+        return CROP_SIZE
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """In-the-wild images only where a term looks at them."""
+        wild = ("in_the_wild",) if reads_in_the_wild(self.loss_weights) else ()
+        return ("annotated", *wild)
+
+    @property
+    def code_layout(self) -> Mapping[str, slice]:
+        """Shape and expression: the 62 coefficients without the camera."""
+        return {
+            name: slice(part.start - _NUM_CAMERA, part.stop - _NUM_CAMERA)
+            for name, part in {"shape": SHAPE, "expression": EXPRESSION}.items()
+        }
+
+    def init(self, key: Array) -> Networks:
+        """See `twodasl.init_networks`."""
+        return Networks(*twodasl.init_networks(self, key))
+
+    def step(
+        self,
+        state: TrainState,
+        batch: Batch,
+        constants: Constants,
+        *,
+        optimizer: optax.GradientTransformation,
+        axis_name: str | None = None,
+    ) -> tuple[TrainState, dict[str, Array]]:
+        """See `twodasl.train_step`."""
+        return twodasl.train_step(
+            state, batch, constants, method=self, optimizer=optimizer, axis_name=axis_name
+        )
+
+    def predict(
+        self,
+        networks: Networks,
+        constants: PredictionConstants,
+        image: UInt8[Array, "b 120 120 3"],
+        landmarks: Float[Array, "b 18 2"],
+    ) -> Faces:
+        """The network's coefficients, decoded."""
+        coefficients = twodasl.predict(
+            *networks, image, landmarks, constants, method=self, num_passes=self.num_passes
+        )
+        camera = coefficients[:, CAMERA].reshape(-1, 3, 4)
+        return self.decode(networks, constants, camera, coefficients[:, _NUM_CAMERA:])
+
+    def decode(
+        self,
+        networks: Networks,
+        constants: PredictionConstants,
+        camera: Float[Array, "b 3 4"],
+        code: Float[Array, "b 50"],
+    ) -> Faces:
+        """The linear model's points; the networks have no part in it."""
+        del networks
+        parts = split_coefficients(jnp.concatenate([camera.reshape(-1, _NUM_CAMERA), code], -1))
+        points = vertices_from_coefficients(constants.points, parts.shape, parts.expression)
+        return Faces(camera, points, code)
+
+
+class TwoDASLFamily:
+    """2DASL as a `methods.method.MethodFamily`."""
+
+    def make(
+        self,
+        *,
+        models: Mapping[str, Any],
+        losses: Mapping[str, Any],
+        stage: Mapping[str, Any],
+        num_passes: int = 2,
+    ) -> TwoDASLMethod:
+        """Three networks, and the terms of one stage."""
+        return TwoDASLMethod(
+            regressor=make_regressor(
+                models["backbone"],
+                batch_norm=models["batch_norm"],
+                convolution=models["convolution"],
+            ),
+            encoder=make_encoder(
+                convolution=models["convolution"], width_divisor=models["encoder_width_divisor"]
+            ),
+            critic=Critic(),
+            loss_weights=dict(stage["loss_weights"]),
+            ramp_steps=dict(stage["ramp_steps"]),
+            # Earlier runs with another form of the 2D losses have no name for that of all of
+            # them; prediction does not ask.
+            loss_formula=stage.get("loss_formula", "paper"),
+            use_landmark_map=models["landmark_map"],
+            use_landmark_importance=losses["landmark_importance"],
+            num_passes=num_passes,
+        )
+
+    def meaning(self, models: Mapping[str, Any]) -> dict[str, Any]:
+        """Input, output and normalisation of the regressor."""
+        return {
+            "crop_size": CROP_SIZE,
+            "num_coefficients": NUM_COEFFICIENTS,
+            "models.backbone": models["backbone"],
+            "models.landmark_map": bool(models["landmark_map"]),
+            "models.batch_norm": models["batch_norm"],
+        }
+
+    def fit_arrays(
+        self, face_model: FaceModel, coefficients: Float[np.ndarray, "n 62"]
+    ) -> dict[str, np.ndarray]:
+        """Whitening: the face model's published statistics, or those of the annotations."""
+        if face_model.whitening is not None:
+            mean, std = (np.asarray(part, np.float32) for part in face_model.whitening)
+            return {MEAN: mean, STD: std}
+        mean = coefficients.mean(axis=0, dtype=np.float64)
+        std = coefficients.std(axis=0, dtype=np.float64)
+        constant = np.flatnonzero(std < 1e-12 * np.maximum(np.abs(mean), 1.0))
+        # t_z may be constant (it is unobservable); any other constant would be a broken data set.
+        wrong = [int(index) for index in constant if index != TRANSLATION_Z]
+        if wrong:
+            raise ValueError(
+                f"coefficients {wrong} are the same in all {len(coefficients)} training "
+                "annotations; expected them to vary, check the annotated source"
+            )
+        std[constant] = 1.0
+        return {MEAN: mean.astype(np.float32), STD: std.astype(np.float32)}
+
+    def why_other_arrays(self, saved: Arrays, wanted: Arrays) -> str | None:
+        """The first coefficient whose statistics differ by more than other sums' rounding."""
+        for name in (MEAN, STD):
+            there, here = np.asarray(saved[name]), np.asarray(wanted[name])
+            spread = np.maximum(np.asarray(saved[STD]), np.abs(there))
+            # Other processors may sum in another order: some last bits.
+            differs = np.flatnonzero(np.abs(there - here) > 1e-4 * spread)
+            if len(differs):
+                first = int(differs[0])
+                return (
+                    f"the {name.removeprefix('coefficient_')} of coefficient {first} was "
+                    f"{there[first]:.6g} and is {here[first]:.6g} now ({len(differs)} differ)"
+                )
+        return None
+
+    def training_constants(
+        self, face_model: FaceModel, arrays: Arrays, losses: Mapping[str, Any]
+    ) -> Constants:
+        """Landmarks, the vertices' Gram matrix and the whitening."""
+        asked = losses["num_vertices"]
+        if asked > face_model.num_vertices:
+            raise ValueError(
+                f"losses.num_vertices is {asked:,}, and the face model '{face_model.name}' has "
+                f"{face_model.num_vertices:,} vertices; expected at most these, or 0 for all of "
+                "them"
+            )
+        vertices = face_model.linear
+        if asked:
+            spread = np.linspace(0, face_model.num_vertices - 1, asked)
+            marks = np.asarray(face_model.landmark_vertices)
+            chosen = np.concatenate([marks, spread.astype(np.int32)])
+            vertices = select_points(face_model.linear, jnp.asarray(chosen))
+        gram = jnp.asarray(vertex_gram(vertices), jnp.float32)
+        return Constants(landmark_model(face_model), gram, _whitening(arrays))
+
+    def prediction_constants(
+        self, face_model: FaceModel, arrays: Arrays, *, dense: bool = True
+    ) -> PredictionConstants:
+        """The face model at its landmarks and at the points to predict, and the whitening."""
+        landmarks = landmark_model(face_model)
+        points = face_model.linear if dense else landmarks
+        return PredictionConstants(landmarks, points, _whitening(arrays))
+
+    def code_deviation(self, arrays: Arrays) -> np.ndarray:
+        """Of shape and expression, as in the training set."""
+        return np.asarray(arrays[STD])[_NUM_CAMERA:]
+
+
+def _whitening(arrays: Arrays) -> Whitening:
+    return Whitening(jnp.asarray(arrays[MEAN]), jnp.asarray(arrays[STD]))
