@@ -39,6 +39,8 @@ from twodasl_jax.training.state import Networks, TrainState
 MEAN, STD = "coefficient_mean", "coefficient_std"
 """Names of the whitening's two arrays in a checkpoint, ``(62,)`` each."""
 
+NETWORKS = ("regressor", "encoder", "critic")
+
 _NUM_CAMERA = CAMERA.stop - CAMERA.start
 
 
@@ -65,6 +67,11 @@ class TwoDASLMethod(TwoDASL):
         return ("annotated", *wild)
 
     @property
+    def networks(self) -> tuple[str, ...]:
+        """Encoder and critic only where the self-critic is on."""
+        return NETWORKS if self.uses("self_critic") else NETWORKS[:1]
+
+    @property
     def code_layout(self) -> Mapping[str, slice]:
         """Shape and expression: the 62 coefficients without the camera."""
         return {
@@ -89,6 +96,10 @@ class TwoDASLMethod(TwoDASL):
         return twodasl.train_step(
             state, batch, constants, method=self, optimizer=optimizer, axis_name=axis_name
         )
+
+    def with_passes(self, num_passes: int) -> "TwoDASLMethod":
+        """With another `num_passes`."""
+        return dataclasses.replace(self, num_passes=num_passes)
 
     def predict(
         self,
@@ -121,13 +132,14 @@ class TwoDASLMethod(TwoDASL):
 class TwoDASLFamily:
     """2DASL as a `methods.method.MethodFamily`."""
 
+    networks = NETWORKS
+
     def make(
         self,
         *,
         models: Mapping[str, Any],
         losses: Mapping[str, Any],
         stage: Mapping[str, Any],
-        num_passes: int = 2,
     ) -> TwoDASLMethod:
         """Three networks, and the terms of one stage."""
         return TwoDASLMethod(
@@ -147,7 +159,6 @@ class TwoDASLFamily:
             loss_formula=stage.get("loss_formula", "paper"),
             use_landmark_map=models["landmark_map"],
             use_landmark_importance=losses["landmark_importance"],
-            num_passes=num_passes,
         )
 
     def meaning(self, models: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,6 +170,16 @@ class TwoDASLFamily:
             "models.landmark_map": bool(models["landmark_map"]),
             "models.batch_norm": models["batch_norm"],
         }
+
+    def require_fit(self, face_model: FaceModel, losses: Mapping[str, Any]) -> None:
+        """Refuses a vertex distance cost over more vertices than there are."""
+        asked = losses["num_vertices"]
+        if asked > face_model.num_vertices:
+            raise ValueError(
+                f"losses.num_vertices is {asked:,}, and the face model '{face_model.name}' has "
+                f"{face_model.num_vertices:,} vertices; expected at most these, or 0 for all of "
+                "them"
+            )
 
     def fit_arrays(
         self, face_model: FaceModel, coefficients: Float[np.ndarray, "n 62"]
@@ -200,12 +221,6 @@ class TwoDASLFamily:
     ) -> Constants:
         """Landmarks, the vertices' Gram matrix and the whitening."""
         asked = losses["num_vertices"]
-        if asked > face_model.num_vertices:
-            raise ValueError(
-                f"losses.num_vertices is {asked:,}, and the face model '{face_model.name}' has "
-                f"{face_model.num_vertices:,} vertices; expected at most these, or 0 for all of "
-                "them"
-            )
         vertices = face_model.linear
         if asked:
             spread = np.linspace(0, face_model.num_vertices - 1, asked)
@@ -229,4 +244,8 @@ class TwoDASLFamily:
 
 
 def _whitening(arrays: Arrays) -> Whitening:
+    if not {MEAN, STD} <= set(arrays):
+        raise ValueError(
+            "the checkpoint has no whitening statistics; its outputs cannot be read: train again"
+        )
     return Whitening(jnp.asarray(arrays[MEAN]), jnp.asarray(arrays[STD]))

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orbax.checkpoint as ocp
 
-from twodasl_jax.coefficients import Whitening
 from twodasl_jax.file_errors import naming_write_errors
 from twodasl_jax.training.checkpoint_files import (
     DamagedCheckpointError,
@@ -43,7 +43,7 @@ class BestCheckpoint:
         metric: str,
         mode: str,
         config: Mapping[str, Any],
-        whitening: Whitening | None = None,
+        arrays: Mapping[str, np.ndarray] | None = None,
         identity: Mapping[str, Any] | None = None,
     ) -> None:
         """Opens the folder, made if absent.
@@ -53,7 +53,7 @@ class BestCheckpoint:
           metric: name among the scores that `offer` is given.
           mode: ``min`` where smaller is better, else ``max``.
           config: saved with the networks; plain values only (JSON).
-          whitening: saved with the networks.
+          arrays: the method's own, saved with the networks.
           identity: saved with the networks, as by `Checkpointer`.
 
         Raises:
@@ -65,7 +65,7 @@ class BestCheckpoint:
             raise ValueError(f"mode is '{mode}'; choose one of {', '.join(SIGN)}")
         self._folder = Path(folder).absolute()
         self._metric, self._mode = metric, mode
-        self._description = description_as_json(config, whitening, identity)
+        self._description = description_as_json(config, arrays or {}, identity)
         self._manager = open_manager(self._folder, max_to_keep=1, create=True)
         self._step: int | None = self._manager.latest_step()
         self._value = math.nan if self._step is None else self._saved_value(self._step)

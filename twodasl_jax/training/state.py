@@ -30,7 +30,7 @@ class TrainState(struct.PyTreeNode):
 
     Attributes:
       step: ``()`` int32, the number of updates done.
-      params: ``{network name: parameters}``, for 2DASL regressor, encoder and critic.
+      params: ``{network name: parameters}``.
       batch_stats: ``{network name: BatchNorm statistics}``, networks without any left out.
       opt_state: the optimizer's state over ``params``.
     """
