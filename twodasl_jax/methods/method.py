@@ -118,6 +118,14 @@ class Method(Protocol):
 class MethodFamily(Protocol):
     """How a method is made from plain settings and a face model: an entry of ``METHODS``."""
 
+    @property
+    def settings(self) -> Mapping[str, type]:
+        """The groups ``models`` and ``losses`` of an experiment -> dataclasses of their settings.
+
+        A config is read by their fields: a default is what runs of earlier versions lack.
+        """
+        ...
+
     def make(
         self,
         *,

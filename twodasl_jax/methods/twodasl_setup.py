@@ -1,6 +1,7 @@
 """2DASL as the rest of the project sees it: made from settings, its statistics, its constants."""
 
 import dataclasses
+import types
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +31,7 @@ from twodasl_jax.losses.vertex import vertex_gram
 from twodasl_jax.methods import twodasl
 from twodasl_jax.methods.method import Arrays, Faces
 from twodasl_jax.methods.twodasl import PredictionConstants
+from twodasl_jax.methods.twodasl_settings import LossSettings, ModelSettings
 from twodasl_jax.methods.twodasl_terms import Constants, TwoDASL, reads_in_the_wild
 from twodasl_jax.models.coefficient_regressor import make_regressor
 from twodasl_jax.models.critic import Critic
@@ -120,6 +122,8 @@ class TwoDASLMethod(TwoDASL):
 
 class TwoDASLFamily:
     """2DASL as a `methods.method.MethodFamily`."""
+
+    settings = types.MappingProxyType({"models": ModelSettings, "losses": LossSettings})
 
     def make(
         self,
