@@ -3,6 +3,7 @@
 Only `jobs` reads a config; everything below takes plain arguments.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -11,10 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from ml_collections import ConfigDict
 
 from twodasl_jax.coefficients import TRANSLATION_Z, Whitening
-from twodasl_jax.experiment.settings.setting_checks import make_options
+from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings, StageSettings
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.face_model.linear import select_points
 from twodasl_jax.face_model.model import FaceModel
@@ -26,7 +26,7 @@ from twodasl_jax.models.image_encoder import make_encoder
 from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
 
 
-def make_method(config: Any, stage: Any) -> TwoDASL:
+def make_method(config: ExperimentSettings, stage: StageSettings) -> TwoDASL:
     """The networks of the config with the losses of one of its stages."""
     models = config.models
     return TwoDASL(
@@ -39,26 +39,26 @@ def make_method(config: Any, stage: Any) -> TwoDASL:
         critic=Critic(),
         loss_weights=dict(stage.loss_weights),
         ramp_steps=dict(stage.ramp_steps),
-        # Earlier runs with another form of the 2D losses have no name for that of all of them;
-        # prediction does not ask.
-        loss_formula=stage.get("loss_formula", "paper"),
+        loss_formula=stage.loss_formula,
         use_landmark_map=models.landmark_map,
         use_landmark_importance=config.losses.landmark_importance,
     )
 
 
-def make_stage_optimizer(stage: Any) -> optax.GradientTransformation:
+def make_stage_optimizer(stage: StageSettings) -> optax.GradientTransformation:
     """One `optax.multi_transform` over the stage's networks; a cosine ends with the stage."""
-    options = {}
-    for network, given in stage.optimizers.items():
-        settings = dict(given)
-        if settings.get("schedule") == "cosine":
-            settings.setdefault("total_steps", stage.num_steps)
-        options[network] = make_options(OptimizerOptions, settings, f"optimizers.{network}")
-    return make_optimizer(options)
+    return make_optimizer(
+        {network: _ending(options, stage) for network, options in stage.optimizers.items()}
+    )
 
 
-def require_vertices(config: Any, face_model: FaceModel) -> None:
+def _ending(options: OptimizerOptions, stage: StageSettings) -> OptimizerOptions:
+    if options.schedule != "cosine" or options.total_steps is not None:
+        return options
+    return dataclasses.replace(options, total_steps=stage.num_steps)
+
+
+def require_vertices(config: ExperimentSettings, face_model: FaceModel) -> None:
     """Refuses a vertex distance cost over more vertices than the face model has.
 
     Raises:
@@ -72,7 +72,9 @@ def require_vertices(config: Any, face_model: FaceModel) -> None:
         )
 
 
-def make_constants(config: Any, face_model: FaceModel, whitening: Whitening) -> Constants:
+def make_constants(
+    config: ExperimentSettings, face_model: FaceModel, whitening: Whitening
+) -> Constants:
     """What the step reads besides state and batch."""
     vertices = face_model.linear
     if config.losses.num_vertices:
@@ -141,14 +143,3 @@ def whitening_for(face_model: FaceModel, coefficients: np.ndarray) -> Whitening:
         )
     std[constant] = 1.0
     return Whitening(jnp.asarray(mean, jnp.float32), jnp.asarray(std, jnp.float32))
-
-
-def plain(config: Any) -> Any:
-    """A config as nested dicts and lists, for JSON."""
-    if isinstance(config, ConfigDict):
-        return {key: plain(value) for key, value in config.items()}
-    if isinstance(config, dict):
-        return {key: plain(value) for key, value in config.items()}
-    if isinstance(config, list | tuple):
-        return [plain(value) for value in config]
-    return config

@@ -1,5 +1,6 @@
 """Scores networks on the evaluation sets of a config: 68 landmarks, NME in %."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +59,16 @@ def evaluate(
 
 def _evaluate_run(config: Any, run: Workdir, face_model: str | None, console: Console) -> None:
     trained = load_trained_run(run, config, face_model=face_model)
+    own, scored = trained.face_model, trained.config
     if config is not None:
-        trained.config.evaluation = config.evaluation
-    check_evaluation(trained.config)
-    check_rendered(trained.config)
-    evaluation, own = trained.config.evaluation, trained.face_model
+        scored = dataclasses.replace(scored, evaluation=config.evaluation)
+    check_evaluation(scored)
+    check_rendered(scored)
+    evaluation = scored.evaluation
     if not evaluation.sets:
         raise ValueError("the config names no evaluation.sets; there is nothing to score")
-    given = open_given_sets(trained.config)
-    sets = make_evaluation_sets(trained.config, run.folder, own, console, given)
+    given = open_given_sets(scored)
+    sets = make_evaluation_sets(scored, run.folder, own, console, given)
     evaluate_networks(run, evaluation, trained.stage, trained.step, trained[3:6], sets, console)
     report.write_pictures(run, [stage.name for stage in trained.config.stages], sets)
     report.print_table(run, console)

@@ -10,11 +10,12 @@ from rich.console import Console
 
 from twodasl_jax.array_types import AnnotatedBatch, Batch, InTheWildBatch
 from twodasl_jax.experiment import report
-from twodasl_jax.experiment.assembly import make_constants, make_method, make_stage_optimizer, plain
+from twodasl_jax.experiment.assembly import make_constants, make_method, make_stage_optimizer
 from twodasl_jax.experiment.evaluation import evaluate_networks
 from twodasl_jax.experiment.run.run_start import Run, start_run
 from twodasl_jax.experiment.run.workdir import Workdir, checkpoint_steps
 from twodasl_jax.experiment.settings.experiment_checks import BEFORE
+from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.experiment.training_data import in_the_wild_batch_size, make_batches
 from twodasl_jax.experiment.validation import make_validation_evaluator
 from twodasl_jax.jobs.predict import check_photo, reconstruct_photo
@@ -22,7 +23,7 @@ from twodasl_jax.methods import twodasl
 from twodasl_jax.training import parallel
 from twodasl_jax.training.best_checkpoint import BestCheckpoint
 from twodasl_jax.training.checkpoint import Checkpointer
-from twodasl_jax.training.fall_back import ON_DAMAGED, restore_newest_whole
+from twodasl_jax.training.fall_back import restore_newest_whole
 from twodasl_jax.training.loop import train as run_steps
 from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
 from twodasl_jax.training.run_description import RunSoFar
@@ -116,9 +117,9 @@ def _train_stage(run: Run, stage: Any, earlier: Networks | None) -> Networks:
     compiled = parallel.compile_step(step, mesh)
     so_far = RunSoFar()
     with _open_checkpoints(run, stage) as checkpointer, _open_best(run, stage) as best:
-        # Runs of a time when damage was not looked for have no `on_damaged_checkpoint`.
-        on_damaged = config.training.get("on_damaged_checkpoint", ON_DAMAGED[0])
-        restored = restore_newest_whole(checkpointer, state, on_damaged=on_damaged)
+        restored = restore_newest_whole(
+            checkpointer, state, on_damaged=config.training.on_damaged_checkpoint
+        )
         if restored is not None:
             state, so_far = restored.state, restored.so_far
             # A finished stage reads nothing more, whatever has become of its data.
@@ -191,16 +192,15 @@ def _evaluators(
 
 
 def _intervals(training: Any) -> dict[str, int]:
-    """Runs of a time when nothing could be evaluated on the way have no `evaluate_every`."""
     return {
         "log_every": training.log_every,
         "checkpoint_every": training.checkpoint_every,
-        "evaluate_every": training.get("evaluate_every", 0),
+        "evaluate_every": training.evaluate_every,
     }
 
 
 def _networks_to_hand_on(run: Run, stage: Any, state: TrainState) -> Networks:
-    if run.config.training.get("checkpoint", "newest") == "newest":
+    if run.config.training.checkpoint == "newest":
         return state.networks
     best = restore_for_prediction(run.workdir.best(stage.name))
     run.console.print(f"{stage.name}: best by validation at step {best.step}; going on from there")
@@ -208,7 +208,7 @@ def _networks_to_hand_on(run: Run, stage: Any, state: TrainState) -> Networks:
 
 
 def _step_handed_on(run: Run, stage: Any) -> int:
-    if run.config.training.get("checkpoint", "newest") == "newest":
+    if run.config.training.checkpoint == "newest":
         return stage.num_steps
     return max(checkpoint_steps(run.workdir.best(stage.name)))
 

@@ -51,6 +51,11 @@ class Method(Protocol):
         ...
 
     @property
+    def networks(self) -> tuple[str, ...]:
+        """Names of the networks that a step updates, and that need an optimiser."""
+        ...
+
+    @property
     def code_layout(self) -> Mapping[str, slice]:
         """Parts of the code that mean something by themselves.
 
@@ -117,6 +122,11 @@ class Method(Protocol):
 
 class MethodFamily(Protocol):
     """How a method is made from plain settings and a face model: an entry of ``METHODS``."""
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Names of all networks that a stage of the method may have."""
+        ...
 
     @property
     def settings(self) -> Mapping[str, type]:

@@ -34,3 +34,8 @@ class LossSettings:
 
     landmark_importance: bool
     num_vertices: int
+
+    def __post_init__(self) -> None:
+        """Refuses a negative number."""
+        if self.num_vertices < 0:
+            raise ValueError(f"num_vertices is {self.num_vertices}; expected 0 or more")

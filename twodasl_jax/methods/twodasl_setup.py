@@ -41,6 +41,8 @@ from twodasl_jax.training.state import Networks, TrainState
 MEAN, STD = "coefficient_mean", "coefficient_std"
 """Names of the whitening's two arrays in a checkpoint, ``(62,)`` each."""
 
+NETWORKS = ("regressor", "encoder", "critic")
+
 _NUM_CAMERA = CAMERA.stop - CAMERA.start
 
 
@@ -65,6 +67,11 @@ class TwoDASLMethod(TwoDASL):
         """In-the-wild images only where a term looks at them."""
         wild = ("in_the_wild",) if reads_in_the_wild(self.loss_weights) else ()
         return ("annotated", *wild)
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Encoder and critic only where the self-critic is on."""
+        return NETWORKS if self.uses("self_critic") else NETWORKS[:1]
 
     @property
     def code_layout(self) -> Mapping[str, slice]:
@@ -122,6 +129,8 @@ class TwoDASLMethod(TwoDASL):
 
 class TwoDASLFamily:
     """2DASL as a `methods.method.MethodFamily`."""
+
+    networks = NETWORKS
 
     settings = types.MappingProxyType({"models": ModelSettings, "losses": LossSettings})
 

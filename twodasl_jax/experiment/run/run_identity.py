@@ -18,7 +18,8 @@ from twodasl_jax.coefficients import NUM_COEFFICIENTS, Whitening
 from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.experiment.assembly import make_method
 from twodasl_jax.experiment.run.face_model_place import find_face_model
-from twodasl_jax.experiment.run.workdir import Workdir, as_config
+from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.settings.reading import experiment_settings
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.face_model.model_identity import face_model_identity, require_same_face_model
 from twodasl_jax.methods import twodasl
@@ -144,7 +145,7 @@ def _require_same_meaning(
 
 def _identity_of_an_older_run(folder: str, checkpoint: PredictionCheckpoint) -> Mapping[str, Any]:
     """From the config, and the face model that its path leads to now, if it does."""
-    config = as_config(checkpoint.config)
+    config = experiment_settings(checkpoint.config, unknown={})
     try:
         face_model, _ = find_face_model(Path(folder), config.face_model.path, identity=None)
     except FileNotFoundError as error:

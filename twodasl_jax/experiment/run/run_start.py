@@ -101,7 +101,8 @@ def start_run(
         _hold(workdir.folder, held)
     config = workdir.settle_config(config)
     if face_model is not None:
-        config.face_model.path = face_model
+        place = dataclasses.replace(config.face_model, path=face_model)
+        config = dataclasses.replace(config, face_model=place)
     check_experiment(config)
     resumed = workdir.has_checkpoint(config.stages[0].name)
     saved = _saved_description(workdir, config) if resumed else None

@@ -50,7 +50,7 @@ def load_trained_run(
       FileNotFoundError, ValueError: where the folder holds no (complete) run, or its face model
         is not to be found, or another one.
     """
-    config = workdir.read_run_config()
+    config = workdir.read_config()
     chosen = workdir.stage_named(config, stage) if stage else workdir.newest_stage(config)
     folder = workdir.networks(chosen.name, config if wanted is None else wanted)
     checkpoint = restore_for_prediction(folder)

@@ -20,7 +20,7 @@ class FaceModelSettings:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RenderedSource:
+class RenderedSettings:
     """Faces that the run renders for itself."""
 
     kind: Literal["rendered"]
@@ -33,7 +33,7 @@ class RenderedSource:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CropsSource:
+class CropsSettings:
     """A folder of crops with 2D landmarks."""
 
     kind: Literal["crops"]
@@ -46,7 +46,7 @@ class CropsSource:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FitsSource:
+class FitsSettings:
     """Faces that coefficients were fitted to (``--mode=annotate``)."""
 
     kind: Literal["fits"]
@@ -58,7 +58,7 @@ class FitsSource:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PreparedSource:
+class PreparedSettings:
     """A data set prepared with TFDS (``--mode=prepare``)."""
 
     kind: Literal["tfds"]
@@ -69,11 +69,11 @@ class PreparedSource:
     flip: bool = True
 
 
-Source = RenderedSource | CropsSource | FitsSource | PreparedSource
+SourceSettings = RenderedSettings | CropsSettings | FitsSettings | PreparedSettings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Aflw2000Set:
+class Aflw2000Settings:
     """AFLW2000-3D, or a sample of it, to score on."""
 
     kind: Literal["aflw2000"]
@@ -94,8 +94,8 @@ class ValidationSettings:
 class DataSettings:
     """The training data."""
 
-    annotated: tuple[Source, ...]
-    in_the_wild: tuple[Source, ...]
+    annotated: tuple[SourceSettings, ...]
+    in_the_wild: tuple[SourceSettings, ...]
     annotated_batch_size: int
     in_the_wild_batch_size: int
     augment: AugmentOptions
@@ -140,7 +140,7 @@ class TrainingSettings:
 class EvaluationSettings:
     """What a run is scored on."""
 
-    sets: tuple[RenderedSource | Aflw2000Set, ...]
+    sets: tuple[RenderedSettings | Aflw2000Settings, ...]
     num_passes: int
     batch_size: int
 

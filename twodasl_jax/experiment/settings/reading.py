@@ -78,15 +78,17 @@ def plain(value: Any) -> Any:
     return value
 
 
-def flat(value: Any, prefix: str = "") -> dict[str, str]:
-    """Every single value of plain ones: ``{"data.annotated.0.seed": "1", ...}``."""
-    if not isinstance(value, Mapping | list):
-        return {prefix: repr(value)}
-    items = value.items() if isinstance(value, Mapping) else enumerate(value)
-    single: dict[str, str] = {}
-    for key, inner in items:
-        single |= flat(inner, f"{prefix}.{key}" if prefix else str(key))
-    return single
+def flat(value: Any, name: str = "") -> dict[str, str]:
+    """Every single value of plain ones: ``{"data.annotated[0].seed": "1", ...}``."""
+    if isinstance(value, Mapping):
+        inner = {_within(name, key): each for key, each in value.items()}
+    elif isinstance(value, list):
+        inner = {f"{name}[{index}]": each for index, each in enumerate(value)}
+    else:
+        return {name: repr(value)}
+    return {
+        key: value for within, each in inner.items() for key, value in flat(each, within).items()
+    }
 
 
 def _with_present_names(value: Any) -> Any:
@@ -111,7 +113,8 @@ def _read(kind: Any, value: Any, name: str, unknown: Unknown | None) -> Any:
         return tuple(_read(inner[0], v, f"{name}[{i}]", unknown) for i, v in enumerate(value))
     if origin is Mapping:
         _require_group(value, name)
-        return {key: _read(inner[1], v, _within(name, key), unknown) for key, v in value.items()}
+        # In one order, whoever wrote them: what they lead to is added up in it.
+        return {k: _read(inner[1], value[k], _within(name, k), unknown) for k in sorted(value)}
     if origin is types.UnionType and types.NoneType in inner:
         first = next(each for each in inner if each is not types.NoneType)
         return None if value is None else _read_value(first, value, name, said=" or None")
@@ -133,9 +136,8 @@ def _read_group(
         unknown[_within(name, key)] = value[key]
     missing = [key for key, field in fields.items() if key not in value and not _default(field)]
     if missing:
-        raise ValueError(
-            f"{name or 'the config'} lacks {', '.join(missing)}; it has {', '.join(value)}"
-        )
+        there = ", ".join(value) or "none"
+        raise ValueError(f"{name or 'the config'} lacks {', '.join(missing)}; it has {there}")
     wanted = {**_types(kind), **own}
     given = {
         key: _read(wanted[key], value[key], _within(name, key), unknown)
@@ -144,13 +146,11 @@ def _read_group(
     }
     try:
         return kind(**given)
-    except ValueError as error:  # of numbers that do not go together
-        raise ValueError(f"{name}: {error}" if name else str(error)) from error
+    except ValueError as error:  # begins with the field, as all such classes have it
+        raise ValueError(_within(name, str(error))) from error
 
 
-def _read_of_kind(
-    kinds: tuple[Any, ...], value: Any, name: str, unknown: Unknown | None
-) -> Any:
+def _read_of_kind(kinds: tuple[Any, ...], value: Any, name: str, unknown: Unknown | None) -> Any:
     _require_group(value, name)
     by_name = {typing.get_args(_types(each)["kind"])[0]: each for each in kinds}
     return _read(by_name[_one_of(value.get("kind"), f"{name}.kind", by_name)], value, name, unknown)
