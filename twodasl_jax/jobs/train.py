@@ -12,9 +12,9 @@ from twodasl_jax.array_types import AnnotatedBatch, Batch, InTheWildBatch
 from twodasl_jax.experiment import report
 from twodasl_jax.experiment.assembly import make_constants, make_method, make_stage_optimizer
 from twodasl_jax.experiment.evaluation import evaluate_networks
+from twodasl_jax.experiment.run.experiment_checks import BEFORE
 from twodasl_jax.experiment.run.run_start import Run, start_run
 from twodasl_jax.experiment.run.workdir import Workdir, checkpoint_steps
-from twodasl_jax.experiment.settings.experiment_checks import BEFORE
 from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.experiment.training_data import in_the_wild_batch_size, make_batches
 from twodasl_jax.experiment.validation import make_validation_evaluator

@@ -14,6 +14,7 @@ from twodasl_jax.evaluation.sets import EvaluationSet
 from twodasl_jax.experiment.assembly import require_vertices, whitening_for
 from twodasl_jax.experiment.evaluation import make_evaluation_sets, open_given_sets
 from twodasl_jax.experiment.folder_lock import hold_folder
+from twodasl_jax.experiment.run.experiment_checks import BEFORE, check_experiment
 from twodasl_jax.experiment.run.face_model_place import find_face_model, read_place, write_place
 from twodasl_jax.experiment.run.inputs import require_inputs
 from twodasl_jax.experiment.run.run_identity import (
@@ -22,7 +23,6 @@ from twodasl_jax.experiment.run.run_identity import (
     starting_checkpoint,
 )
 from twodasl_jax.experiment.run.workdir import Workdir
-from twodasl_jax.experiment.settings.experiment_checks import BEFORE, check_experiment
 from twodasl_jax.experiment.training_data import (
     Sources,
     annotated_coefficients,
