@@ -1,5 +1,6 @@
 """Validation: what is held out is trained on by nothing, and its error is what it says."""
 
+import dataclasses
 import shutil
 
 import chex
@@ -13,6 +14,8 @@ from twodasl_jax.data.sources import RenderedSource, write_rendered
 from twodasl_jax.experiment import validation
 from twodasl_jax.experiment.run.trained import load_trained_run
 from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.settings.experiment_settings import PreparedSettings
+from twodasl_jax.experiment.settings.reading import experiment_settings
 from twodasl_jax.experiment.training_data import Sources, make_batches
 from twodasl_jax.experiment.validation import hold_out_validation, make_validation_evaluator
 from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coefficients
@@ -39,20 +42,20 @@ def rendered(folder, *, seed, count=COUNT):
     )
 
 
-BOTH_HALVES = base.stage("both", num_steps=1, loss_weights={"landmark_2d": 1.0}, optimizers={})
-
-
-def config_of(**training):
+def config_of(*, validated="second", **training):
     config = base.get_config()
+    config.stages = (
+        base.stage("both", num_steps=1, loss_weights={"landmark_2d": 1.0}, optimizers={}),
+    )
     config.data.annotated = (
         base.rendered("first", num_faces=COUNT, seed=1),
         base.rendered("second", num_faces=COUNT, seed=2),
     )
     config.data.annotated_batch_size = config.data.in_the_wild_batch_size = 4
     config.data.augment = {"flip_probability": 0.0}
-    config.data.validation = {"source": "second", "every": EVERY}
+    config.data.validation = {"source": validated, "every": EVERY}
     config.training.update({"evaluate_every": 100} | training)
-    return config
+    return experiment_settings(config)
 
 
 @pytest.fixture
@@ -85,7 +88,8 @@ def test_no_face_is_both_trained_on_and_validated_with(sources):
 
 def test_no_batch_holds_a_held_out_face(sources):
     left, faces = hold_out_validation(config_of(), sources)
-    batches = make_batches(config_of(), left, stage=BOTH_HALVES, coefficient_mirror=None)
+    config = config_of()
+    batches = make_batches(config, left, stage=config.stages[0], coefficient_mirror=None)
     seen = np.concatenate([next(batches)["annotated"]["coefficients"] for _ in range(20)])
     # Augmentation moves the camera; shape and expression stay the face's own.
     shapes = {row.tobytes() for row in seen[:, 12:]}
@@ -100,8 +104,7 @@ def test_whitening_statistics_do_not_see_them(sources):
 
 
 def test_without_validation_the_sources_stay_as_they_are(sources):
-    config = config_of(evaluate_every=0)
-    config.data.validation.source = ""
+    config = config_of(validated="", evaluate_every=0)
     left, faces = hold_out_validation(config, sources)
     assert left is sources
     assert faces is None
@@ -114,19 +117,20 @@ def test_without_validation_the_sources_stay_as_they_are(sources):
         ("second", {"evaluate_every": 0}, "set both to validate, or neither"),
         ("", {}, "set both to validate, or neither"),
         ("", {"evaluate_every": 0, "checkpoint": "best"}, "nothing measures which is"),
-        ("second", {"checkpoint": "last"}, "'last'; choose one of newest, best"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(sources, source, training, message):
-    config = config_of(**training)
-    config.data.validation.source = source
+    config = config_of(validated=source, **training)
     with pytest.raises(ValueError, match=message):
         hold_out_validation(config, sources)
 
 
 def test_a_prepared_set_is_refused_with_the_reason(sources):
     config = config_of()
-    config.data.annotated[1].kind = "tfds"
+    first, _ = config.data.annotated
+    prepared = PreparedSettings(kind="tfds", name="second", split="train", data_dir="")
+    data = dataclasses.replace(config.data, annotated=(first, prepared))
+    config = dataclasses.replace(config, data=data)
     with pytest.raises(ValueError, match="each photograph in many poses"):
         hold_out_validation(config, sources)
 

@@ -30,11 +30,11 @@ from twodasl_jax.evaluation.predictions_file import (
     read_predictions,
 )
 from twodasl_jax.evaluation.report import write_results
-from twodasl_jax.experiment.assembly import plain
 from twodasl_jax.experiment.benchmark_predictions import predict_benchmark
 from twodasl_jax.experiment.provenance import git_revision, sha256_of
 from twodasl_jax.experiment.run.trained import load_trained_run
 from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.user_files.arrays import read_npy, read_npz

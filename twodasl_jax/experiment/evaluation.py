@@ -51,10 +51,6 @@ def make_rendered_set(
     )
 
 
-MAP_SOURCES = ("none", "detector")
-"""What ``landmark_map_source`` of a set may say."""
-
-
 def make_aflw2000_set(config: Any) -> EvaluationSet:
     """AFLW2000-3D, or a sample of it, with both label sets."""
     benchmark = load_aflw2000(config.path)
@@ -107,15 +103,9 @@ def check_evaluation(config: Any) -> None:
     evaluation = config.evaluation
     require_whole("evaluation.batch_size", evaluation.batch_size, least=1)
     require_one_of("evaluation.num_passes", evaluation.num_passes, (1, 2))
-    require_unique("evaluation.sets", [chosen.get("name", "") for chosen in evaluation.sets])
+    require_unique("evaluation.sets", [chosen.name for chosen in evaluation.sets])
     for chosen in evaluation.sets:
         require_file_name("the name of an evaluation set", chosen.name)
-        require_one_of(
-            f"kind of the evaluation set '{chosen.name}'", chosen.get("kind"), EVALUATION_SETS
-        )
-        if "landmark_map_source" in chosen:
-            name = f"landmark_map_source of the evaluation set '{chosen.name}'"
-            require_one_of(name, chosen.landmark_map_source, MAP_SOURCES)
 
 
 def open_given_sets(config: Any) -> dict[str, EvaluationSet]:

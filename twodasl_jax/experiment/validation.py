@@ -14,7 +14,6 @@ from twodasl_jax.coefficients import split_coefficients
 from twodasl_jax.data.checked_source import check_element
 from twodasl_jax.data.held_out import hold_out, require_enough_faces, without_faces
 from twodasl_jax.data.pipeline import TrainingSource
-from twodasl_jax.experiment.run.workdir import CHECKPOINTS
 from twodasl_jax.experiment.training_data import Given, Sources
 from twodasl_jax.face_model.landmarks import landmarks_from_coefficients
 from twodasl_jax.face_model.linear import LinearModel
@@ -76,11 +75,11 @@ def check_validation(config: Any) -> int | None:
     Raises:
       ValueError: as `hold_out_validation`.
     """
-    chosen = config.data.get("validation", {}).get("source", "")
+    chosen = config.data.validation.source
     _require_consistent(config, chosen)
     if not chosen:
         return None
-    names = [source.get("name", "") for source in config.data.annotated]
+    names = [source.name for source in config.data.annotated]
     if chosen not in names:
         raise ValueError(
             f"data.validation.source is '{chosen}', which is no annotated source; choose one of "
@@ -118,18 +117,13 @@ def check_number_of_faces(config: Any, given: Given) -> None:
 
 def _require_consistent(config: Any, chosen: str) -> None:
     training = config.training
-    which = training.get("checkpoint", CHECKPOINTS[0])
-    if which not in CHECKPOINTS:
-        raise ValueError(
-            f"training.checkpoint is '{which}'; choose one of {', '.join(CHECKPOINTS)}"
-        )
-    evaluates = bool(training.get("evaluate_every", 0))
+    evaluates = bool(training.evaluate_every)
     if bool(chosen) != evaluates:
         raise ValueError(
             f"data.validation.source is '{chosen}' and training.evaluate_every "
-            f"{training.get('evaluate_every', 0)}; set both to validate, or neither"
+            f"{training.evaluate_every}; set both to validate, or neither"
         )
-    if which == "best" and not chosen:
+    if training.checkpoint == "best" and not chosen:
         raise ValueError(
             "training.checkpoint is 'best', but nothing measures which is: set "
             "data.validation.source and training.evaluate_every"

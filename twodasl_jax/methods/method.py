@@ -145,33 +145,41 @@ class MethodFamily(Protocol):
         """Names of all networks that a stage of the method may have."""
         ...
 
+    @property
+    def settings(self) -> Mapping[str, type]:
+        """The groups ``models`` and ``losses`` of an experiment -> dataclasses of their settings.
+
+        A config is read by their fields: a default is what runs of earlier versions lack.
+        """
+        ...
+
     def make(
         self,
         *,
-        models: Mapping[str, Any],
-        losses: Mapping[str, Any],
-        stage: Mapping[str, Any],
+        models: Any,
+        losses: Any,
+        stage: Any,
     ) -> Method:
         """The networks of an experiment with the losses of one of its stages.
 
         Args:
-          models: the config's group: backbone and so on.
-          losses: the config's group.
-          stage: one of its stages: ``loss_weights`` and so on.
+          models: of the dataclass ``settings["models"]``.
+          losses: of the dataclass ``settings["losses"]``.
+          stage: one of its stages, with ``loss_weights``, ``ramp_steps`` and ``loss_formula``.
 
         Raises:
           ValueError: for settings that the method does not know, listing the choices.
         """
         ...
 
-    def meaning(self, models: Mapping[str, Any]) -> dict[str, Any]:
+    def meaning(self, models: Any) -> dict[str, Any]:
         """What the networks read and give, as plain values by the names of their settings.
 
         Networks whose meanings differ cannot go on from each other, whatever their shapes.
         """
         ...
 
-    def require_fit(self, face_model: FaceModel, losses: Mapping[str, Any]) -> None:
+    def require_fit(self, face_model: FaceModel, losses: Any) -> None:
         """Refuses losses that the face model cannot serve, before anything is made.
 
         Raises:
@@ -197,9 +205,7 @@ class MethodFamily(Protocol):
         """What differs between a run's arrays and those that its data give now; None: nothing."""
         ...
 
-    def training_constants(
-        self, face_model: FaceModel, arrays: Arrays, losses: Mapping[str, Any]
-    ) -> Any:
+    def training_constants(self, face_model: FaceModel, arrays: Arrays, losses: Any) -> Any:
         """What a step reads besides state and batch: a pytree of arrays.
 
         Raises:

@@ -143,7 +143,7 @@ def test_another_face_model_is_refused_with_both(moved, tmp_path, array):
 def test_prediction_needs_no_data_of_a_run(moved):
     config = json.loads((moved / "config.json").read_text())
     config["init_from"] = "gone"
-    config["data"]["annotated"][0] = {"kind": "fits", "name": "a", "path": "gone", "weight": 1.0}
+    config["data"]["annotated"][0] = {"kind": "fits", "path": "gone", "images": "gone"}
     (moved / "config.json").write_text(json.dumps(config))
     shutil.rmtree(moved / "data")
     assert load_trained_run(Workdir(moved), face_model=str(OPEN_FACE_FILE)).step == 1

@@ -61,9 +61,13 @@ def _missing_data(config: Any) -> list[str]:
                 f"--images={source.images} --face_model={config.face_model.path} "
                 f"--output={source.path}"
             )
-        elif "path" in source and not (Path(source.path) / "annotations.npz").exists():
+        elif source.kind in ("crops", "aflw2000") and not _is_crops_folder(source.path):
             missing.append(
                 f"{source.kind} data in {source.path}: a folder with annotations.npz and images "
                 "(docs/extending.md)"
             )
     return list(dict.fromkeys(missing))
+
+
+def _is_crops_folder(path: str) -> bool:
+    return (Path(path) / "annotations.npz").exists()

@@ -5,13 +5,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from twodasl_jax.experiment.assembly import make_method, method_family
+from twodasl_jax.experiment.assembly import make_method
 from twodasl_jax.experiment.run.face_model_place import find_face_model, read_place
 from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.face_model.albedo import with_colours
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.methods.method import Faces, Method, MethodFamily
 from twodasl_jax.methods.predictor import Predictor
+from twodasl_jax.methods.registry import family_of
 from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
 from twodasl_jax.training.state import Networks
 
@@ -83,7 +84,7 @@ def load_trained_run(
       FileNotFoundError, ValueError: where the folder holds no (complete) run, or its face model
         is not to be found, or another one.
     """
-    config = workdir.read_run_config()
+    config = workdir.read_config()
     chosen = workdir.stage_named(config, stage) if stage else workdir.newest_stage(config)
     folder = workdir.networks(chosen.name, config if wanted is None else wanted)
     checkpoint = restore_for_prediction(folder)
@@ -101,7 +102,7 @@ def load_trained_run(
         chosen.name,
         checkpoint.step,
         with_colours(found),
-        method_family(config),
+        family_of(config.method),
         make_method(config, chosen),
         Networks(checkpoint.params, checkpoint.batch_stats),
         checkpoint.arrays,
