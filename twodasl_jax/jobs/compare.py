@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from twodasl_jax.evaluation import report
 from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS
 from twodasl_jax.evaluation.comparison import (
     ERROR_CURVE,
@@ -26,15 +26,11 @@ from twodasl_jax.evaluation.comparison import (
     why_no_published_rows,
 )
 from twodasl_jax.evaluation.pictures import write_error_curve
+from twodasl_jax.evaluation.report import NME_HEADINGS, shown_number
 from twodasl_jax.metrics.error_curve import without_largest
 
 NME_COLUMNS = {
-    "bin_0_30": "0-30°",
-    "bin_30_60": "30-60°",
-    "bin_60_90": "60-90°",
-    "mean_of_bins": "mean of\nbins",
-    "mean_of_images": "mean of\nimages",
-    "failure_rate_10": "> 10 %",
+    name: NME_HEADINGS[name].replace("mean of ", "mean of\n") for name in report.NME_COLUMNS
 }
 POSE_COLUMNS = {"yaw": "yaw", "pitch": "pitch", "roll": "roll", "mean": "mean"}
 """Name in ``results.json`` -> heading, as many as fit 80 characters beside the names."""
@@ -154,23 +150,12 @@ def _table(system: System, column: tuple[str, str], rows: Rows, *, published: bo
     for name, source, numbers in rows:
         # The whole sentence is in results.json; its first words name the source.
         short = source.split("(")[0].split(":")[0].strip()
-        table.add_row(name, short, *_shown(numbers, headings))
+        table.add_row(name, short, *(shown_number(numbers.get(key)) for key in headings))
     if beside:
         table.add_section()
     for name, _mark, numbers in beside:
-        table.add_row(name, "published", *_shown(numbers, headings), style="italic")
+        table.add_row(name, "published", *(shown_number(numbers.get(key)) for key in headings), style="italic")
     return table
-
-
-def _shown(numbers: Mapping[str, float | None], headings: Mapping[str, str]) -> list[str]:
-    texts = []
-    for name in headings:
-        value = numbers.get(name)
-        if value is None or not math.isfinite(value):
-            texts.append("-")
-        else:
-            texts.append(f"{value:.2f}")
-    return texts
 
 
 def _explain_published(
