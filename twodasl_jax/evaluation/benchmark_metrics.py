@@ -42,13 +42,18 @@ LARGEST_ANGLE = 99.0
 def landmarks68_2d(benchmark: Benchmark, predictions: Predictions) -> Errors:
     """68 landmarks in x and y, under every label set."""
     predicted, errors = predictions.landmarks_px[..., :2], {}
-    for name in benchmark.label_sets:
-        truth = benchmark.truth[name][..., :2]
-        if known_faces(truth).any():
-            errors[name] = labelled_error(predicted, truth)
+    for name in scored_labels(benchmark):
+        errors[name] = labelled_error(predicted, benchmark.truth[name][..., :2])
     if not errors:
         raise CannotMeasureError("no face has all of its 68 labels")
     return errors
+
+
+def scored_labels(benchmark: Benchmark) -> list[str]:
+    """The label sets of 68 points that some face has all of, in x and y."""
+    return [
+        name for name in benchmark.label_sets if known_faces(benchmark.truth[name][..., :2]).any()
+    ]
 
 
 def known_faces(labels: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -53,6 +54,23 @@ def _pose_summary(errors: np.ndarray) -> dict[str, float]:
         **dict(zip(ANGLES, means, strict=True)),
         "mean": sum(means) / 3,
         "count": float(len(errors)),
+    }
+
+
+def results_of(
+    kind: BenchmarkKind,
+    benchmark: Benchmark,
+    predictions: Predictions,
+    errors: Mapping[str, Errors],
+) -> dict[str, Any]:
+    """What ``results.json`` says of any system's score, and what results are compared by."""
+    return {
+        "benchmark": benchmark.name,
+        "conventions": {**benchmark.conventions, **kind.conventions, **predictions.conventions},
+        "num_images": len(benchmark),
+        "left_out": [face._asdict() for face in benchmark.left_out],
+        "notes": benchmark.notes,
+        "metrics": summarise(errors, benchmark.yaw_degrees),
     }
 
 

@@ -101,6 +101,7 @@ class CodedFaces:
 @functools.cache
 def _compiled(decode: Decode, crop_size: int) -> Callable[..., Array]:
     """One program for all faces of a system, whatever is measured on them."""
+
     def vertices_in_image(
         constants: Any,
         indices: Array | None,

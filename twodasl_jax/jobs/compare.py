@@ -154,7 +154,8 @@ def _table(system: System, column: tuple[str, str], rows: Rows, *, published: bo
     if beside:
         table.add_section()
     for name, _mark, numbers in beside:
-        table.add_row(name, "published", *(shown_number(numbers.get(key)) for key in headings), style="italic")
+        shown = (shown_number(numbers.get(key)) for key in headings)
+        table.add_row(name, "published", *shown, style="italic")
     return table
 
 

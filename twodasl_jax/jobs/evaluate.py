@@ -57,16 +57,16 @@ def evaluate(
 
 
 def _evaluate_run(config: Any, run: Workdir, face_model: str | None, console: Console) -> None:
-    trained = load_trained_run(run, config, face_model=face_model)
+    num_passes = None if config is None else config.evaluation.num_passes
+    trained = load_trained_run(run, config, face_model=face_model, num_passes=num_passes)
     if config is not None:
         trained.config.evaluation = config.evaluation
     check_evaluation(trained.config)
     check_rendered(trained.config)
-    evaluation, own = trained.config.evaluation, trained.face_model
-    if not evaluation.sets:
+    if not trained.config.evaluation.sets:
         raise ValueError("the config names no evaluation.sets; there is nothing to score")
     given = open_given_sets(trained.config)
-    sets = make_evaluation_sets(trained.config, run.folder, own, console, given)
-    evaluate_networks(run, evaluation, trained.stage, trained.step, trained[3:6], sets, console)
+    sets = make_evaluation_sets(trained.config, run.folder, trained.face_model, console, given)
+    evaluate_networks(run, trained, sets, console, moment=trained.stage)
     report.write_pictures(run, [stage.name for stage in trained.config.stages], sets)
     report.print_table(run, console)

@@ -1,15 +1,20 @@
 """A trained run, read back for scoring and prediction."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from twodasl_jax.experiment.assembly import make_constants, make_method
+import numpy as np
+
+from twodasl_jax.experiment.assembly import make_constants
 from twodasl_jax.experiment.run.face_model_place import find_face_model, read_place
 from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.face_model.albedo import with_colours
 from twodasl_jax.face_model.model import FaceModel
-from twodasl_jax.methods.twodasl import Constants, TwoDASL
+from twodasl_jax.methods.method import Faces, MethodFamily
+from twodasl_jax.methods.predictor import Predictor
+from twodasl_jax.methods.registry import family_of
 from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
+from twodasl_jax.training.state import Networks
 
 
 class TrainedRun(NamedTuple):
@@ -18,24 +23,44 @@ class TrainedRun(NamedTuple):
     Attributes:
       config: the run's own.
       stage: the name of the stage that the networks come from.
+      step: of the checkpoint.
       face_model: the one they predict coefficients of.
+      family: of the method.
       method: networks as modules.
       networks: parameters and batch statistics.
+      arrays: the method's own, of the checkpoint.
       constants: face model and whitening for the method.
-      step: of the checkpoint.
     """
 
     config: Any
     stage: str
-    face_model: FaceModel
-    method: TwoDASL
-    networks: tuple[Any, Any]
-    constants: Constants
     step: int
+    face_model: FaceModel
+    family: MethodFamily
+    method: Any
+    networks: Networks
+    arrays: Mapping[str, np.ndarray]
+    constants: Any = None
+
+    def predictor(
+        self,
+        *,
+        batch_sizes: Sequence[int],
+        dense: bool = True,
+        outputs: Callable[[Faces], Any] = lambda faces: faces,
+    ) -> Predictor:
+        """A function of crops; see `Predictor` and `MethodFamily.prediction_constants`."""
+        constants = self.family.prediction_constants(self.face_model, self.arrays, dense=dense)
+        return Predictor(self.method, constants, batch_sizes=batch_sizes, outputs=outputs)
 
 
 def load_trained_run(
-    workdir: Workdir, wanted: Any = None, *, stage: str = "", face_model: str | None = None
+    workdir: Workdir,
+    wanted: Any = None,
+    *,
+    stage: str = "",
+    face_model: str | None = None,
+    num_passes: int | None = None,
 ) -> TrainedRun:
     """Reads the newest checkpoint of a run, or its newest stage's best.
 
@@ -69,14 +94,21 @@ def load_trained_run(
         given=face_model,
     )
     found = with_colours(found)
+    family = family_of("twodasl")
+    passes = config.evaluation.num_passes if num_passes is None else num_passes
     return TrainedRun(
         config,
         chosen.name,
-        found,
-        make_method(config, chosen),
-        (checkpoint.params, checkpoint.batch_stats),
-        make_constants(config, found, checkpoint.whitening),
         checkpoint.step,
+        found,
+        family,
+        family.make(models=config.models, losses=config.losses, stage=chosen, num_passes=passes),
+        Networks(checkpoint.params, checkpoint.batch_stats),
+        {
+            "coefficient_mean": np.asarray(checkpoint.whitening.mean),
+            "coefficient_std": np.asarray(checkpoint.whitening.std),
+        },
+        make_constants(config, found, checkpoint.whitening),
     )
 
 
