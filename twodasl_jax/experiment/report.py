@@ -1,6 +1,7 @@
 """What a run leaves to look at: scores per image, curves, faces and the table."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from twodasl_jax.evaluation.sets import EvaluationSet
 from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.training.writers import read_metrics
 from twodasl_jax.user_files.arrays import numbers_of, read_npz
+from twodasl_jax.user_files.json_file import read_json
 
 METRIC = "landmarks68_2d"
 """What a run's networks are scored by on their way; a benchmark's other metrics are computed when
@@ -86,6 +88,35 @@ def entry_of(chosen: EvaluationSet, results: Mapping[str, Any], *, step: int) ->
         },
         "metrics": results["metrics"][METRIC],
     }
+
+
+def result_files(path: Path) -> list[Path]:
+    """The scores that a ``results.json`` stands for: a benchmark's for itself.
+
+    Args:
+      path: of a benchmark's, or of a training run's: that stands for its sets at the newest moment.
+
+    Raises:
+      FileNotFoundError, OSError: where it cannot be read, or the run's scores were written before
+        they could be compared.
+      ValueError: where it is no such file, or the run has no scores.
+    """
+    if "evaluations" not in read_json(path, expected="expected the results.json of a score"):
+        return [path]
+    workdir = Workdir(path.parent)
+    moments = workdir.read_results()["evaluations"]
+    if not moments or not isinstance(moments[list(moments)[-1]], dict):
+        raise ValueError(f"{path} has no scores yet: --mode=evaluate --workdir={path.parent}")
+    moment = list(moments)[-1]
+    files = [workdir.evaluation(moment, name) / MARKER for name in moments[moment]]
+    for file in files:
+        finish_replacing(file.parent, marker=MARKER)
+        if not file.exists():
+            raise FileNotFoundError(
+                f"no {file}: an earlier version of this package scored the run; score it again: "
+                f"--mode=evaluate --workdir={path.parent}"
+            )
+    return files
 
 
 def write_pictures(workdir: Workdir, stages: Sequence[str], sets: Sequence[EvaluationSet]) -> None:
