@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import jax
+import numpy as np
 from rich.console import Console
 
 from twodasl_jax.array_types import AnnotatedBatch, Batch, InTheWildBatch
@@ -13,12 +14,14 @@ from twodasl_jax.experiment import report
 from twodasl_jax.experiment.assembly import make_constants, make_method, make_stage_optimizer, plain
 from twodasl_jax.experiment.evaluation import evaluate_networks
 from twodasl_jax.experiment.run.run_start import Run, start_run
+from twodasl_jax.experiment.run.trained import TrainedRun
 from twodasl_jax.experiment.run.workdir import Workdir, checkpoint_steps
 from twodasl_jax.experiment.settings.experiment_checks import BEFORE
 from twodasl_jax.experiment.training_data import in_the_wild_batch_size, make_batches
 from twodasl_jax.experiment.validation import make_validation_evaluator
 from twodasl_jax.jobs.predict import check_photo, reconstruct_photo
 from twodasl_jax.methods import twodasl
+from twodasl_jax.methods.registry import family_of
 from twodasl_jax.training import parallel
 from twodasl_jax.training.best_checkpoint import BestCheckpoint
 from twodasl_jax.training.checkpoint import Checkpointer
@@ -233,14 +236,24 @@ def _evaluate_once(run: Run, moment: str, stage: Any, networks: Networks | None)
     if not run.sets or (scored and all(s.get("step", step) == step for s in scored.values())):
         return
     method = make_method(run.config, stage)
+    family = family_of("twodasl")
     networks = _starting_networks(run.config, method, networks)
-    constants = make_constants(run.config, run.face_model, run.whitening)
-    evaluate_networks(
-        run.workdir,
-        run.config.evaluation,
-        moment,
+    trained = TrainedRun(
+        run.config,
+        stage.name,
         step,
-        (method, networks, constants),
-        run.sets,
-        run.console,
+        run.face_model,
+        family,
+        family.make(
+            models=run.config.models,
+            losses=run.config.losses,
+            stage=stage,
+            num_passes=run.config.evaluation.num_passes,
+        ),
+        networks,
+        {
+            "coefficient_mean": np.asarray(run.whitening.mean),
+            "coefficient_std": np.asarray(run.whitening.std),
+        },
     )
+    evaluate_networks(run.workdir, trained, run.sets, run.console, moment=moment)
