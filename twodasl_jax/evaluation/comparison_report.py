@@ -39,6 +39,7 @@ Rows = list[tuple[str, str, Mapping[str, float | None]]]
 
 
 def measured_rows(systems: Sequence[System], column: tuple[str, str]) -> Rows:
+    """A row for each system, of one metric and label set."""
     metric, label = column
     return [
         (
@@ -67,6 +68,14 @@ def _headings(metric: str) -> Mapping[str, str]:
 def comparison_table(
     system: System, column: tuple[str, str], rows: Rows, *, published: bool
 ) -> Table:
+    """The systems below each other, by one metric and label set.
+
+    Args:
+      system: one of them, for benchmark and conventions.
+      column: metric and label set.
+      rows: from `measured_rows`.
+      published: add the numbers of papers, where they are of the same conventions.
+    """
     metric, label = column
     unit = "mean absolute error, degrees" if metric == "head_pose" else "NME, %"
     faces = rows[0][2]["count"]  # the same in every row

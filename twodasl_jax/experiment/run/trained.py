@@ -70,6 +70,7 @@ def load_trained_run(
         where the face model lies now; None is the run's own.
       stage: name of the stage whose networks are meant; '' is the newest.
       face_model: where the run's face model lies now, before what any config says.
+      num_passes: of the network over a face; None is what the run's config scores with.
 
     Raises:
       FileNotFoundError, ValueError: where the folder holds no (complete) run, or its face model
