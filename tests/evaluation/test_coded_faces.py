@@ -21,7 +21,7 @@ def faces(small_face_model, small_frontal_coefficients):
     random = np.random.default_rng(0)
     coefficients = np.tile(small_frontal_coefficients, (FACES_PER_BATCH + 3, 1))
     coefficients = coefficients + 0.01 * random.normal(size=coefficients.shape)
-    boxes = random.uniform(0, 50, (len(coefficients), 4)) + [0, 0, 100, 200]
+    boxes = random.uniform(0, 50, (len(coefficients), 4)) + np.array([0, 0, 100, 200])
     return faces_from_coefficients(small_face_model, coefficients, boxes)
 
 
