@@ -17,7 +17,7 @@ FOUNDATION = {"crop_frame", "landmark_tables", "coefficients", "array_types"} | 
     "whole_file",
 }
 MATHS = FOUNDATION | {"geometry", "face_model", "rendering"}
-BELOW_PREDICT = MATHS | {"data", "models", "training"}
+BELOW_PREDICT = MATHS | {"data", "models", "training", "methods"}
 BELOW_PICTURES = BELOW_PREDICT | {"predict.faces"}
 BELOW_MESHES = BELOW_PICTURES | {"predict.pictures"}
 BELOW_PAGE = BELOW_MESHES | {"predict.meshes"}

@@ -26,19 +26,20 @@ CROP_Y_ORIGIN = CROP_SIZE + 1
 """``y_crop = CROP_Y_ORIGIN - y_view`` (and back: the map is its own inverse)."""
 
 
-def flip_y(y: Any) -> Any:
+def flip_y(y: Any, *, crop_size: int = CROP_SIZE) -> Any:
     """Carries a y coordinate from the view frame to the crop frame, or back.
 
     Args:
       y: any array or number, pixels.
+      crop_size: side of the crop, pixels.
 
     Returns:
       ``121 - y``, same shape.
     """
-    return CROP_Y_ORIGIN - y
+    return crop_size + 1 - y
 
 
-def crop_to_image(points: Any, roi_box: Any) -> Any:
+def crop_to_image(points: Any, roi_box: Any, *, crop_size: int = CROP_SIZE) -> Any:
     """Carries 2D points from the crop to the image it was cut from.
 
     ``X = x·(ex - sx)/120 + sx``, ``Y = y·(ey - sy)/120 + sy`` (method.md section 1).
@@ -46,26 +47,28 @@ def crop_to_image(points: Any, roi_box: Any) -> Any:
     Args:
       points: ``(*batch, n, 2)`` crop pixels, x right, y down.
       roi_box: ``(*batch, 4)`` ``(sx, sy, ex, ey)`` in image pixels.
+      crop_size: side of the crop, pixels.
 
     Returns:
       ``(*batch, n, 2)`` image pixels.
     """
     start, end = roi_box[..., None, :2], roi_box[..., None, 2:]
-    return points * ((end - start) / CROP_SIZE) + start
+    return points * ((end - start) / crop_size) + start
 
 
-def image_to_crop(points: Any, roi_box: Any) -> Any:
+def image_to_crop(points: Any, roi_box: Any, *, crop_size: int = CROP_SIZE) -> Any:
     """Inverse of `crop_to_image`.
 
     Args:
       points: ``(*batch, n, 2)`` image pixels, x right, y down.
       roi_box: ``(*batch, 4)`` ``(sx, sy, ex, ey)`` in image pixels.
+      crop_size: side of the crop, pixels.
 
     Returns:
       ``(*batch, n, 2)`` crop pixels.
     """
     start, end = roi_box[..., None, :2], roi_box[..., None, 2:]
-    return (points - start) * (CROP_SIZE / (end - start))
+    return (points - start) * (crop_size / (end - start))
 
 
 def image_to_raster(positions: Any) -> Any:
@@ -86,15 +89,16 @@ def image_to_raster(positions: Any) -> Any:
     return positions - 0.5
 
 
-def depth_to_image(depth: Any, roi_box: Any) -> Any:
+def depth_to_image(depth: Any, roi_box: Any, *, crop_size: int = CROP_SIZE) -> Any:
     """Scales crop-frame depth by the mean of the box's two scales.
 
     Args:
       depth: ``(*batch, n)`` crop pixels, towards the viewer.
       roi_box: ``(*batch, 4)`` ``(sx, sy, ex, ey)`` in image pixels.
+      crop_size: side of the crop, pixels.
 
     Returns:
       ``(*batch, n)`` image pixels.
     """
     sides = roi_box[..., 2:] - roi_box[..., :2]
-    return depth * (sides.mean(-1)[..., None] / CROP_SIZE)
+    return depth * (sides.mean(-1)[..., None] / crop_size)

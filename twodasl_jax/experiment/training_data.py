@@ -174,7 +174,7 @@ def make_batches(
     )
 
 
-def in_the_wild_batch_size(config: ExperimentSettings, stage: StageSettings) -> int:
+def in_the_wild_batch_size(config: Any, stage: Any) -> int:
     """Of one stage: 0, so that nothing is decoded, where its method does not read that half."""
     reads = make_method(config, stage).reads
     return config.data.in_the_wild_batch_size if "in_the_wild" in reads else 0

@@ -34,13 +34,17 @@ class CameraParts(NamedTuple):
 
 
 def project_to_crop(
-    camera: Float[Array, "*batch 3 4"], points: Float[Array, "*batch 3 n"]
+    camera: Float[Array, "*batch 3 4"],
+    points: Float[Array, "*batch 3 n"],
+    *,
+    crop_size: int = CROP_SIZE,
 ) -> Float[Array, "*batch 3 n"]:
     """``V = f·R·S + t``, then ``x = V_x``, ``y = 121 - V_y``, ``z = V_z``.
 
     Args:
       camera: ``[f·R | t]``.
       points: planar, in the model's frame (y up).
+      crop_size: side of the crop, pixels.
 
     Returns:
       Planar crop-frame points: x right, y down, z towards the viewer, crop pixels.
@@ -48,7 +52,8 @@ def project_to_crop(
     # HIGHEST: model units run to 1e5 (BFM, micrometres); reduced precision costs whole pixels.
     view = jnp.matmul(camera[..., :3], points, precision=jax.lax.Precision.HIGHEST)
     view = view + camera[..., 3:]
-    return jnp.stack([view[..., 0, :], flip_y(view[..., 1, :]), view[..., 2, :]], axis=-2)
+    x, y, z = view[..., 0, :], view[..., 1, :], view[..., 2, :]
+    return jnp.stack([x, flip_y(y, crop_size=crop_size), z], axis=-2)
 
 
 def camera_parts(camera: Float[Array, "*batch 3 4"]) -> CameraParts:

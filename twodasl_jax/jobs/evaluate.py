@@ -61,17 +61,17 @@ def evaluate(
 def _evaluate_run(
     config: ExperimentSettings | None, run: Workdir, face_model: str | None, console: Console
 ) -> None:
-    trained = load_trained_run(run, config, face_model=face_model)
-    own, scored = trained.face_model, trained.config
+    num_passes = None if config is None else config.evaluation.num_passes
+    trained = load_trained_run(run, config, face_model=face_model, num_passes=num_passes)
     if config is not None:
-        scored = dataclasses.replace(scored, evaluation=config.evaluation)
-    check_evaluation(scored)
-    check_rendered(scored)
-    evaluation = scored.evaluation
-    if not evaluation.sets:
+        scored = dataclasses.replace(trained.config, evaluation=config.evaluation)
+        trained = trained._replace(config=scored)
+    check_evaluation(trained.config)
+    check_rendered(trained.config)
+    if not trained.config.evaluation.sets:
         raise ValueError("the config names no evaluation.sets; there is nothing to score")
-    given = open_given_sets(scored)
-    sets = make_evaluation_sets(scored, run.folder, own, console, given)
-    evaluate_networks(run, evaluation, trained.stage, trained.step, trained[3:6], sets, console)
+    given = open_given_sets(trained.config)
+    sets = make_evaluation_sets(trained.config, run.folder, trained.face_model, console, given)
+    evaluate_networks(run, trained, sets, console, moment=trained.stage)
     report.write_pictures(run, [stage.name for stage in trained.config.stages], sets)
     report.print_table(run, console)

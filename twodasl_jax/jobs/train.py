@@ -246,7 +246,7 @@ def _evaluate_once(run: Run, moment: str, stage: Any, networks: Networks | None)
         step,
         run.face_model,
         family_of(run.config.method),
-        method,
+        method.with_passes(run.config.evaluation.num_passes),
         _starting_networks(run.config, method, networks),
         run.arrays,
     )

@@ -3,8 +3,8 @@
 One checkpoint has four items, so that prediction reads the networks without the optimizer:
 ``networks`` (params, batch_stats), ``optimizer`` (step, opt_state), ``data`` (the data
 iterator's position after the last batch that the networks have seen) and ``description``
-(config, arrays of the method, how the run has gone so far and the checksums of everything, readable JSON).
-Whatever is read is compared with its checksum.
+(config, arrays of the method, how the run has gone so far and the checksums of everything,
+readable JSON). Whatever is read is compared with its checksum.
 """
 
 import dataclasses

@@ -15,6 +15,7 @@ from rich.console import Console
 from twodasl_jax.experiment.assembly import make_method
 from twodasl_jax.experiment.run.face_model_place import find_face_model
 from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
 from twodasl_jax.experiment.settings.reading import experiment_settings
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.face_model.model_identity import face_model_identity, require_same_face_model

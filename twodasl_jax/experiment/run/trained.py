@@ -44,7 +44,6 @@ class TrainedRun(NamedTuple):
         self,
         *,
         batch_sizes: Sequence[int],
-        num_passes: int = 2,
         dense: bool = True,
         outputs: Callable[[Faces], Any] = lambda faces: faces,
     ) -> Predictor:
@@ -52,7 +51,6 @@ class TrainedRun(NamedTuple):
 
         Args:
           batch_sizes: of the compiled programs.
-          num_passes: at most so many times the network is shown a face.
           dense: all vertices, or the 68 landmarks alone.
           outputs: what is wanted of the faces.
 
@@ -60,8 +58,7 @@ class TrainedRun(NamedTuple):
           ValueError: where the checkpoint lacks an array of the method.
         """
         constants = self.family.prediction_constants(self.face_model, self.arrays, dense=dense)
-        method = self.method.with_passes(num_passes)
-        return Predictor(method, constants, batch_sizes=batch_sizes, outputs=outputs)
+        return Predictor(self.method, constants, batch_sizes=batch_sizes, outputs=outputs)
 
 
 def load_trained_run(
@@ -70,6 +67,7 @@ def load_trained_run(
     *,
     stage: str = "",
     face_model: str | None = None,
+    num_passes: int | None = None,
 ) -> TrainedRun:
     """Reads the newest checkpoint of a run, or its newest stage's best.
 
@@ -79,6 +77,7 @@ def load_trained_run(
         where the face model lies now; None is the run's own.
       stage: name of the stage whose networks are meant; '' is the newest.
       face_model: where the run's face model lies now, before what any config says.
+      num_passes: of the network over a face; None is what the run's config scores with.
 
     Raises:
       FileNotFoundError, ValueError: where the folder holds no (complete) run, or its face model
@@ -97,13 +96,14 @@ def load_trained_run(
         identity=_identity_of_face_model(workdir, checkpoint.identity),
         given=face_model,
     )
+    passes = config.evaluation.num_passes if num_passes is None else num_passes
     return TrainedRun(
         config,
         chosen.name,
         checkpoint.step,
         with_colours(found),
         family_of(config.method),
-        make_method(config, chosen),
+        make_method(config, chosen).with_passes(passes),
         Networks(checkpoint.params, checkpoint.batch_stats),
         checkpoint.arrays,
     )
