@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import types
 
 import chex
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from configs import base, quickstart
+from twodasl_jax.coefficients import split_coefficients
 from twodasl_jax.data.pipeline import TrainingSource
 from twodasl_jax.data.sources import RenderedSource, write_rendered
 from twodasl_jax.experiment import validation
@@ -19,8 +21,9 @@ from twodasl_jax.experiment.settings.reading import experiment_settings
 from twodasl_jax.experiment.training_data import Sources, make_batches
 from twodasl_jax.experiment.validation import hold_out_validation, make_validation_evaluator
 from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coefficients
+from twodasl_jax.face_model.linear import vertices_from_coefficients
 from twodasl_jax.jobs.train import train
-from twodasl_jax.methods import twodasl
+from twodasl_jax.methods.method import Faces
 from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
 from twodasl_jax.training.state import Networks
 from twodasl_jax.training.writers import read_metrics
@@ -135,7 +138,7 @@ def test_a_prepared_set_is_refused_with_the_reason(sources):
         hold_out_validation(config, sources)
 
 
-def test_the_evaluator_gives_the_nme_of_the_held_out_faces(small_face_model, monkeypatch):
+def test_the_evaluator_gives_the_nme_of_the_held_out_faces(small_face_model):
     """A predictor that is off by two pixels in x for every face, and knows it by its picture."""
     generator = np.random.default_rng(0)
     coefficients = np.zeros((5, 62), np.float32)
@@ -151,19 +154,19 @@ def test_the_evaluator_gives_the_nme_of_the_held_out_faces(small_face_model, mon
     image = np.zeros((5, 120, 120, 3), np.uint8)
     image[:, 0, 0, 0] = np.arange(5)
 
-    def predict(params, batch_stats, image, detected_landmarks, constants, *, method, num_passes):
-        del batch_stats, constants, method
-        assert num_passes == 2
+    def predict(networks, constants, image, detected_landmarks):
         # An empty landmark map: no truth reaches the network.
         given = jnp.isfinite(detected_landmarks).any()
         found = jnp.asarray(coefficients)[image[:, 0, 0, 0]]
-        return found.at[:, 3].add(jnp.where(given, jnp.nan, params["shift"]))
+        found = found.at[:, 3].add(jnp.where(given, jnp.nan, networks.params["shift"]))
+        parts = split_coefficients(found)
+        points = vertices_from_coefficients(constants, parts.shape, parts.expression)
+        return Faces(parts.camera, points, found[:, 12:])
 
-    monkeypatch.setattr(validation.twodasl, "predict", predict)
     landmarks = landmark_model(small_face_model)
-    constants = twodasl.Constants(landmarks, jnp.zeros(1), None)
+    method = types.SimpleNamespace(predict=predict, crop_size=120)
     evaluate = make_validation_evaluator(
-        validation.ValidationFaces(image, coefficients), None, constants, num_passes=2, batch_size=2
+        validation.ValidationFaces(image, coefficients), method, landmarks, landmarks, batch_size=2
     )
     points = np.asarray(landmarks_from_coefficients(landmarks, jnp.asarray(coefficients)))
     sides = np.ptp(points[..., :2], axis=1)

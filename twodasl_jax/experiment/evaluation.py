@@ -89,13 +89,14 @@ def _open_set(chosen: Any, folder: Path) -> EvaluationSet:
     benchmark = BENCHMARKS[kind].open(folder, Console(quiet=True))
     for note in benchmark.notes:
         _logger.warning(note)
-    count, map_source = len(benchmark), MAP_SOURCES[chosen.get("landmark_map_source", "none")]
+    count, rendered = len(benchmark), chosen.kind == "rendered"
+    map_source = "none" if rendered else MAP_SOURCES[chosen.landmark_map_source]
     if map_source == "file" and benchmark.published_detections is None:
         raise ValueError(
             f"{folder}/annotations.npz has no detected_landmarks_crop_px; "
             "set landmark_map_source='none'"
         )
-    if chosen.kind == "rendered":
+    if rendered:
         images = f"{count} renders of other faces, seed {chosen.seed}"
     else:
         images = f"{count} of AFLW2000-3D"
