@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from twodasl_jax.crop_frame import flip_y
-from twodasl_jax.data.replaced_files import STAGING
 from twodasl_jax.data.sources import (
     CONTOUR_WEIGHT,
     OCCLUDED_WEIGHT,
@@ -20,6 +19,7 @@ from twodasl_jax.data.sources import (
     write_rendered,
 )
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21, LANDMARKS_18_FROM_68
+from twodasl_jax.replaced_files import STAGING
 
 SETTINGS = {"face_model": "small", "num_faces": 5, "seed": 1}
 

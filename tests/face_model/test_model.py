@@ -1,5 +1,8 @@
 """A face model is checked when it is read: every message says what came and what was expected."""
 
+import errno
+import os
+
 import numpy as np
 import pytest
 
@@ -102,6 +105,24 @@ def test_nothing_is_written_of_a_broken_model(arrays, tmp_path):
     with pytest.raises(ValueError, match="not finite"):
         save_face_model(tmp_path / "broken.npz", arrays)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_fills_leaves_the_old_model_and_no_half_of_the_new(
+    arrays, tmp_path, monkeypatch
+):
+    path = tmp_path / "mine.npz"
+    save_face_model(path, arrays)
+    old = path.read_bytes()
+
+    def full(file, **_arrays):
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    with pytest.raises(OSError, match=r"cannot write .*mine\.npz: no space left on its disk"):
+        save_face_model(path, arrays)
+    assert path.read_bytes() == old
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_missing_and_corrupt_files_say_what_to_do(tmp_path):

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from twodasl_jax.data.replaced_files import replaced_files, require_not_replaced
 from twodasl_jax.evaluation import benchmark_report
 from twodasl_jax.evaluation.benchmark import Benchmark, CannotMeasureError, Predictions
 from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS, BenchmarkKind
@@ -37,6 +36,7 @@ from twodasl_jax.experiment.run.trained import load_trained_run
 from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.replaced_files import replaced_files, require_not_replaced
 from twodasl_jax.user_files.arrays import read_npy, read_npz
 
 RESULT_FILES = (
