@@ -56,7 +56,7 @@ def test_the_18_are_means_of_pairs_and_need_both():
 def test_rendered_round_trip(rendered):
     source, arrays = RenderedSource(rendered), rendered_arrays()
     assert len(source) == 5
-    np.testing.assert_array_equal(source.images.read_all(), arrays["images"])
+    np.testing.assert_array_equal(list(source.images), arrays["images"])
     np.testing.assert_array_equal(source.labels["yaw_degrees"], arrays["yaw_degrees"])
     element = source[np.int64(2)]
     assert set(element) == {"image", "coefficients", "landmarks18", "landmark18_weights"}
