@@ -12,6 +12,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # The parts without own imports from the package, free for all who may use jax.
 FOUNDATION = {"crop_frame", "landmark_tables", "coefficients", "array_types"} | {
     "file_errors",
+    "replaced_files",
     "standard_streams",
     "user_files",
     "whole_file",
@@ -48,12 +49,14 @@ MAY_IMPORT = {
     "file_errors": set(),
     "user_files": set(),
     "standard_streams": set(),
+    "replaced_files": set(),
     "whole_file": {"file_errors"},
     "geometry": FOUNDATION,
     "face_model": FOUNDATION | {"geometry"},
     "rendering": FOUNDATION | {"geometry", "face_model"},
     "models": {"coefficients", "crop_frame"},
-    "data": {"crop_frame", "landmark_tables", "file_errors", "user_files", "whole_file"},
+    "data": {"crop_frame", "landmark_tables", "user_files"}
+    | {"file_errors", "replaced_files", "whole_file"},
     "losses": MATHS,
     "fitting": MATHS,
     "metrics": MATHS,

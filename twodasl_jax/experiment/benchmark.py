@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from twodasl_jax.data.replaced_files import replaced_files
 from twodasl_jax.evaluation.benchmark import Benchmark, CannotMeasureError, Predictions
 from twodasl_jax.evaluation.benchmark_kinds import BenchmarkKind
 from twodasl_jax.evaluation.benchmark_metrics import (
@@ -42,6 +41,7 @@ from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.replaced_files import replaced_files
 
 
 class Predicted(NamedTuple):

@@ -3,6 +3,11 @@
 They lie in a folder of their own, so that keeping them never costs the run its newest
 checkpoints. There is no optimizer and no data position: nothing continues from here, but
 `twodasl_jax.training.prediction_checkpoint.restore_for_prediction` reads it.
+
+Orbax's own best-keeping (`CheckpointManagerOptions(best_fn=..., max_to_keep=1)`, 0.12) does not
+serve: it writes whatever it is offered and deletes the worse afterwards, so every evaluation
+would cost a save and a kill between the two would leave the worse one as the newest; a NaN pushes
+the best out; and of equal values the later one stays.
 """
 
 import math

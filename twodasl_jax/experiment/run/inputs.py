@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from twodasl_jax.data.fitted_source import SETTINGS_FILE
-from twodasl_jax.data.replaced_files import finish_replacing
 from twodasl_jax.data.tfds_source import (
     DEFAULT_DATA_DIR,
     WITHOUT_DATA,
     absent_message,
     newest_version,
 )
+from twodasl_jax.replaced_files import finish_replacing
 
 
 def require_inputs(config: Any, *, resumed: bool = False) -> None:
