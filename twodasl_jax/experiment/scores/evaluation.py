@@ -10,17 +10,21 @@ from rich.console import Console
 from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS
 from twodasl_jax.evaluation.network_input import InputSources
 from twodasl_jax.evaluation.sets import EvaluationSet
-from twodasl_jax.experiment import report
-from twodasl_jax.experiment.benchmark_predictions import make_input, make_predictor, predict_input
-from twodasl_jax.experiment.rendered_data import ensure_rendered
 from twodasl_jax.experiment.run.trained import TrainedRun
 from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.scores import report
+from twodasl_jax.experiment.scores.benchmark_predictions import (
+    make_input,
+    make_predictor,
+    predict_input,
+)
 from twodasl_jax.experiment.settings.setting_checks import (
     require_file_name,
     require_one_of,
     require_unique,
     require_whole,
 )
+from twodasl_jax.experiment.sources.rendered_data import ensure_rendered
 from twodasl_jax.face_model.model import FaceModel
 
 _logger = logging.getLogger(__name__)

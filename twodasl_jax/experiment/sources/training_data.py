@@ -16,8 +16,8 @@ from twodasl_jax.data.pipeline import Batches, TrainingSource, make_pipeline
 from twodasl_jax.data.seeds import derived_seed
 from twodasl_jax.data.sources import CropSource, RenderedSource, Role
 from twodasl_jax.data.tfds_source import TfdsSource
-from twodasl_jax.experiment.assembly import make_method
-from twodasl_jax.experiment.rendered_data import ensure_rendered
+from twodasl_jax.experiment.run.assembly import make_method
+from twodasl_jax.experiment.sources.rendered_data import ensure_rendered
 from twodasl_jax.face_model.mirrored_model import LARGEST_RESIDUAL_PX, fit_mirror
 from twodasl_jax.face_model.model import FaceModel, face_model_crc
 from twodasl_jax.face_model.model_identity import face_model_identity, require_same_face_model

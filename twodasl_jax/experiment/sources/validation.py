@@ -14,7 +14,7 @@ from twodasl_jax.coefficients import split_coefficients
 from twodasl_jax.data.checked_source import check_element
 from twodasl_jax.data.held_out import hold_out, require_enough_faces, without_faces
 from twodasl_jax.data.pipeline import TrainingSource
-from twodasl_jax.experiment.training_data import Given, Sources
+from twodasl_jax.experiment.sources.training_data import Given, Sources
 from twodasl_jax.face_model.landmarks import landmarks_from_coefficients
 from twodasl_jax.face_model.linear import LinearModel
 from twodasl_jax.geometry.camera import head_pose
