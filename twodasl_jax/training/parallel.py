@@ -187,6 +187,11 @@ def over_local_devices(function: Callable[..., Any], *, num_shared: int) -> Call
     return run
 
 
+def local_device_count() -> int:
+    """How many devices this process has."""
+    return jax.local_device_count()
+
+
 def is_primary_process() -> bool:
     """Whether this process writes the logs (always true when there is only one)."""
     return jax.process_index() == 0

@@ -1,13 +1,13 @@
 """Renders the training and evaluation faces of a config, once per workdir."""
 
 import dataclasses
+import functools
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 from rich.progress import track
@@ -24,6 +24,7 @@ from twodasl_jax.file_errors import naming_write_errors
 from twodasl_jax.rendering.face_renderer import render_faces
 from twodasl_jax.rendering.rasterizer import default_capacity
 from twodasl_jax.rendering.render import render_with_enough_capacity
+from twodasl_jax.training.parallel import local_device_count, over_local_devices
 
 CHUNK = 50
 """Faces rendered by one call: enough to hide its overhead, few enough for a lively bar."""
@@ -183,6 +184,13 @@ class _Picture(NamedTuple):
     overflow: Any
 
 
+@functools.cache
+def _renderer(capacity: int, supersample: int) -> Callable[..., tuple[Any, Any]]:
+    """`render_faces` over the local devices: the face model, then a batch of faces."""
+    draw = functools.partial(render_faces, capacity=capacity, supersample=supersample)
+    return over_local_devices(draw, num_shared=1)
+
+
 def _render_chunks(
     face_model: FaceModel,
     faces: SyntheticFaces,
@@ -192,26 +200,21 @@ def _render_chunks(
     count = len(faces.coefficients)
     side = CROP_SIZE * supersample
     capacity = default_capacity(side, side, len(face_model.triangles))
+    # The last chunk is filled up with the first faces, and each to a share for every device: one
+    # shape, one compilation.
+    filled = np.arange(-(-CHUNK // local_device_count()) * local_device_count()) % CHUNK
     for start in range(0, count, CHUNK):
-        # The last chunk is filled up with the first faces: one shape, one compilation.
-        rows = np.arange(start, start + CHUNK) % count
-        background = photo_like_backgrounds(generator, CHUNK).astype(np.float32) / 255
-        parameters = [jnp.asarray(array[rows]) for array in faces[:3]]
+        rows = (np.arange(start, start + CHUNK) % count)[filled]
+        # Of a chunk whatever the devices are: the same seed gives the same set everywhere.
+        background = photo_like_backgrounds(generator, CHUNK)[filled].astype(np.float32) / 255
+        batch = [np.asarray(array[rows], np.float32) for array in faces[:3]]
 
         def render(
             capacity: int,
-            parameters: list[Any] = parameters,
+            batch: list[np.ndarray] = batch,
             background: np.ndarray = background,
         ) -> _Picture:
-            return _Picture(
-                *render_faces(
-                    face_model,
-                    *parameters,
-                    jnp.asarray(background),
-                    capacity=capacity,
-                    supersample=supersample,
-                )
-            )
+            return _Picture(*_renderer(capacity, supersample)(face_model, *batch, background))
 
         picture, capacity = render_with_enough_capacity(render, capacity)
         pixels = np.clip(np.asarray(picture.image) * 255 + 0.5, 0, 255).astype(np.uint8)
