@@ -1,8 +1,8 @@
 """The batches that travel from the data pipeline into the compiled step.
 
 A missing landmark is NaN in `detected_landmarks` (it draws nothing), and has weight 0 in
-`landmark_weights` (its position is then 0, never NaN: ``0·NaN`` would poison a sum). Named tuples: JAX knows them as
-trees by itself, and the host side reads them without JAX.
+`landmark_weights` (its position is then 0, never NaN: ``0·NaN`` would poison a sum).
+Named tuples: JAX knows them as trees by itself, and the host side reads them without JAX.
 """
 
 from typing import Any, NamedTuple

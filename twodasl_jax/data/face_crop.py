@@ -84,8 +84,8 @@ def can_be_cut(roi_box: np.ndarray, *, height: int, width: int) -> bool:
     return area <= max(LARGEST_AREA_RATIO * width * height, SMALLEST_AREA_BOUND)
 
 
-def crop_image(image: np.ndarray, roi_box: np.ndarray) -> np.ndarray:
-    """Cuts a box out of a photograph, black outside it, and resizes to 120x120 bilinearly.
+def crop_image(image: np.ndarray, roi_box: np.ndarray, *, crop_size: int = CROP_SIZE) -> np.ndarray:
+    """Cuts a box out of a photograph, black outside it, and resizes it to a crop bilinearly.
 
     The box is rounded to whole pixels first, as the 3DDFA family does.
 
@@ -93,9 +93,10 @@ def crop_image(image: np.ndarray, roi_box: np.ndarray) -> np.ndarray:
       image: ``(height, width, 3)`` uint8.
       roi_box: ``(4,)`` ``(sx, sy, ex, ey)`` image pixels; an oblong one is resized with unequal
         scales, as the published benchmark's clipped boxes are.
+      crop_size: side of the crop, pixels.
 
     Returns:
-      ``(120, 120, 3)`` uint8.
+      ``(crop_size, crop_size, 3)`` uint8.
 
     Raises:
       ValueError: for an image of another kind, an empty box, or one far larger than the image
@@ -118,4 +119,4 @@ def crop_image(image: np.ndarray, roi_box: np.ndarray) -> np.ndarray:
     top, bottom, left, right = max(sy, 0), min(ey, height), max(sx, 0), min(ex, width)
     if bottom > top and right > left:
         patch[top - sy : bottom - sy, left - sx : right - sx] = image[top:bottom, left:right]
-    return cv2.resize(patch, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(patch, (crop_size, crop_size), interpolation=cv2.INTER_LINEAR)
