@@ -4,7 +4,6 @@ import chex
 import jax.numpy as jnp
 import numpy as np
 
-from twodasl_jax.data.synthetic import spherical_harmonics
 from twodasl_jax.rendering.shading import shade_headlight, shade_spherical_harmonics
 
 

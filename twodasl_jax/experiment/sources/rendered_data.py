@@ -6,25 +6,25 @@ import json
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from twodasl_jax.coefficient_layout import EXPRESSION, SHAPE
 from twodasl_jax.crop_frame import CROP_SIZE
-from twodasl_jax.data.backgrounds import photo_like_backgrounds
 from twodasl_jax.data.sources import is_rendered_with, write_rendered
-from twodasl_jax.data.synthetic import FaceSettings, LandmarkArrays, SyntheticFaces, sample_faces
 from twodasl_jax.experiment.settings.setting_checks import require_file_name, require_whole
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.face_model.model import FaceModel, face_model_crc
 from twodasl_jax.face_model.model_identity import face_model_identity, short_identity
 from twodasl_jax.file_errors import naming_write_errors
-from twodasl_jax.rendering.face_renderer import render_faces
+from twodasl_jax.rendering.backgrounds import photo_like_backgrounds
+from twodasl_jax.rendering.face_renderer import render_coefficients
 from twodasl_jax.rendering.rasterizer import default_capacity
-from twodasl_jax.rendering.render import render_with_enough_capacity
-from twodasl_jax.training.parallel import local_device_count, over_local_devices
+from twodasl_jax.rendering.render import Render, pmap_over_devices, render_with_enough_capacity
+from twodasl_jax.rendering.synthetic_faces import FaceSettings, SyntheticFaces, sample_faces
 
 CHUNK = 50
 """Faces rendered by one call: enough to hide its overhead, few enough for a lively bar."""
@@ -67,6 +67,7 @@ def ensure_rendered(
     console: Console,
     *,
     may_replace: bool = True,
+    crop_size: int = CROP_SIZE,
 ) -> Path:
     """Renders a source's faces unless the folder holds just these already; returns the folder.
 
@@ -77,16 +78,19 @@ def ensure_rendered(
       console: where progress is shown.
       may_replace: False refuses to render over faces that were made otherwise, as those that a
         run has been trained with.
+      crop_size: side of the pictures, pixels.
 
     Raises:
       ValueError: for such faces, with the first setting that differs.
     """
     folder = rendered_folder(workdir, source)
-    settings = _render_settings(source, face_model)
+    settings = _render_settings(source, face_model, crop_size)
     saved = _saved_settings(folder)
     if saved is not None and not set(_SINCE) & set(saved):
         # Rendered before these were noted: what was noted then is compared.
         settings = {key: value for key, value in settings.items() if key not in _SINCE}
+    if saved is not None and "crop_size" not in saved and crop_size == CROP_SIZE:
+        del settings["crop_size"]  # all sets had that size before it was noted
     if saved is not None and "face_model" in saved:
         settings["face_model"] = saved["face_model"]  # its file's name, which may change
     if is_rendered_with(folder, settings):
@@ -95,8 +99,10 @@ def ensure_rendered(
         _refuse_others(folder, saved, settings)
     count = int(source.num_faces)
     generator = np.random.default_rng(source.seed)
-    faces = sample_model_faces(face_model, generator, count)
-    chunks = _render_chunks(face_model, faces, generator, source.supersample)
+    faces = sample_model_faces(face_model, generator, count, crop_size=crop_size)
+    chunks = _render_chunks(
+        face_model, faces, generator, supersample=source.supersample, crop_size=crop_size
+    )
     total = -(-count // CHUNK)
     images = np.concatenate(
         list(track(chunks, f"rendering {source.name}", total=total, console=console))
@@ -117,7 +123,7 @@ _SINCE = ("face_model_identity", "appearance")
 """Settings that sets rendered by earlier versions do not have."""
 
 
-def _render_settings(source: Any, face_model: FaceModel) -> dict[str, Any]:
+def _render_settings(source: Any, face_model: FaceModel, crop_size: int) -> dict[str, Any]:
     """All that decides how a set's pictures and labels come out: a cache must know it."""
     return {
         "face_model": face_model.name,
@@ -130,6 +136,7 @@ def _render_settings(source: Any, face_model: FaceModel) -> dict[str, Any]:
         "num_faces": source.num_faces,
         "seed": source.seed,
         "supersample": source.supersample,
+        "crop_size": crop_size,
     }
 
 
@@ -161,7 +168,11 @@ def _refuse_others(folder: Path, saved: dict[str, Any], settings: dict[str, Any]
 
 
 def sample_model_faces(
-    face_model: FaceModel, generator: np.random.Generator, count: int
+    face_model: FaceModel,
+    generator: np.random.Generator,
+    count: int,
+    *,
+    crop_size: int = CROP_SIZE,
 ) -> SyntheticFaces:
     """Random faces of a model, spread as its own statistics say (unit variance without any)."""
     settings = FaceSettings()
@@ -169,53 +180,53 @@ def sample_model_faces(
         mean, std = (np.asarray(values) for values in face_model.whitening)
         settings = dataclasses.replace(
             settings,
-            shape_mean=mean[12:52],
-            shape_std=std[12:52],
-            expression_mean=mean[52:],
-            expression_std=std[52:],
+            shape_mean=mean[SHAPE],
+            shape_std=std[SHAPE],
+            expression_mean=mean[EXPRESSION],
+            expression_std=std[EXPRESSION],
         )
-    landmarks = LandmarkArrays(*(np.asarray(array) for array in landmark_model(face_model)))
     num_albedo = 0 if face_model.albedo_basis is None else len(face_model.albedo_basis)
-    return sample_faces(generator, count, landmarks, num_albedo=num_albedo, settings=settings)
-
-
-class _Picture(NamedTuple):
-    image: Any
-    overflow: Any
-
-
-@functools.cache
-def _renderer(capacity: int, supersample: int) -> Callable[..., tuple[Any, Any]]:
-    """`render_faces` over the local devices: the face model, then a batch of faces."""
-    draw = functools.partial(render_faces, capacity=capacity, supersample=supersample)
-    return over_local_devices(draw, num_shared=1)
+    return sample_faces(
+        generator,
+        count,
+        landmark_model(face_model),
+        num_albedo=num_albedo,
+        settings=settings,
+        crop_size=crop_size,
+    )
 
 
 def _render_chunks(
     face_model: FaceModel,
     faces: SyntheticFaces,
     generator: np.random.Generator,
+    *,
     supersample: int,
+    crop_size: int,
 ) -> Iterator[Any]:
     count = len(faces.coefficients)
-    side = CROP_SIZE * supersample
+    side = crop_size * supersample
     capacity = default_capacity(side, side, len(face_model.triangles))
-    # The last chunk is filled up with the first faces, and each to a share for every device: one
-    # shape, one compilation.
-    filled = np.arange(-(-CHUNK // local_device_count()) * local_device_count()) % CHUNK
     for start in range(0, count, CHUNK):
-        rows = (np.arange(start, start + CHUNK) % count)[filled]
-        # Of a chunk whatever the devices are: the same seed gives the same set everywhere.
-        background = photo_like_backgrounds(generator, CHUNK)[filled].astype(np.float32) / 255
-        batch = [np.asarray(array[rows], np.float32) for array in faces[:3]]
+        # The last chunk is filled up with the first faces: one shape, one compilation.
+        rows = np.arange(start, start + CHUNK) % count
+        background = photo_like_backgrounds(generator, CHUNK, size=crop_size)
+        batch = (*(array[rows] for array in faces[:3]), background.astype(np.float32) / 255)
 
-        def render(
-            capacity: int,
-            batch: list[np.ndarray] = batch,
-            background: np.ndarray = background,
-        ) -> _Picture:
-            return _Picture(*_renderer(capacity, supersample)(face_model, *batch, background))
+        def render(capacity: int, batch: tuple[Any, ...] = batch) -> Render:
+            return _renderer(capacity, supersample, crop_size)(face_model, *batch)
 
         picture, capacity = render_with_enough_capacity(render, capacity)
         pixels = np.clip(np.asarray(picture.image) * 255 + 0.5, 0, 255).astype(np.uint8)
         yield pixels[: min(CHUNK, count - start)]
+
+
+@functools.cache
+def _renderer(capacity: int, supersample: int, crop_size: int) -> Callable[..., Render]:
+    """`render_coefficients` over the devices that there are; kept, for it is compiled once."""
+    return pmap_over_devices(
+        functools.partial(
+            render_coefficients, capacity=capacity, supersample=supersample, crop_size=crop_size
+        ),
+        num_shared=1,
+    )

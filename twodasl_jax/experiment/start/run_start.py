@@ -10,6 +10,7 @@ from rich.console import Console
 
 from twodasl_jax.data.mirrored_faces import CoefficientMirror
 from twodasl_jax.evaluation.sets import EvaluationSet
+from twodasl_jax.experiment.run.assembly import crop_size_of
 from twodasl_jax.experiment.run.face_model_place import find_face_model, read_place, write_place
 from twodasl_jax.experiment.run.folder_lock import hold_folder
 from twodasl_jax.experiment.run.workdir import Workdir
@@ -129,7 +130,9 @@ def start_run(
     sources = make_sources(config, workdir.folder, model, console, given, may_replace=not resumed)
     sources, faces = hold_out_validation(config, sources)
     sets = make_evaluation_sets(config, workdir.folder, model, console, given_sets)
-    arrays: Arrays = family.fit_arrays(model, annotated_coefficients(sources))
+    arrays: Arrays = family.fit_arrays(
+        model, annotated_coefficients(sources, crop_size=crop_size_of(config))
+    )
     if saved is not None and saved.arrays:
         if not config.init_from:  # else they are those of the run it started from
             require_same_arrays(family, saved.arrays, arrays, folder=workdir.folder)

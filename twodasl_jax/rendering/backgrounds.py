@@ -11,21 +11,30 @@ import numpy as np
 from twodasl_jax.crop_frame import CROP_SIZE
 
 
-def photo_like_backgrounds(generator: np.random.Generator, count: int) -> np.ndarray:
+def photo_like_backgrounds(
+    generator: np.random.Generator, count: int, *, size: int = CROP_SIZE
+) -> np.ndarray:
     """Draws `count` backgrounds.
+
+    They are drawn with 120 pixels and resampled: a seed names the same pictures in every size.
 
     Args:
       generator: source of all randomness.
       count: number of pictures; draw in chunks where memory matters (43 kB each).
+      size: side of the pictures, pixels.
 
     Returns:
-      ``(count, 120, 120, 3)`` uint8 RGB.
+      ``(count, size, size, 3)`` uint8 RGB.
     """
     if count < 1:
         raise ValueError(f"count is {count}, need at least one background")
-    pictures = np.empty((count, CROP_SIZE, CROP_SIZE, 3), np.uint8)
+    pictures = np.empty((count, size, size, 3), np.uint8)
+    how = cv2.INTER_AREA if size < CROP_SIZE else cv2.INTER_CUBIC
     for index in range(count):
-        pictures[index] = _background(generator)
+        picture = _background(generator)
+        pictures[index] = (
+            picture if size == CROP_SIZE else cv2.resize(picture, (size, size), interpolation=how)
+        )
     return pictures
 
 

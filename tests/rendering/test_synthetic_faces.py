@@ -2,43 +2,27 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from twodasl_jax.data.synthetic import (
-    FaceSettings,
-    LandmarkArrays,
-    project_landmarks,
-    rotation_matrices,
-    sample_faces,
-    sample_lighting,
-    spherical_harmonics,
-)
+from twodasl_jax.data.crop_resize import resized_coefficients
 from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coefficients
 from twodasl_jax.geometry.camera import camera_parts, head_pose
-from twodasl_jax.geometry.rotation import rotation_from_euler
 from twodasl_jax.rendering import shading
+from twodasl_jax.rendering.synthetic_faces import (
+    FaceSettings,
+    sample_faces,
+    sample_lighting,
+)
 
 CENTRED = FaceSettings(scale_jitter=0, shift_px=0)
 
 
 @pytest.fixture(scope="module")
-def linear(small_face_model):
+def landmarks(small_face_model):
     return landmark_model(small_face_model)
-
-
-@pytest.fixture(scope="module")
-def landmarks(linear):
-    return LandmarkArrays(*(np.asarray(array) for array in linear))
 
 
 def faces(landmarks, *, count=200, seed=0, settings=None):
     generator = np.random.default_rng(seed)
     return sample_faces(generator, count, landmarks, num_albedo=4, settings=settings)
-
-
-def test_rotations_are_geometrys():
-    angles = np.random.default_rng(0).uniform(-90, 90, (50, 3)).astype(np.float32)
-    expected = rotation_from_euler(*jnp.deg2rad(jnp.asarray(angles)).T)
-    # Float32.
-    np.testing.assert_allclose(rotation_matrices(angles), expected, atol=1e-6)
 
 
 def test_shapes_and_types(landmarks):
@@ -65,13 +49,26 @@ def test_cameras_are_scaled_rotations(landmarks):
     np.testing.assert_allclose(rebuilt, camera[:, :, :3], atol=1e-5 * float(parts.scale.max()))
 
 
-def test_landmarks_are_the_compiled_steps_projection(landmarks, linear):
+def test_landmarks_are_the_compiled_steps_projection(landmarks):
     sample = faces(landmarks)
-    compiled = np.asarray(landmarks_from_coefficients(linear, jnp.asarray(sample.coefficients)))
+    compiled = landmarks_from_coefficients(landmarks, jnp.asarray(sample.coefficients))
     # Float32 sums of 50 terms, crop pixels.
     np.testing.assert_allclose(sample.landmarks, compiled[..., :2], atol=2e-3)
-    host = project_landmarks(sample.coefficients, landmarks)
-    np.testing.assert_allclose(host, compiled, atol=2e-3)
+
+
+def test_a_seed_gives_the_same_faces_in_every_size_of_crop(landmarks):
+    usual = faces(landmarks)
+    small = sample_faces(np.random.default_rng(0), 200, landmarks, num_albedo=4, crop_size=96)
+    expected = resized_coefficients(usual.coefficients, crop_size=120, new_size=96)
+    # Float32; BFM-sized numbers in the translation.
+    np.testing.assert_allclose(small.coefficients, expected, atol=1e-4)
+    np.testing.assert_allclose(small.landmarks, usual.landmarks * np.float32(0.8), atol=1e-4)
+    for one, two in ((small.lighting, usual.lighting), (small.angles, usual.angles)):
+        np.testing.assert_array_equal(one, two)
+    projected = landmarks_from_coefficients(
+        landmarks, jnp.asarray(small.coefficients), crop_size=96
+    )
+    np.testing.assert_allclose(small.landmarks, projected[..., :2], atol=2e-3)
 
 
 def test_the_landmark_box_is_the_crop_rules(landmarks):
@@ -83,7 +80,8 @@ def test_the_landmark_box_is_the_crop_rules(landmarks):
 
 
 def test_depth_is_centred(landmarks):
-    depth = project_landmarks(faces(landmarks).coefficients, landmarks)[..., 2]
+    coefficients = jnp.asarray(faces(landmarks).coefficients)
+    depth = np.asarray(landmarks_from_coefficients(landmarks, coefficients))[..., 2]
     # Float32 coefficients.
     np.testing.assert_allclose(depth.mean(axis=1), 0, atol=1e-3)
 
@@ -120,21 +118,15 @@ def test_a_seed_names_the_faces(landmarks):
     assert (first.coefficients != other.coefficients).any(axis=1).all()
 
 
-def test_spherical_harmonics_are_the_shadings():
-    directions = np.random.default_rng(0).normal(size=(30, 3))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    expected = shading.spherical_harmonics(jnp.asarray(directions.T, jnp.float32)).T
-    # Float32.
-    np.testing.assert_allclose(spherical_harmonics(directions), expected, atol=1e-6)
-
-
 def test_light_is_bright_enough_and_does_not_saturate():
     lighting = sample_lighting(np.random.default_rng(0), 500)
     assert lighting.shape == (500, 9, 3)
     directions = np.random.default_rng(1).normal(size=(400, 3))
     directions[:, 2] = np.abs(directions[:, 2])
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    shade = np.einsum("dk,nkc->ndc", spherical_harmonics(directions), lighting)
+    shade = np.einsum(
+        "kd,nkc->ndc", shading.spherical_harmonics(jnp.asarray(directions.T)), lighting
+    )
     # The bound of 1.2 is of bands 0 and 1; band 2 adds up to a quarter of a light, not of all.
     assert shade.max() < 1.7
     assert shade.max(axis=(1, 2)).min() > 0.5
@@ -153,6 +145,6 @@ def test_refuses(landmarks):
         sample_faces(generator, 0, landmarks, num_albedo=1)
     with pytest.raises(ValueError, match="k ≥ 0"):
         sample_faces(generator, 1, landmarks, num_albedo=-1)
-    interleaved = LandmarkArrays(landmarks.mean.T, *landmarks[1:])
+    interleaved = landmarks._replace(mean=landmarks.mean.T)
     with pytest.raises(ValueError, match="planar mean"):
         sample_faces(generator, 1, interleaved, num_albedo=1)

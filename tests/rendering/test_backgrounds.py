@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from twodasl_jax.data.backgrounds import natural_colours, photo_like_backgrounds
+from twodasl_jax.rendering.backgrounds import natural_colours, photo_like_backgrounds
 
 
 @pytest.fixture(scope="module")
