@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from twodasl_jax.evaluation import report
+from twodasl_jax.evaluation.report import NME_HEADINGS
 from twodasl_jax.user_files.json_file import read_json
 
 HEADER = """# Results
@@ -27,15 +29,7 @@ call the mean ([docs/evaluation.md](docs/evaluation.md)).
 
 NOT_RECORDED = "not recorded"
 
-NME_COLUMNS = {
-    "count": "faces",
-    "bin_0_30": "0-30°",
-    "bin_30_60": "30-60°",
-    "bin_60_90": "60-90°",
-    "mean_of_bins": "mean of bins",
-    "mean_of_images": "mean of images",
-    "failure_rate_10": "> 10 %",
-}
+NME_COLUMNS = {name: NME_HEADINGS[name] for name in ("count", *report.NME_COLUMNS)}
 POSE_COLUMNS = {
     "count": "faces",
     "yaw": "yaw, °",

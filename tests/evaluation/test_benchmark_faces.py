@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import scipy.io
+from PIL import ExifTags, Image
 
 from twodasl_jax.data.face_crop import crop_image
 from twodasl_jax.data.original.files import read_photo
@@ -41,6 +42,23 @@ def test_aflw2000_3d_from_its_folder(original, console):
     np.testing.assert_array_equal(benchmark.read_photo(2), photo)
     np.testing.assert_array_equal(benchmark.crops[2], crop_image(photo, boxes[0]))
     assert "leak" in benchmark.conventions["crop_source"]
+
+
+def test_labels_count_the_pixels_of_the_stored_file(original, console):
+    """Whatever a camera's orientation tag says: the labels were made on the pixels as stored."""
+    folder = original("aflw2000_3d")
+    path = folder / "AFLW2000" / "image00004.jpg"
+    with Image.open(path) as photo:
+        photo.load()
+    opened = []
+    for orientation in (1, 6):
+        tags = Image.Exif()
+        tags[ExifTags.Base.Orientation] = orientation
+        photo.save(path, quality=95, exif=tags)
+        opened.append(open_aflw2000_3d(folder, console))
+    plain, tagged = opened
+    np.testing.assert_array_equal(tagged.crops, plain.crops)
+    np.testing.assert_array_equal(tagged.read_photo(2), plain.read_photo(2))
 
 
 def change(path, **fields):

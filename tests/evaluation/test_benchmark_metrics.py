@@ -45,16 +45,16 @@ def literal_mesh(face_model, coefficients, box):
 @pytest.fixture(scope="module")
 def literal(benchmark, predictions, open_face):
     """Per face: predicted mesh, true mesh, sqrt(w·h) of the labels."""
-    faces = []
+    found, faces = [], predictions.faces
     for row in range(len(benchmark)):
-        predicted = literal_mesh(open_face, predictions.coefficients[row], predictions.roi_box[row])
+        predicted = literal_mesh(open_face, faces.coefficients[row], faces.roi_box[row])
         true = literal_mesh(
             open_face, benchmark.truth["coefficients"][row].astype(float), benchmark.roi_box[row]
         )
         box = benchmark.truth["original"][row][:, :2]
         size = np.sqrt(np.prod(box.max(axis=0) - box.min(axis=0)))
-        faces.append((predicted, true, size))
-    return faces
+        found.append((predicted, true, size))
+    return found
 
 
 def test_dense_metrics_equal_the_literal_definition(benchmark, predictions, literal):
@@ -152,8 +152,12 @@ def test_the_order_of_faces_does_not_matter(benchmark, predictions, name):
     moved = dataclasses.replace(
         predictions,
         landmarks_px=predictions.landmarks_px[order],
-        coefficients=predictions.coefficients[order],
-        roi_box=predictions.roi_box[order],
+        faces=dataclasses.replace(
+            predictions.faces,
+            camera=predictions.faces.camera[order],
+            code=predictions.faces.code[order],
+            roi_box=predictions.faces.roi_box[order],
+        ),
     )
     before, after = METRICS[name](benchmark, predictions), METRICS[name](shuffled, moved)
     for variant, errors in before.items():
@@ -169,7 +173,7 @@ def test_a_shift_of_image_and_prediction_does_not_matter(benchmark, predictions,
     moved = dataclasses.replace(
         benchmark, roi_box=boxes, truth={**benchmark.truth, "original": original}
     )
-    predicted = predictions_from_coefficients(open_face, predictions.coefficients, boxes, {})
+    predicted = predictions_from_coefficients(open_face, predictions.faces.coefficients, boxes, {})
     before, after = METRICS[name](benchmark, predictions), METRICS[name](moved, predicted)
     for variant, errors in before.items():
         # Float32 vertices of some hundred pixels.
@@ -177,7 +181,7 @@ def test_a_shift_of_image_and_prediction_does_not_matter(benchmark, predictions,
 
 
 def test_landmarks_alone_are_scored_as_far_as_they_go(benchmark, predictions):
-    flat = Predictions(predictions.landmarks_px[..., :2], None, None, None, {})
+    flat = Predictions(predictions.landmarks_px[..., :2], None, {})
     np.testing.assert_array_equal(
         measure.landmarks68_2d(benchmark, flat)["original"],
         measure.landmarks68_2d(benchmark, predictions)["original"],
@@ -204,7 +208,8 @@ def test_another_face_model_is_refused(benchmark, predictions, small_face_model)
     counted = dataclasses.replace(benchmark, annotated_vertices=53_215)
     with pytest.raises(CannotMeasureError, match="'small' has 121 vertices; expected the 53,215"):
         measure.require_annotated_model(counted, small_face_model)
-    foreign = dataclasses.replace(predictions, face_model=small_face_model)
+    faces = dataclasses.replace(predictions.faces, face_model=small_face_model)
+    foreign = dataclasses.replace(predictions, faces=faces)
     with pytest.raises(CannotMeasureError, match="'small'"):
         measure.dense_2d(benchmark, foreign)
 
@@ -218,6 +223,7 @@ def points_benchmark(**truth):
         roi_box=np.tile([0.0, 0.0, 120.0, 120.0], (count, 1)),
         yaw_degrees=np.zeros(count),
         truth=truth,
+        label_sets=(),
         published_detections=None,
         read_photo=None,
     )
@@ -230,7 +236,7 @@ def test_21_points_are_averages_of_the_68():
     truth[0, 12], truth[1, 16] = np.nan, np.nan
     size = np.array([80.0, 60.0])
     benchmark = points_benchmark(landmarks21_px=truth, size=size)
-    errors = measure.landmarks21_2d(benchmark, Predictions(landmarks, None, None, None, {}))
+    errors = measure.landmarks21_2d(benchmark, Predictions(landmarks, None, {}))
     for row, points in enumerate(landmarks[..., :2]):
         named = {
             **dict(zip(range(6), points[[17, 19, 21, 22, 24, 26]], strict=True)),
@@ -249,7 +255,7 @@ def test_34_points_are_vertices_of_the_table(predictions, open_face):
     table = np.arange(34) * 7
     meshes = [
         literal_mesh(open_face, q, box)[table, :2]
-        for q, box in zip(predictions.coefficients, predictions.roi_box, strict=True)
+        for q, box in zip(predictions.faces.coefficients, predictions.faces.roi_box, strict=True)
     ]
     truth = np.stack(meshes) + np.array([3.0, 4.0])
     truth[0, :30] = np.nan

@@ -8,12 +8,12 @@ import pytest
 
 from twodasl_jax.evaluation.benchmark import Predictions
 from twodasl_jax.evaluation.benchmark_report import (
+    per_image_columns,
     print_summaries,
     summarise,
-    write_per_face,
-    write_predictions,
 )
-from twodasl_jax.evaluation.predictions_file import read_predictions
+from twodasl_jax.evaluation.predictions_file import read_predictions, write_predictions
+from twodasl_jax.evaluation.report import write_per_image
 from twodasl_jax.metrics.nme import nme_summary
 
 NME = np.array([0.01, 0.02, 0.12, 0.03])
@@ -60,7 +60,8 @@ def test_the_tables_fit_80_characters(errors, benchmark, console):
 
 
 def test_a_row_per_face(errors, benchmark, tmp_path):
-    write_per_face(tmp_path / "faces.csv", benchmark, errors)
+    columns = per_image_columns(errors)
+    write_per_image(tmp_path / "faces.csv", benchmark.file_names, benchmark.yaw_degrees, columns)
     with (tmp_path / "faces.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["file_name"] for row in rows] == list(benchmark.file_names)
@@ -72,8 +73,8 @@ def test_a_row_per_face(errors, benchmark, tmp_path):
 
 
 def test_a_benchmark_without_yaw_has_no_yaw_in_its_rows(errors, benchmark, tmp_path):
-    without = dataclasses.replace(benchmark, yaw_degrees=np.full(4, np.nan))
-    write_per_face(tmp_path / "faces.csv", without, errors)
+    unknown, columns = np.full(4, np.nan), per_image_columns(errors)
+    write_per_image(tmp_path / "faces.csv", benchmark.file_names, unknown, columns)
     with (tmp_path / "faces.csv").open(newline="") as file:
         assert {row["yaw_degrees"] for row in csv.DictReader(file)} == {""}
 
@@ -83,7 +84,7 @@ def test_what_was_scored_is_a_predictions_file(benchmark, predictions, open_face
     path = tmp_path / "predictions.npz"
     for kept in (
         dataclasses.replace(predictions, conventions=conventions),
-        Predictions(predictions.landmarks_px, None, None, None, conventions),
+        Predictions(predictions.landmarks_px, None, conventions),
     ):
         write_predictions(path, benchmark, kept)
         read = read_predictions(path, benchmark, open_face)

@@ -67,6 +67,14 @@ def test_equal_folder_names_get_their_parents(tmp_path):
     assert [system.name for system in read_systems(paths)] == ["a/scores", "b/scores"]
 
 
+def test_the_sets_of_runs_are_named_by_run_moment_and_set(tmp_path):
+    paths = [write_result(tmp_path / run / "evaluations" / "stage2" / "faces") for run in "ab"]
+    paths.append(write_result(tmp_path / "scores"))
+    assert [system.name for system in read_systems(paths)] == [
+        *("a/stage2/faces", "b/stage2/faces", "scores")
+    ]
+
+
 def test_the_landmark_map_may_differ_and_nothing_else(tmp_path):
     first = write_result(tmp_path / "first")
     fed = write_result(
@@ -193,11 +201,10 @@ def test_bad_files_get_a_sentence(tmp_path):
         read_systems([])
     with pytest.raises(FileNotFoundError, match="absent"):
         read_systems([good, tmp_path / "absent" / "results.json"])
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "results.json").write_text('{"evaluations": {}, "stages": {}}')
-    (tmp_path / "run" / "per_image.csv").write_text("file_name\n")
-    with pytest.raises(ValueError, match=r"lacks benchmark.*a training run"):
-        read_systems([tmp_path / "run" / "results.json"])
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "results.json").write_text('{"steps": {}}')
+    with pytest.raises(ValueError, match=r"lacks benchmark.* no score on a benchmark: score the"):
+        read_systems([tmp_path / "other" / "results.json"])
     cut = write_result(tmp_path / "cut")
     cut.with_name("per_image.csv").write_text("file_name,yaw_degrees\nimage")
     with pytest.raises(ValueError, match="cut short"):

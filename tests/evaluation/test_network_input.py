@@ -57,7 +57,9 @@ def test_the_detector_is_asked_once_per_photograph(console):
 
 def test_detected_crops_are_cut_by_the_training_rule(console):
     pictures, detected = photos(), points()
-    crops, boxes = cut_detected(lambda index: pictures[index], detected, console)
+    crops, boxes = cut_detected(
+        lambda index: pictures[index], detected, crop_size=120, console=console
+    )
     for row in range(3):
         box = roi_box_from_landmarks(detected[row])
         np.testing.assert_array_equal(boxes[row], box)
@@ -67,7 +69,7 @@ def test_detected_crops_are_cut_by_the_training_rule(console):
 def test_the_map_takes_18_landmarks_in_crop_pixels():
     detected = points()
     detected[1] = np.nan
-    given = map_landmarks(detected, BOXES)
+    given = map_landmarks(detected, BOXES, crop_size=120)
     assert np.isnan(given[1]).all()
     for row in (0, 2):
         start, side = BOXES[row, :2], BOXES[row, 2:] - BOXES[row, :2]
@@ -77,8 +79,8 @@ def test_the_map_takes_18_landmarks_in_crop_pixels():
             np.testing.assert_allclose(
                 given[row, landmark], (middle - start) * 120 / side, rtol=1e-5
             )
-    assert np.isnan(map_landmarks(None, BOXES)).all()
-    assert map_landmarks(None, BOXES).shape == (3, 18, 2)
+    assert np.isnan(map_landmarks(None, BOXES, crop_size=120)).all()
+    assert map_landmarks(None, BOXES, crop_size=120).shape == (3, 18, 2)
 
 
 def test_detections_are_joined_by_name(tmp_path):

@@ -5,8 +5,8 @@ from PIL import Image
 
 from twodasl_jax.evaluation.pictures import (
     best_median_worst,
-    write_contact_sheet,
     write_error_curve,
+    write_ranked_faces,
 )
 
 
@@ -22,13 +22,13 @@ def picture(path):
         return np.asarray(image.convert("RGB"))
 
 
-def test_contact_sheet_draws_the_landmarks(tmp_path):
+def test_ranked_faces_are_drawn_with_their_landmarks(tmp_path):
     generator = np.random.default_rng(0)
     faces = np.full((6, 120, 120, 3), 128, np.uint8)
     points = generator.uniform(20, 100, (6, 68, 2))
     nme = np.linspace(0.01, 0.06, 6)
-    write_contact_sheet(tmp_path / "a.png", faces, points, true=points + 5, nme=nme, title="t")
-    write_contact_sheet(tmp_path / "b.png", faces, points, true=None, nme=nme, title="t")
+    write_ranked_faces(tmp_path / "a.png", faces, points, true=points + 5, nme=nme, title="t")
+    write_ranked_faces(tmp_path / "b.png", faces, points, true=None, nme=nme, title="t")
     assert (picture(tmp_path / "a.png").shape[2]) == 3
     assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
 
@@ -58,7 +58,7 @@ def test_other_point_sets_are_drawn_as_dots(tmp_path):
     true = points + 8
     true[:, 12] = np.nan
     nme = np.linspace(0.01, 0.06, 3)
-    write_contact_sheet(tmp_path / "a.png", faces, points, true=true, nme=nme, title="t")
+    write_ranked_faces(tmp_path / "a.png", faces, points, true=true, nme=nme, title="t")
     drawn = picture(tmp_path / "a.png").astype(int)
     reddish = (drawn[..., 0] - drawn[..., 1] > 80).sum()
     greenish = (drawn[..., 1] - drawn[..., 0] > 80).sum()

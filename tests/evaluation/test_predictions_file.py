@@ -43,7 +43,7 @@ def test_rows_are_joined_by_name(benchmark, open_face, arrays, landmarks, writte
     joined = read_predictions(
         written(**shuffled, crop_source="detector: mine"), benchmark, open_face
     )
-    np.testing.assert_array_equal(joined.coefficients, straight.coefficients)
+    np.testing.assert_array_equal(joined.faces.coefficients, straight.faces.coefficients)
     np.testing.assert_array_equal(joined.landmarks_px, straight.landmarks_px)
     assert joined.conventions == {
         "crop_source": "detector: mine",
@@ -52,7 +52,7 @@ def test_rows_are_joined_by_name(benchmark, open_face, arrays, landmarks, writte
     points = {key: array[order] for key, array in landmarks.items()}
     read = read_predictions(written(**points), benchmark, None)
     np.testing.assert_array_equal(read.landmarks_px, benchmark.truth["original"])
-    assert read.coefficients is None
+    assert read.faces is None
 
 
 def test_rows_of_faces_that_were_left_out_are_ignored(benchmark, landmarks, written):

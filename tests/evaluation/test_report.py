@@ -42,8 +42,11 @@ def test_results_are_json_without_nan_and_replace_the_old_file_at_once(tmp_path)
 def test_per_image_scores_are_a_row_each(tmp_path):
     path = tmp_path / "per_image.csv"
     write_per_image(
-        path, ["a.jpg", "b.jpg"], np.array([1.0, -50.0]), {"true": np.array([0.01, 0.2])}
+        path,
+        ["a.jpg", "b.jpg"],
+        np.array([1.0, -50.0]),
+        {"nme_true_percent": np.array([1.0, np.nan])},
     )
     rows = list(csv.DictReader(path.read_text().splitlines()))
     assert [row["file_name"] for row in rows] == ["a.jpg", "b.jpg"]
-    assert float(rows[1]["nme_true_percent"]) == pytest.approx(20.0)
+    assert [row["nme_true_percent"] for row in rows] == ["1.00000", ""]

@@ -6,6 +6,7 @@ import json
 import shutil
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.io
@@ -14,15 +15,19 @@ from PIL import Image
 from rich.console import Console
 
 from twodasl_jax.evaluation.benchmark_faces import open_aflw2000_3d
-from twodasl_jax.experiment import benchmark, benchmark_predictions
-from twodasl_jax.experiment.assembly import make_constants, make_method, whitening_for
-from twodasl_jax.experiment.benchmark import RESULT_FILES, read_landmark_vertices, score_benchmark
+from twodasl_jax.evaluation.coded_faces import LINEAR_CODE
+from twodasl_jax.experiment import benchmark
+from twodasl_jax.experiment.benchmark import score_benchmark
+from twodasl_jax.experiment.benchmark_settings import RESULT_FILES, read_landmark_vertices
 from twodasl_jax.experiment.rendered_data import sample_model_faces
 from twodasl_jax.experiment.run.trained import TrainedRun
+from twodasl_jax.face_model.linear import vertices_from_coefficients
 from twodasl_jax.face_model.model import OPEN_FACE_FILE, load_face_model
 from twodasl_jax.jobs.modes import MODES, run_mode
-from twodasl_jax.methods.twodasl import init_networks
+from twodasl_jax.methods.method import Faces
+from twodasl_jax.methods.twodasl_setup import TwoDASLFamily
 from twodasl_jax.predict.faces.landmark_detectors import LANDMARK_DETECTORS
+from twodasl_jax.training.state import Networks
 
 NAMES = [f"image0000{number}.jpg" for number in (2, 3, 4, 5)]
 BOXES = np.array([[2.0, 1, 180, 180], [10, 3, 180, 173], [13, 12, 176, 175], [1, 1, 172, 173]])
@@ -70,16 +75,19 @@ def quiet():
 @pytest.fixture(scope="module")
 def run():
     """An untrained network of the real kind, whose whitening makes every output a face."""
-    face_model = load_face_model()
     settings = importlib.import_module("configs.quickstart").get_config()
-    settings.models.backbone = "resnet_tiny"
     stage = settings.stages[0]
     stage.loss_weights = {"coefficient": 1.0}
-    method = make_method(settings, stage)
+    family, (face_model, arrays) = TwoDASLFamily(), face_model_and_arrays()
+    method = family.make(models=settings.models, losses=settings.losses, stage=stage)
+    networks = method.init(jax.random.key(0))
+    return TrainedRun(settings, stage.name, 7, face_model, family, method, networks, arrays)
+
+
+def face_model_and_arrays():
+    face_model = load_face_model()
     faces = sample_model_faces(face_model, np.random.default_rng(0), 50)
-    constants = make_constants(settings, face_model, whitening_for(face_model, faces.coefficients))
-    networks = init_networks(method, jax.random.key(0))
-    return TrainedRun(settings, stage.name, face_model, method, networks, constants, 7)
+    return face_model, TwoDASLFamily().fit_arrays(face_model, faces.coefficients)
 
 
 @pytest.fixture
@@ -89,25 +97,33 @@ def untrained(run, monkeypatch):
     return "untrained"
 
 
+class AllThatItIsShown:
+    """A method whose predictions hang on all that it is shown, without a network to compile."""
+
+    crop_size = 120
+    code_layout = LINEAR_CODE
+
+    def predict(self, networks, constants, image, landmarks):
+        shown = image.reshape(len(image), -1).mean(axis=1) / 255
+        shown = shown + jnp.nan_to_num(landmarks).mean(axis=(1, 2)) / 120
+        mean, std = (jnp.asarray(part)[None] for part in constants.whitening)
+        coefficients = mean + shown[:, None] * std
+        camera = coefficients[:, :12].reshape(-1, 3, 4)
+        return self.decode(networks, constants, camera, coefficients[:, 12:])
+
+    def decode(self, networks, constants, camera, code):
+        del networks
+        points = vertices_from_coefficients(constants.points, code[:, :40], code[:, 40:])
+        return Faces(camera, points, code)
+
+
 @pytest.fixture
 def stand_in(monkeypatch):
-    """A run whose predictions hang on all that it is shown, without a network to compile."""
-    face_model = load_face_model()
-    faces = sample_model_faces(face_model, np.random.default_rng(0), 50)
-    whitening = whitening_for(face_model, faces.coefficients)
-
-    def make_predict(*_, num_passes, batch_size, on_batch):
-        def predict(image, detected_landmarks):
-            shown = image.reshape(len(image), -1).mean(axis=1) / 255
-            shown = shown + np.nan_to_num(detected_landmarks).mean(axis=(1, 2)) / 120
-            on_batch(len(image))
-            return np.asarray(whitening.mean) + shown[:, None] * np.asarray(whitening.std)
-
-        return predict
-
-    run = TrainedRun(ConfigDict(), "stage1", face_model, *[None] * 3, 7)
+    """``--checkpoint=stand_in`` is a run of that method."""
+    face_model, arrays = face_model_and_arrays()
+    made = (TwoDASLFamily(), AllThatItIsShown(), Networks({}, {}), arrays)
+    run = TrainedRun(ConfigDict(), "stage1", 7, face_model, *made)
     monkeypatch.setattr(benchmark, "load_trained_run", lambda workdir, **_: run)
-    monkeypatch.setattr(benchmark_predictions, "make_predict", make_predict)
     return "stand_in"
 
 
@@ -381,7 +397,7 @@ def test_a_stopped_writer_leaves_the_earlier_result(original, perfect, tmp_path,
     def stop(*_, **__):
         raise OSError("no space left")
 
-    monkeypatch.setattr(benchmark.benchmark_report, "write_pictures", stop)
+    monkeypatch.setattr(benchmark, "write_pictures", stop)
     with pytest.raises(OSError, match="no space left"):
         score(config(original), tmp_path / "out", **flags)
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before

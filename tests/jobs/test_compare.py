@@ -2,11 +2,11 @@
 
 import csv
 import json
-import sys
 
 import numpy as np
 import pytest
 
+from twodasl_jax.evaluation import comparison_report
 from twodasl_jax.jobs.modes import run_mode
 
 CONVENTIONS = {
@@ -83,7 +83,7 @@ def test_systems_stand_below_each_other_under_each_label_set(tmp_path, capsys):
 def test_the_curve_is_that_of_the_images(tmp_path, monkeypatch):
     drawn = {}
     monkeypatch.setattr(
-        sys.modules["twodasl_jax.jobs.compare"],  # the package's own `compare` is the function
+        comparison_report,
         "write_error_curve",
         lambda path, curves, *, title, box, without_worst: drawn.update(
             {path.name: (curves, title, box, without_worst)}

@@ -5,14 +5,16 @@ import csv
 import numpy as np
 import pytest
 import scipy.io
+from rich.console import Console
 
+from twodasl_jax.crop_frame import image_to_crop
 from twodasl_jax.data.face_crop import crop_image
 from twodasl_jax.data.original.files import read_photo
 from twodasl_jax.data.original.w300_lp import FOLDERS
 from twodasl_jax.data.tfds_source import TfdsSource
-from twodasl_jax.evaluation.aflw2000 import load_aflw2000, score_coefficients
+from twodasl_jax.evaluation.benchmark_faces import open_aflw2000_3d
+from twodasl_jax.evaluation.coded_faces import faces_from_coefficients, landmarks_from_face_model
 from twodasl_jax.face_model.import_bfm import face_model_from_file
-from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.metrics.nme import normalised_mean_error
 
 pytestmark = pytest.mark.shared_data
@@ -20,7 +22,7 @@ pytestmark = pytest.mark.shared_data
 
 @pytest.fixture(scope="module")
 def bfm(shared_data):
-    return landmark_model(face_model_from_file(shared_data / "bfm" / "bfm2009_53215.npz"))
+    return face_model_from_file(shared_data / "bfm" / "bfm2009_53215.npz")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,8 @@ def aflw2000(build, sample, tmp_path_factory):
 
 def test_the_prepared_coefficients_reach_the_oracle_floor(aflw2000, bfm):
     boxes = np.stack(aflw2000["roi_box"])
-    landmarks = score_coefficients(bfm, np.stack(aflw2000["coefficients"]), boxes)
+    faces = faces_from_coefficients(bfm, np.stack(aflw2000["coefficients"]), boxes)
+    landmarks = landmarks_from_face_model(faces)
     target = np.stack(aflw2000["landmarks_px"])[..., :2]
     nme = 100 * normalised_mean_error(landmarks[..., :2], target, target)
     # Provenance: method.md section 2, the floor of the 40 + 10 truncation on these images.
@@ -49,7 +52,8 @@ def test_the_prepared_coefficients_reach_the_oracle_floor(aflw2000, bfm):
 
 
 def test_the_prepared_set_is_what_the_evaluation_reads(aflw2000, sample):
-    benchmark = load_aflw2000(sample)
+    benchmark = open_aflw2000_3d(sample, Console(quiet=True))
+    truth, boxes = benchmark.truth, benchmark.roi_box
     names = [name.decode() for name in aflw2000["file_name"]]
     order = [benchmark.file_names.index(name) for name in names]
     assert names == sorted(names)
@@ -57,13 +61,13 @@ def test_the_prepared_set_is_what_the_evaluation_reads(aflw2000, sample):
     assert all(aflw2000["has_reannotated"])
     assert all(aflw2000["has_detected"])
     for field, expected in (
-        ("image", benchmark.image),
-        ("roi_box", benchmark.roi_box),
-        ("reannotated_landmarks_px", benchmark.landmarks["reannotated"]),
-        ("landmarks_px", benchmark.landmarks["original"]),
-        ("detected_landmarks", benchmark.detected_landmarks),
-        ("coefficients", benchmark.coefficients),
-        ("pose_para", benchmark.pose_para),
+        ("image", benchmark.crops),
+        ("roi_box", boxes),
+        ("reannotated_landmarks_px", truth["reannotated"]),
+        ("landmarks_px", truth["original"]),
+        ("detected_landmarks", image_to_crop(benchmark.published_detections, boxes)),
+        ("coefficients", truth["coefficients"]),
+        ("pose_para", truth["pose_para"]),
     ):
         # Same files, same functions; float32 sums of one face and of forty.
         np.testing.assert_allclose(
@@ -107,7 +111,8 @@ def test_300w_lp_of_the_same_files(build, as_300w_lp, aflw2000, bfm, tmp_path):
     assert len(examples) == 40
     coefficients = np.stack([example["coefficients"] for example in examples])
     boxes = np.stack([example["roi_box"] for example in examples])
-    landmarks = score_coefficients(bfm, coefficients, boxes)[..., :2]
+    faces = faces_from_coefficients(bfm, coefficients, boxes)
+    landmarks = landmarks_from_face_model(faces)[..., :2]
     target = np.stack(aflw2000["landmarks_px"])[..., :2]
     # The folders are sorted and so were the files: the same faces in the same order.
     nme = 100 * normalised_mean_error(landmarks, target, target)

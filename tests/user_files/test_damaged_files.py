@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import scipy.io
 
+from configs import quickstart
 from twodasl_jax.data.crop_files import read_crop_annotations
 from twodasl_jax.data.fitted_source import FittedSource
 from twodasl_jax.data.labelled_faces import read_labelled_faces
@@ -22,12 +23,12 @@ from twodasl_jax.data.original.files import read_mat
 from twodasl_jax.data.original.umdfaces_table import read_table
 from twodasl_jax.data.prepared_files import open_prepared
 from twodasl_jax.data.sources import is_rendered_with
-from twodasl_jax.evaluation.aflw2000 import load_aflw2000
 from twodasl_jax.evaluation.benchmark_layouts import _skipped
 from twodasl_jax.evaluation.network_input import read_detections
 from twodasl_jax.evaluation.result_files import read_benchmark_results, read_per_image
-from twodasl_jax.experiment.benchmark import read_landmark_vertices
+from twodasl_jax.experiment.benchmark_settings import read_landmark_vertices
 from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.face_model.import_basel import load_landmark_vertices, read_expression_file
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.training.writers import read_metrics
@@ -173,9 +174,6 @@ READERS = {
         read_expression_file,
     ),
     "face model": Reader("face.npz", npz(mean=np.zeros((3, 4))), face_model_from_file),
-    "AFLW2000-3D with annotations": Reader(
-        "annotations.npz", npz(file_name=NAMES), lambda p: load_aflw2000(p.parent)
-    ),
     "settings of fits": Reader(
         "annotation.json",
         as_json({"face_model_crc": 1, "face_model": "mine"}),
@@ -197,7 +195,7 @@ READERS = {
     ),
     "a run's config": Reader(
         "config.json",
-        as_json({"stages": [{"name": "stage1"}]}),
+        as_json(plain(quickstart.get_config())),
         lambda p: Workdir(p.parent).read_config(),
     ),
     "a run's results": Reader(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.evaluation.coded_faces import CodedFaces
 
 
 class LeftOut(NamedTuple):
@@ -27,10 +27,11 @@ class Benchmark:
     Attributes:
       name: key of `twodasl_jax.evaluation.benchmark_kinds.BENCHMARKS`.
       file_names: of the ``n`` faces; predictions are joined by them.
-      crops: ``(n, 120, 120, 3)`` uint8 RGB, cut at `roi_box`.
+      crops: ``(n, size, size, 3)`` uint8 RGB, cut at `roi_box`.
       roi_box: ``(n, 4)`` the benchmark's boxes, image pixels.
       yaw_degrees: ``(n,)`` for the bins; NaN where the benchmark has no yaw.
       truth: name -> ``(n, ...)`` labels; metrics read them, nothing else does.
+      label_sets: the names in `truth` that are labels of the 68 landmarks, to be scored by.
       published_detections: ``(n, 68, 2)`` image pixels, a detector's that came with the
         benchmark, or None.
       read_photo: index -> ``(h, w, 3)`` uint8 RGB; None where the data hold crops alone.
@@ -49,6 +50,7 @@ class Benchmark:
     roi_box: np.ndarray
     yaw_degrees: np.ndarray
     truth: Mapping[str, np.ndarray]
+    label_sets: tuple[str, ...]
     published_detections: np.ndarray | None
     read_photo: Callable[[int], np.ndarray] | None
     landmark_vertices: np.ndarray | None = None
@@ -93,14 +95,21 @@ class Predictions:
 
     Attributes:
       landmarks_px: ``(n, 68, 2)`` or with depth ``(n, 68, 3)``, image pixels.
-      coefficients: ``(n, 62)`` raw, of the crop at `roi_box`; None where only landmarks are known.
-      roi_box: ``(n, 4)`` image pixels, with `coefficients`.
-      face_model: the one of the coefficients, with `coefficients`.
+      faces: what they are of, for meshes and cameras; None where only landmarks are known.
       conventions: ``crop_source`` and ``landmark_map_source``.
+
+    Raises:
+      ValueError: where a landmark is not finite.
     """
 
     landmarks_px: np.ndarray
-    coefficients: np.ndarray | None
-    roi_box: np.ndarray | None
-    face_model: FaceModel | None
+    faces: CodedFaces | None
     conventions: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        broken = np.flatnonzero(~np.isfinite(self.landmarks_px).all(axis=(1, 2)))
+        if len(broken):
+            raise ValueError(
+                f"{len(broken)} of {len(self.landmarks_px)} predictions give landmarks that are "
+                f"not finite, first face {broken[0]}"
+            )

@@ -1,5 +1,6 @@
-"""Opens benchmarks: folders in their owners' layout, or data sets prepared with TFDS."""
+"""Opens benchmarks: folders in their owners' layout, prepared with TFDS, or sets of renders."""
 
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from rich.console import Console
 
 from twodasl_jax.crop_frame import CROP_SIZE, crop_to_image
 from twodasl_jax.data.crop_files import decode_crop, read_crop_annotations, read_encoded
+from twodasl_jax.data.sources import RenderedSource
 from twodasl_jax.evaluation.benchmark import Benchmark
 from twodasl_jax.evaluation.benchmark_layouts import (
     read_aflw2000_3d_faces,
@@ -61,6 +63,7 @@ def open_aflw2000_3d(data_dir: Path, console: Console, *, allow_missing: bool = 
                 fields["image_height"],
             ),
         },
+        label_sets=("original", "reannotated"),
         published_detections=detected if np.isfinite(detected).any() else None,
         read_photo=opened.read_photo,
         annotated_vertices=BASEL_VERTICES,
@@ -93,6 +96,7 @@ def open_aflw_lfpa(data_dir: Path, console: Console, *, allow_missing: bool = Fa
             "landmarks34_px": fields["landmarks34_px"].astype(np.float64),
             "face_box": fields["face_box"].astype(np.float64),
         },
+        label_sets=(),
         published_detections=None,
         read_photo=opened.read_photo,
         left_out=opened.left_out,
@@ -136,6 +140,7 @@ def open_aflw(data_dir: Path, console: Console, *, allow_missing: bool = False) 
             # Not scored; known, so that they cannot come back as detections.
             "landmarks68_px": np.asarray(landmarks68, np.float64)[kept],
         },
+        label_sets=(),
         published_detections=None,
         # A crop's own pixels are the image: its labels count them.
         read_photo=lambda index: crops[index],
@@ -149,6 +154,48 @@ def open_aflw(data_dir: Path, console: Console, *, allow_missing: bool = False) 
         },
     )
     return _with_visible_points(benchmark, "landmarks21_px")
+
+
+def open_rendered(data_dir: Path, console: Console, *, allow_missing: bool = False) -> Benchmark:
+    """A set of renders, as training writes them: every crop is its own image.
+
+    Args:
+      data_dir: the set's folder, named as the set.
+      console: of no use here: a set is read at once.
+      allow_missing: of no use either: a set is whole, or refused.
+
+    Raises:
+      FileNotFoundError, ValueError: where there is no such set, or it is damaged.
+    """
+    del console, allow_missing
+    source = RenderedSource(data_dir)
+    crops, labels, count = source.read_pictures(), source.labels, len(source)
+    size = crops.shape[1]
+    return Benchmark(
+        name="rendered",
+        file_names=tuple(f"{data_dir.name}_{index:05d}" for index in range(count)),
+        crops=crops,
+        roi_box=np.tile(np.array([0.0, 0.0, size, size]), (count, 1)),
+        yaw_degrees=labels["yaw_degrees"],
+        truth={"true": labels["landmarks"].astype(np.float64)},
+        label_sets=("true",),
+        published_detections=None,
+        read_photo=lambda index: crops[index],
+        conventions={
+            "renders": f"{count} faces, {_checksum(crops, labels['landmarks'])}",
+            "crop_source": "landmarks: from the true landmarks, jittered",
+            "yaw_source": "true",
+            "normaliser": "sqrt(w*h) of the true 68-point box",
+        },
+    )
+
+
+def _checksum(*arrays: np.ndarray) -> str:
+    """Two sets that are called the same, of the same size, may show other faces."""
+    checksum = 0
+    for array in arrays:
+        checksum = zlib.crc32(np.ascontiguousarray(array).data, checksum)
+    return f"{checksum:08x}"
 
 
 def _aflw_yaw(

@@ -10,7 +10,12 @@ from rich.console import Console
 
 from twodasl_jax.evaluation import benchmark_metrics as measure
 from twodasl_jax.evaluation.benchmark import Benchmark, Predictions
-from twodasl_jax.evaluation.benchmark_faces import open_aflw, open_aflw2000_3d, open_aflw_lfpa
+from twodasl_jax.evaluation.benchmark_faces import (
+    open_aflw,
+    open_aflw2000_3d,
+    open_aflw_lfpa,
+    open_rendered,
+)
 from twodasl_jax.evaluation.benchmark_metrics import Metric
 
 
@@ -97,6 +102,14 @@ BENCHMARKS: dict[str, BenchmarkKind] = {
         measure.predicted21,
         "landmarks21_px",
         "the face",
+    ),
+    "rendered": BenchmarkKind(
+        open_rendered,
+        {"landmarks68_2d": measure.landmarks68_2d},
+        {"coordinates": _COORDINATES},
+        measure.predicted68,
+        "true",
+        "the true 68-point box",
     ),
 }
 """``--config.benchmark`` -> how it is scored."""

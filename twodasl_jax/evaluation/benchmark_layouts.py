@@ -21,8 +21,8 @@ from twodasl_jax.evaluation.benchmark import LeftOut
 from twodasl_jax.user_files.table_file import read_rows
 
 SCORED_WHOLE = (
-    "a benchmark is scored whole: repair or complete it, or give --config.allow_missing=True to "
-    "leave such faces out by name"
+    "a benchmark is scored whole: repair or complete it, or leave such faces out by name: "
+    "--config=configs/evaluation.py --config.allow_missing=True"
 )
 
 AFLW2000_FIELDS = (

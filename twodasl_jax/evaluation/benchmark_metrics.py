@@ -8,19 +8,15 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
-from twodasl_jax.coefficients import split_coefficients
-from twodasl_jax.crop_frame import CROP_SIZE, crop_to_image, depth_to_image
-from twodasl_jax.evaluation.aflw2000 import score_coefficients
 from twodasl_jax.evaluation.benchmark import Benchmark, CannotMeasureError, Predictions
-from twodasl_jax.face_model.landmarks import landmark_model
-from twodasl_jax.face_model.linear import LinearModel, select_points, vertices_from_coefficients
+from twodasl_jax.evaluation.coded_faces import (
+    CodedFaces,
+    faces_from_coefficients,
+    landmarks_from_face_model,
+)
 from twodasl_jax.face_model.model import FaceModel
-from twodasl_jax.geometry.camera import project_to_crop
 from twodasl_jax.landmark_tables import LANDMARKS_21_FROM_68
 from twodasl_jax.metrics.head_pose import head_pose_errors
 from twodasl_jax.metrics.nme import (
@@ -35,8 +31,6 @@ from twodasl_jax.metrics.reconstruction import reconstruction_error
 Errors = Mapping[str, np.ndarray]
 Metric = Callable[[Benchmark, Predictions], Errors]
 
-MESHES_PER_BATCH = 16
-
 LARGEST_MODEL_RESIDUAL = 0.02
 """Of the annotated coefficients' landmarks from the labels, mean NME: 0.66 % with the Basel model
 that they were made with (truncated to 40 + 10), many times this with any other."""
@@ -48,13 +42,18 @@ LARGEST_ANGLE = 99.0
 def landmarks68_2d(benchmark: Benchmark, predictions: Predictions) -> Errors:
     """68 landmarks in x and y, under every label set."""
     predicted, errors = predictions.landmarks_px[..., :2], {}
-    for name in ("original", "reannotated"):
-        truth = benchmark.truth[name][..., :2]
-        if known_faces(truth).any():
-            errors[name] = labelled_error(predicted, truth)
+    for name in scored_labels(benchmark):
+        errors[name] = labelled_error(predicted, benchmark.truth[name][..., :2])
     if not errors:
         raise CannotMeasureError("no face has all of its 68 labels")
     return errors
+
+
+def scored_labels(benchmark: Benchmark) -> list[str]:
+    """The label sets of 68 points that some face has all of, in x and y."""
+    return [
+        name for name in benchmark.label_sets if known_faces(benchmark.truth[name][..., :2]).any()
+    ]
 
 
 def known_faces(labels: np.ndarray) -> np.ndarray:
@@ -136,13 +135,11 @@ def known_meshes(benchmark: Benchmark, *, with_box: bool) -> np.ndarray:
 
 def head_pose(benchmark: Benchmark, predictions: Predictions) -> Errors:
     """Absolute errors of yaw, pitch and roll, ``(n, 3)`` degrees; NaN for faces beyond 99°."""
-    if predictions.coefficients is None or predictions.roi_box is None:
-        raise CannotMeasureError("the predictions hold landmarks only, no camera")
-    camera = split_coefficients(jnp.asarray(predictions.coefficients, jnp.float32)).camera
+    faces = require_faces(predictions)
     pose = benchmark.truth["pose_para"]
     if not known_faces(pose).any():
         raise CannotMeasureError("no face has an annotated pose")
-    errors = head_pose_errors(_camera_in_image(np.asarray(camera), predictions.roi_box), pose)
+    errors = head_pose_errors(_camera_in_image(faces), pose)
     near = np.abs(np.degrees(pose[:, :3])).max(axis=1) <= LARGEST_ANGLE
     return {
         "all_images": errors,
@@ -150,11 +147,11 @@ def head_pose(benchmark: Benchmark, predictions: Predictions) -> Errors:
     }
 
 
-def _camera_in_image(camera: np.ndarray, roi_box: np.ndarray) -> np.ndarray:
-    """A crop's camera in image pixels: a box clipped to an oblong had bent its rotation."""
-    sides = roi_box[:, 2:] - roi_box[:, :2]
-    scales = np.concatenate([sides, sides.mean(axis=1, keepdims=True)], axis=1) / CROP_SIZE
-    return camera * scales[:, :, None]
+def _camera_in_image(faces: CodedFaces) -> np.ndarray:
+    """The crops' cameras in image pixels: a box clipped to an oblong had bent their rotation."""
+    sides = faces.roi_box[:, 2:] - faces.roi_box[:, :2]
+    scales = np.concatenate([sides, sides.mean(axis=1, keepdims=True)], axis=1) / faces.crop_size
+    return np.asarray(faces.camera, np.float32) * scales[:, :, None]
 
 
 def landmarks34_2d(benchmark: Benchmark, predictions: Predictions) -> Errors:
@@ -172,14 +169,14 @@ def predicted34(benchmark: Benchmark, predictions: Predictions) -> np.ndarray:
             "no public table maps AFLW-LFPA's 34 points to vertices; give yours as "
             "--config.landmark_vertices=FILE.npy, (34,) indices"
         )
-    face_model, coefficients, roi_box = require_mesh(predictions)
-    if table.max() >= face_model.num_vertices:
+    faces = require_faces(predictions)
+    if table.max() >= faces.face_model.num_vertices:
         raise ValueError(
-            f"landmark_vertices names vertex {table.max()}; '{face_model.name}' has "
-            f"{face_model.num_vertices:,}"
+            f"landmark_vertices names vertex {table.max()}; '{faces.face_model.name}' has "
+            f"{faces.face_model.num_vertices:,}"
         )
-    points = select_points(face_model.linear, jnp.asarray(table))
-    return _numpy_vertices(points, coefficients, roi_box)[..., :2]
+    batches = faces.vertices(np.arange(len(benchmark)), table)
+    return np.concatenate([points[..., :2] for _, points in batches])
 
 
 def landmarks21_2d(benchmark: Benchmark, predictions: Predictions) -> Errors:
@@ -210,11 +207,10 @@ def model_residual(benchmark: Benchmark, face_model: FaceModel) -> float:
     known = known_meshes(benchmark, with_box=True)
     if not known.any():
         raise CannotMeasureError("no face has annotated coefficients and its 68 labels")
-    points = score_coefficients(
-        landmark_model(face_model),
-        benchmark.truth["coefficients"][known],
-        benchmark.roi_box[known],
+    faces = faces_from_coefficients(
+        face_model, benchmark.truth["coefficients"][known], benchmark.roi_box[known]
     )
+    points = landmarks_from_face_model(faces)
     truth = benchmark.truth["original"][known][..., :2]
     return float(normalised_mean_error(points[..., :2], truth, truth).mean())
 
@@ -245,12 +241,11 @@ def require_annotated_model(benchmark: Benchmark, face_model: FaceModel) -> None
         )
 
 
-def require_mesh(predictions: Predictions) -> tuple[FaceModel, np.ndarray, np.ndarray]:
-    """Face model, coefficients and boxes; CannotMeasureError where there are landmarks only."""
-    face_model, coefficients = predictions.face_model, predictions.coefficients
-    if face_model is None or coefficients is None or predictions.roi_box is None:
-        raise CannotMeasureError("the predictions hold landmarks only, no coefficients")
-    return face_model, coefficients, predictions.roi_box
+def require_faces(predictions: Predictions) -> CodedFaces:
+    """Cameras and codes; CannotMeasureError where there are landmarks only."""
+    if predictions.faces is None:
+        raise CannotMeasureError("the predictions hold landmarks only, no camera and no mesh")
+    return predictions.faces
 
 
 def mesh_batches(
@@ -260,38 +255,19 @@ def mesh_batches(
 
     Args:
       benchmark: with annotated coefficients.
-      predictions: with coefficients.
+      predictions: with cameras and codes.
       known: ``(n,)`` of which faces.
 
     Raises:
-      CannotMeasureError: without coefficients, or where theirs is not the annotated face model.
+      CannotMeasureError: for landmarks only, or where theirs is not the annotated face model.
     """
-    face_model, coefficients, roi_box = require_mesh(predictions)
-    require_annotated_model(benchmark, face_model)
-    true, chosen = benchmark.truth["coefficients"], np.flatnonzero(known)
-    for start in range(0, len(chosen), MESHES_PER_BATCH):
-        # The last batch is padded: one compiled function.
-        rows = np.resize(chosen[start : start + MESHES_PER_BATCH], MESHES_PER_BATCH)
-        kept = min(MESHES_PER_BATCH, len(chosen) - start)
-        linear = face_model.linear
-        predicted_mesh = _numpy_vertices(linear, coefficients[rows], roi_box[rows])[:kept]
-        true_mesh = _numpy_vertices(linear, true[rows], benchmark.roi_box[rows])[:kept]
-        yield rows[:kept], predicted_mesh, true_mesh
-
-
-def _numpy_vertices(
-    linear: LinearModel, coefficients: np.ndarray, roi_box: np.ndarray
-) -> np.ndarray:
-    arrays = (jnp.asarray(array, jnp.float32) for array in (coefficients, roi_box))
-    return np.asarray(_image_vertices(linear, *arrays))
-
-
-@jax.jit
-def _image_vertices(
-    linear: LinearModel, coefficients: Float[Array, "b 62"], roi_box: Float[Array, "b 4"]
-) -> Float[Array, "b n 3"]:
-    parts = split_coefficients(coefficients)
-    points = vertices_from_coefficients(linear, parts.shape, parts.expression)
-    crop = jnp.swapaxes(project_to_crop(parts.camera, points), -1, -2)
-    depth = depth_to_image(crop[..., 2], roi_box)
-    return jnp.concatenate([crop_to_image(crop[..., :2], roi_box), depth[..., None]], axis=-1)
+    predicted = require_faces(predictions)
+    require_annotated_model(benchmark, predicted.face_model)
+    true = faces_from_coefficients(
+        predicted.face_model, benchmark.truth["coefficients"], benchmark.roi_box
+    )
+    chosen = np.flatnonzero(known)
+    for (rows, mesh), (_, true_mesh) in zip(
+        predicted.vertices(chosen), true.vertices(chosen), strict=True
+    ):
+        yield rows, mesh, true_mesh

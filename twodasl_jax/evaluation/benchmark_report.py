@@ -1,7 +1,5 @@
 """What scoring a benchmark leaves behind: summaries, tables, a row per face, two pictures."""
 
-import csv
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,30 +14,16 @@ from twodasl_jax.crop_frame import image_to_crop
 from twodasl_jax.evaluation.benchmark import Benchmark, CannotMeasureError, Predictions
 from twodasl_jax.evaluation.benchmark_kinds import BenchmarkKind
 from twodasl_jax.evaluation.benchmark_metrics import Errors
-from twodasl_jax.evaluation.pictures import write_contact_sheet, write_error_curve
-from twodasl_jax.face_model.model_identity import face_model_identity
+from twodasl_jax.evaluation.pictures import write_error_curve, write_ranked_faces
+from twodasl_jax.evaluation.report import (
+    MEAN_COLUMNS,
+    NME_HEADINGS,
+    SPREAD_COLUMNS,
+    shown_number,
+)
 from twodasl_jax.metrics.nme import YAW_BINS, nme_summary
 
 ANGLES = ("yaw", "pitch", "roll")
-
-TABLES = (
-    {
-        "bin_0_30": "0-30°",
-        "bin_30_60": "30-60°",
-        "bin_60_90": "60-90°",
-        "mean_of_bins": "mean of bins",
-        "mean_of_images": "mean of images",
-    },
-    {
-        "count": "faces",
-        "std_of_bins": "std of bins",
-        "mean_without_worst_20": "without worst 20",
-        "failure_rate_10": "> 10 %",
-        "auc_10": "AUC to 10 %",
-    },
-)
-"""Columns of the two tables of NME: name in `twodasl_jax.metrics.nme.nme_summary` -> heading.
-As many as fit 80 characters beside the metrics' names."""
 
 Summaries = dict[str, dict[str, dict[str, float]]]
 """Metric -> variant -> numbers."""
@@ -73,6 +57,23 @@ def _pose_summary(errors: np.ndarray) -> dict[str, float]:
     }
 
 
+def results_of(
+    kind: BenchmarkKind,
+    benchmark: Benchmark,
+    predictions: Predictions,
+    errors: Mapping[str, Errors],
+) -> dict[str, Any]:
+    """What ``results.json`` says of any system's score, and what results are compared by."""
+    return {
+        "benchmark": benchmark.name,
+        "conventions": {**benchmark.conventions, **kind.conventions, **predictions.conventions},
+        "num_images": len(benchmark),
+        "left_out": [face._asdict() for face in benchmark.left_out],
+        "notes": benchmark.notes,
+        "metrics": summarise(errors, benchmark.yaw_degrees),
+    }
+
+
 def print_summaries(summaries: Summaries, benchmark: Benchmark, box: str, console: Console) -> None:
     """The tables: NME in two, then head pose."""
     rows = {
@@ -85,8 +86,8 @@ def print_summaries(summaries: Summaries, benchmark: Benchmark, box: str, consol
         console.print(f"\n{benchmark.name}: NME in % of sqrt(w·h) of {box}")
         if "reconstruction_icp" in summaries:
             console.print("(reconstruction_icp: of the box of the true mesh)")
-        for columns in TABLES:
-            console.print(_table(rows, columns))
+        for names in (MEAN_COLUMNS, SPREAD_COLUMNS):
+            console.print(_table(rows, {name: NME_HEADINGS[name] for name in names}))
         counts = [next(iter(rows.values()))[f"count_{bin}"] for bin in YAW_BINS]
         console.print(f"faces per bin: {' / '.join(f'{count:.0f}' for count in counts)}")
     if "head_pose" in summaries:
@@ -102,17 +103,15 @@ def _table(rows: Mapping[str, Mapping[str, float]], columns: Mapping[str, str]) 
     for name, heading in columns.items():
         table.add_column(heading, justify="right", style="bold" if name == "mean_of_bins" else None)
     for label, numbers in rows.items():
-        shown = []
-        for name in columns:
-            value = numbers[name]
-            digits = 0 if name.startswith("count") else 2
-            shown.append(f"{value:.{digits}f}" if math.isfinite(value) else "-")
-        table.add_row(label, *shown)
+        digits = {"count": 0}
+        table.add_row(
+            label, *(shown_number(numbers[name], digits=digits.get(name, 2)) for name in columns)
+        )
     return table
 
 
-def write_per_face(path: Path, benchmark: Benchmark, errors: Mapping[str, Errors]) -> None:
-    """``per_image.csv``: a row per face; NME in %, pose in degrees, empty without a label."""
+def per_image_columns(errors: Mapping[str, Errors]) -> dict[str, np.ndarray]:
+    """Columns of ``per_image.csv``: NME in %, pose in degrees, NaN without a label."""
     columns: dict[str, np.ndarray] = {}
     for metric, variants in errors.items():
         if metric == "head_pose":
@@ -121,29 +120,7 @@ def write_per_face(path: Path, benchmark: Benchmark, errors: Mapping[str, Errors
             continue
         for variant, values in variants.items():
             columns[f"{metric}_{variant}_percent"] = 100 * values
-    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file_name", "yaw_degrees", *columns])
-        for row, name in enumerate(benchmark.file_names):
-            numbers = (f"{c[row]:.5f}" if np.isfinite(c[row]) else "" for c in columns.values())
-            yaw = benchmark.yaw_degrees[row]
-            writer.writerow([name, f"{yaw:.3f}" if np.isfinite(yaw) else "", *numbers])
-
-
-def write_predictions(path: Path, benchmark: Benchmark, predictions: Predictions) -> None:
-    """``predictions.npz``: what was scored, in the layout that ``--predictions`` reads."""
-    arrays: dict[str, Any] = {
-        "file_name": np.array(benchmark.file_names),
-        **predictions.conventions,
-    }
-    if predictions.coefficients is None:
-        arrays["landmarks"] = predictions.landmarks_px
-    else:
-        arrays |= {"coefficients": predictions.coefficients, "roi_box": predictions.roi_box}
-        if predictions.face_model is not None:
-            identity = face_model_identity(predictions.face_model)
-            arrays["face_model_identity"] = json.dumps(identity)
-    np.savez_compressed(path, **arrays)
+    return columns
 
 
 def write_pictures(
@@ -172,13 +149,43 @@ def write_pictures(
         folder / "error_curve.png", curves, title=title, box=kind.box, without_worst=without_worst
     )
     first = next(iter(variants))
-    shown = np.isfinite(variants[first])
-    boxes = benchmark.roi_box[shown]
-    write_contact_sheet(
+    write_faces(
         folder / "faces.png",
-        benchmark.crops[shown],
-        image_to_crop(kind.points(benchmark, predictions)[shown], boxes),
-        true=image_to_crop(benchmark.truth[kind.labels][shown][..., :2], boxes),
-        nme=variants[first][shown],
+        benchmark,
+        kind.points(benchmark, predictions),
+        true=benchmark.truth[kind.labels],
+        nme=variants[first],
         title=f"{title}, {first}",
+    )
+
+
+def write_faces(
+    path: Path,
+    benchmark: Benchmark,
+    predicted_px: np.ndarray,
+    *,
+    true: np.ndarray,
+    nme: np.ndarray,
+    title: str,
+) -> None:
+    """Best, median and worst faces of a benchmark with both sets of points, image pixels.
+
+    Args:
+      path: a PNG.
+      benchmark: of the ``n`` faces.
+      predicted_px: ``(n, m, 2)``.
+      true: ``(n, m, 2)`` or with depth.
+      nme: ``(n,)`` fractions, NaN for faces that are not shown.
+      title: above the picture.
+    """
+    shown = np.isfinite(nme)
+    boxes, crops = benchmark.roi_box[shown], benchmark.crops[shown]
+    size = crops.shape[1]
+    write_ranked_faces(
+        path,
+        crops,
+        image_to_crop(predicted_px[shown], boxes, crop_size=size),
+        true=image_to_crop(true[shown][..., :2], boxes, crop_size=size),
+        nme=nme[shown],
+        title=title,
     )

@@ -49,7 +49,7 @@ class System:
     """What one system got.
 
     Attributes:
-      name: of the folder that holds its results.
+      name: of the folder that holds its results; of a training run also moment and set.
       benchmark: key of the benchmark.
       conventions: name -> what was chosen, in words.
       num_images: scored faces.
@@ -71,6 +71,8 @@ class System:
 def read_systems(paths: Sequence[str | Path]) -> list[System]:
     """Reads results, each named after its folder; equal names get as many parents as it takes.
 
+    One of a training run's sets is named RUN/MOMENT/SET.
+
     Raises:
       FileNotFoundError: where a file or the ``per_image.csv`` beside it is missing.
       ValueError: for none, the same file twice, or one that is not a benchmark's result.
@@ -85,13 +87,19 @@ def read_systems(paths: Sequence[str | Path]) -> list[System]:
 
 
 def _names(resolved: Sequence[Path]) -> list[str]:
-    folders = [Path(printable(path)).parent.parts for path in resolved]
+    folders = [_folder_parts(Path(printable(path)).parent.parts) for path in resolved]
     for depth in range(1, max(len(parts) for parts in folders) + 1):
         names = ["/".join(parts[-depth:]) for parts in folders]
         if len(set(names)) == len(names):
             return names
     # Two results of other names in one folder.
     return [printable(path) for path in resolved]
+
+
+def _folder_parts(parts: tuple[str, ...]) -> tuple[str, ...]:
+    if parts[-3:-2] != ("evaluations",):
+        return parts
+    return (*parts[:-4], "/".join((*parts[-4:-3], *parts[-2:])))
 
 
 def _read_system(path: Path, name: str) -> System:

@@ -26,11 +26,27 @@ ReadPhoto = Callable[[int], np.ndarray]
 """Index of a face to its ``(h, w, 3)`` uint8 RGB photograph."""
 
 
+class InputSources(NamedTuple):
+    """Where the network's input comes from.
+
+    Attributes:
+      crop_source: one of `CROP_SOURCES`: the benchmark's own boxes, or the detector's points.
+      landmark_map_source: one of `LANDMARK_MAP_SOURCES`.
+      detector: of landmarks, for either source.
+      landmarks_file: of the map; '' takes the detections that came with the benchmark.
+    """
+
+    crop_source: str = "landmarks"
+    landmark_map_source: str = "none"
+    detector: str = ""
+    landmarks_file: str = ""
+
+
 class NetworkInput(NamedTuple):
     """Arrays of ``n`` faces.
 
     Attributes:
-      crops: ``(n, 120, 120, 3)`` uint8 RGB.
+      crops: ``(n, size, size, 3)`` uint8 RGB.
       detected_landmarks: ``(n, 18, 2)`` crop pixels, NaN where nothing is known: an empty map.
       roi_box: ``(n, 4)`` where the crops were cut, image pixels.
     """
@@ -73,40 +89,70 @@ def detect_landmarks(
     return found
 
 
+def crops_of_size(
+    crops: np.ndarray, roi_box: np.ndarray, read_photo: ReadPhoto | None, *, crop_size: int
+) -> np.ndarray:
+    """A benchmark's crops for a network that reads crops of another size, cut anew.
+
+    Args:
+      crops: ``(n, size, size, 3)`` uint8 RGB; they are the answer where they have the size.
+      roi_box: ``(n, 4)`` where they were cut, image pixels.
+      read_photo: gives the photographs; None where there are none, and crops are resized.
+      crop_size: wanted side, pixels.
+    """
+    size = crops.shape[1]
+    if size == crop_size:
+        return crops
+    if read_photo is None:
+        whole_crop = np.array([0, 0, size, size])
+        return np.stack([crop_image(crop, whole_crop, crop_size=crop_size) for crop in crops])
+    return np.stack(
+        [
+            crop_image(read_photo(index), box, crop_size=crop_size)
+            for index, box in enumerate(roi_box)
+        ]
+    )
+
+
 def cut_detected(
-    read_photo: ReadPhoto, detected_px: np.ndarray, console: Console
+    read_photo: ReadPhoto, detected_px: np.ndarray, *, crop_size: int, console: Console
 ) -> tuple[np.ndarray, np.ndarray]:
     """Crops around detected landmarks, as training crops are cut: padded, not clipped.
 
     Args:
       read_photo: gives the photographs.
       detected_px: ``(n, 68, 2)`` image pixels, all known.
+      crop_size: side of the crops, pixels.
       console: where progress is shown.
 
     Returns:
-      ``(n, 120, 120, 3)`` crops and ``(n, 4)`` their boxes.
+      ``(n, crop_size, crop_size, 3)`` crops and ``(n, 4)`` their boxes.
     """
     boxes = np.stack([roi_box_from_landmarks(points) for points in detected_px])
     crops = [
-        crop_image(read_photo(index), box)
+        crop_image(read_photo(index), box, crop_size=crop_size)
         for index, box in enumerate(track(boxes, "cutting crops", console=console))
     ]
     return np.stack(crops), boxes.astype(np.float64)
 
 
-def map_landmarks(detected_px: np.ndarray | None, roi_box: np.ndarray) -> np.ndarray:
+def map_landmarks(
+    detected_px: np.ndarray | None, roi_box: np.ndarray, *, crop_size: int
+) -> np.ndarray:
     """The 18 landmarks of the map, in crop pixels.
 
     Args:
       detected_px: ``(n, 68, 2)`` a detector's, image pixels, NaN where unknown; None: no map.
       roi_box: ``(n, 4)`` of the crops.
+      crop_size: side of the crops, pixels.
 
     Returns:
       ``(n, 18, 2)`` float32.
     """
     if detected_px is None:
         return np.full((len(roi_box), 18, 2), np.nan, np.float32)
-    crop = image_to_crop(np.asarray(detected_px, np.float64), np.asarray(roi_box, np.float64))
+    points, box = np.asarray(detected_px, np.float64), np.asarray(roi_box, np.float64)
+    crop = image_to_crop(points, box, crop_size=crop_size)
     return crop[:, LANDMARKS_18_FROM_68].mean(axis=2).astype(np.float32)
 
 

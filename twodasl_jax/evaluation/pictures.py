@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.evaluation.figure_style import INK, LINE_COLOURS, plain_axes, save_figure
 from twodasl_jax.metrics.error_curve import (
     area_under_curve,
@@ -96,7 +95,7 @@ def best_median_worst(nme: np.ndarray, *, count: int) -> dict[str, np.ndarray]:
     }
 
 
-def write_contact_sheet(
+def write_ranked_faces(
     path: str | Path,
     image: np.ndarray,
     predicted: np.ndarray,
@@ -110,7 +109,7 @@ def write_contact_sheet(
 
     Args:
       path: a PNG; its folder is made.
-      image: ``(n, 120, 120, 3)`` uint8 RGB crops.
+      image: ``(n, size, size, 3)`` uint8 RGB crops.
       predicted: ``(n, m, 2)`` crop pixels; 68 points are joined by the lines of a face.
       true: ``(n, m, 2)`` crop pixels, NaN where a point is not visible, or None.
       nme: ``(n,)`` fractions; sorts the faces and stands above each.
@@ -139,8 +138,9 @@ def write_contact_sheet(
 def _show_face(
     axes: Axes, image: np.ndarray, predicted: np.ndarray, true: np.ndarray | None
 ) -> None:
+    size = len(image)
     # A pixel's colour covers [i, i + 1): landmarks then lie on the picture as on the crop.
-    axes.imshow(image, extent=(0, CROP_SIZE, CROP_SIZE, 0), interpolation="bilinear")
+    axes.imshow(image, extent=(0, size, size, 0), interpolation="bilinear")
     sets = [(predicted, PREDICTED_COLOUR, "predicted")]
     if true is not None:
         sets.insert(0, (true, TRUE_COLOUR, "true"))
@@ -153,7 +153,7 @@ def _show_face(
             label = name if index == 0 else "_contour"
             axes.plot(line[:, 0], line[:, 1], color=colour, linewidth=1.1, alpha=0.95, label=label)
         axes.scatter(points[:, 0], points[:, 1], s=2.2, color=colour, linewidths=0)
-    axes.set(xlim=(0, CROP_SIZE), ylim=(CROP_SIZE, 0), xticks=[], yticks=[])
+    axes.set(xlim=(0, size), ylim=(size, 0), xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 
 

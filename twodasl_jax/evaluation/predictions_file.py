@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from twodasl_jax.coefficients import NUM_COEFFICIENTS
-from twodasl_jax.evaluation.aflw2000 import score_coefficients
 from twodasl_jax.evaluation.benchmark import Benchmark, Predictions
-from twodasl_jax.face_model.landmarks import landmark_model
+from twodasl_jax.evaluation.coded_faces import faces_from_coefficients, landmarks_from_face_model
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.face_model.model_identity import face_model_identity, require_same_face_model
 from twodasl_jax.user_files.arrays import read_npz
@@ -127,7 +126,7 @@ def _joined(
     given = {key: text_of(path, arrays, key) for key in CONVENTIONS}
     if "landmarks" in arrays:
         landmarks = _numbers(path, arrays, "landmarks", rows)
-        return Predictions(landmarks, None, None, None, given)
+        return Predictions(landmarks, None, given)
     coefficients = _numbers(path, arrays, "coefficients", rows)
     roi_box = _numbers(path, arrays, "roi_box", rows)
     empty = np.flatnonzero(_is_empty(roi_box))
@@ -183,14 +182,26 @@ def predictions_from_coefficients(
     Raises:
       ValueError: where a landmark is not finite.
     """
-    landmarks = score_coefficients(landmark_model(face_model), coefficients, roi_box)
-    broken = np.flatnonzero(~np.isfinite(landmarks).all(axis=(1, 2)))
-    if len(broken):
-        raise ValueError(
-            f"{len(broken)} of {len(landmarks)} predictions give landmarks that are not finite, "
-            f"first face {broken[0]}"
-        )
-    return Predictions(landmarks, coefficients, roi_box, face_model, dict(conventions))
+    faces = faces_from_coefficients(face_model, coefficients, roi_box)
+    return Predictions(landmarks_from_face_model(faces), faces, dict(conventions))
+
+
+def write_predictions(path: Path, benchmark: Benchmark, predictions: Predictions) -> None:
+    """``predictions.npz``: what was scored, in the layout that `read_predictions` reads.
+
+    Coefficients where the system's code is a face model's own, else the landmarks.
+    """
+    faces = predictions.faces
+    arrays: dict[str, Any] = {
+        "file_name": np.array(benchmark.file_names),
+        **predictions.conventions,
+    }
+    if faces is None or faces.coefficients is None:
+        arrays["landmarks"] = predictions.landmarks_px
+    else:
+        arrays |= {"coefficients": faces.coefficients, "roi_box": faces.roi_box}
+        arrays[IDENTITY] = json.dumps(face_model_identity(faces.face_model))
+    np.savez_compressed(path, **arrays)
 
 
 def text_of(path: Path, arrays: Mapping[str, np.ndarray], key: str) -> str:

@@ -12,16 +12,31 @@ from rich.table import Table
 
 from twodasl_jax.whole_file import write_whole
 
-NME_COLUMNS = {
+NME_HEADINGS = {
+    "count": "faces",
     "bin_0_30": "0-30°",
     "bin_30_60": "30-60°",
     "bin_60_90": "60-90°",
     "mean_of_bins": "mean of bins",
     "mean_of_images": "mean of images",
+    "std_of_bins": "std of bins",
+    "mean_without_worst_20": "without worst 20",
     "failure_rate_10": "> 10 %",
+    "auc_10": "AUC to 10 %",
 }
-"""Columns of `nme_table`: name in `twodasl_jax.metrics.nme.nme_summary` -> heading; those that
-fit 80 characters. ``results.json`` holds the others too."""
+"""Name in `twodasl_jax.metrics.nme.nme_summary` -> heading in every table."""
+
+NME_COLUMNS = (
+    *("bin_0_30", "bin_30_60", "bin_60_90"),
+    *("mean_of_bins", "mean_of_images", "failure_rate_10"),
+)
+"""Those of one table: as many as fit 80 characters. ``results.json`` holds the others too."""
+
+MEAN_COLUMNS, SPREAD_COLUMNS = (
+    ("bin_0_30", "bin_30_60", "bin_60_90", "mean_of_bins", "mean_of_images"),
+    ("count", "std_of_bins", "mean_without_worst_20", "failure_rate_10", "auc_10"),
+)
+"""All, in two tables."""
 
 
 def nme_table(rows: Mapping[tuple[str, ...], Mapping[str, float]], *, title: str) -> Table:
@@ -46,19 +61,21 @@ def nme_table(rows: Mapping[tuple[str, ...], Mapping[str, float]], *, title: str
     for _ in range(max(widths, default=0)):
         table.add_column(no_wrap=True)
     table.add_column("faces", justify="right")
-    for name, heading in NME_COLUMNS.items():
+    for name in NME_COLUMNS:
+        heading = NME_HEADINGS[name]
         table.add_column(heading, justify="right", style="bold" if name == "mean_of_bins" else None)
     above: tuple[str, ...] = ()
     for labels, summary in rows.items():
         shown = ["" if labels[: i + 1] == above[: i + 1] else labels[i] for i in range(len(labels))]
-        numbers = [_percent(summary[name]) for name in NME_COLUMNS]
+        numbers = [shown_number(summary[name]) for name in NME_COLUMNS]
         table.add_row(*shown, f"{summary['count']:.0f}", *numbers)
         above = labels
     return table
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None or not math.isfinite(value) else f"{value:.2f}"
+def shown_number(value: float | None, *, digits: int = 2) -> str:
+    """A number of a table; what is undefined is a dash."""
+    return "-" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 
 def write_results(path: str | Path, results: Mapping[str, Any]) -> None:
@@ -95,22 +112,21 @@ def write_per_image(
     path: str | Path,
     file_names: Sequence[str],
     yaw_degrees: np.ndarray,
-    nme: Mapping[str, np.ndarray],
+    columns: Mapping[str, np.ndarray],
 ) -> None:
-    """Writes ``per_image.csv``: one row per face, NME in % per label set, empty without labels.
+    """Writes ``per_image.csv``: one row per face, empty where a number is not known.
 
     Args:
       path: its folder is made.
       file_names: n names, or other identifiers.
       yaw_degrees: ``(n,)``.
-      nme: label set -> ``(n,)`` fractions, NaN where a face has no labels.
+      columns: heading -> ``(n,)``.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
-        writer.writerow(["file_name", "yaw_degrees", *(f"nme_{name}_percent" for name in nme)])
-        for row in zip(file_names, yaw_degrees, *nme.values(), strict=True):
-            name, yaw, *errors = row
-            numbers = (f"{100 * error:.5f}" if math.isfinite(error) else "" for error in errors)
-            writer.writerow([name, f"{yaw:.3f}", *numbers])
+        writer.writerow(["file_name", "yaw_degrees", *columns])
+        for name, yaw, *numbers in zip(file_names, yaw_degrees, *columns.values(), strict=True):
+            texts = (f"{number:.5f}" if math.isfinite(number) else "" for number in numbers)
+            writer.writerow([name, f"{yaw:.3f}" if math.isfinite(yaw) else "", *texts])

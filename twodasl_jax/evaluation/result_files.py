@@ -9,10 +9,6 @@ from twodasl_jax.user_files.json_file import read_json, require_entries
 from twodasl_jax.user_files.table_file import read_rows
 
 AGAIN = "score the system again: --mode=evaluate"
-_RUN = (
-    "it is no benchmark's result (a training run's own scores are not); score the run with "
-    "--mode=evaluate --config=configs/evaluation.py"
-)
 
 
 def read_benchmark_results(path: Path) -> dict[str, Any]:
@@ -30,7 +26,7 @@ def read_benchmark_results(path: Path) -> dict[str, Any]:
         "left_out": list,
         "metrics": dict,
     }
-    require_entries(path, results, types, advice=_RUN)
+    require_entries(path, results, types, advice=f"it is no score on a benchmark: {AGAIN}")
     for key, text in results["conventions"].items():
         if not isinstance(text, str):
             raise ValueError(f"{path}: conventions.{key} is {text!r}; expected a text: {AGAIN}")

@@ -1,20 +1,19 @@
-"""The evaluation sets of a config, and networks scored on them: 68 landmarks, NME in %."""
+"""The evaluation sets of a config, and networks scored on them at the moments of a run."""
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
-import numpy as np
 from rich.console import Console
 
-from twodasl_jax.crop_frame import CROP_SIZE, crop_to_image
-from twodasl_jax.data.sources import RenderedSource
-from twodasl_jax.evaluation.aflw2000 import load_aflw2000
+from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS
+from twodasl_jax.evaluation.network_input import InputSources
 from twodasl_jax.evaluation.sets import EvaluationSet
 from twodasl_jax.experiment import report
-from twodasl_jax.experiment.assembly import Predict, make_predict
+from twodasl_jax.experiment.benchmark_predictions import make_input, make_predictor, predict_input
 from twodasl_jax.experiment.rendered_data import ensure_rendered
+from twodasl_jax.experiment.run.trained import TrainedRun
 from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.experiment.settings.setting_checks import (
     require_file_name,
@@ -22,80 +21,16 @@ from twodasl_jax.experiment.settings.setting_checks import (
     require_unique,
     require_whole,
 )
-from twodasl_jax.face_model.landmarks import landmarks18_from_68, landmarks_from_coefficients
 from twodasl_jax.face_model.model import FaceModel
-from twodasl_jax.methods import twodasl
-from twodasl_jax.metrics.nme import labelled_error, nme_summary
 
+_logger = logging.getLogger(__name__)
 
-def make_rendered_set(
-    config: Any, workdir: Path, face_model: FaceModel, console: Console
-) -> EvaluationSet:
-    """Held-out renders; every crop is its own image."""
-    source = RenderedSource(ensure_rendered(workdir, config, face_model, console))
-    count = len(source)
-    return EvaluationSet(
-        name=config.name,
-        names=[f"{config.name}_{index:05d}" for index in range(count)],
-        image=source.read_pictures(),
-        detected_landmarks=np.full((count, 18, 2), np.nan, np.float32),
-        roi_box=np.tile(np.array([0, 0, CROP_SIZE, CROP_SIZE], np.float32), (count, 1)),
-        yaw_degrees=source.labels["yaw_degrees"],
-        labels={"true": source.labels["landmarks"]},
-        conventions={
-            "images": f"{count} renders of other faces, seed {config.seed}",
-            "crop_source": "ground-truth landmarks, jittered",
-            "landmark_map_source": "none (empty map, two passes)",
-            "yaw_source": "true",
-        },
-    )
+SET_BENCHMARKS = {"rendered": "rendered", "aflw2000": "aflw2000_3d"}
+"""``kind`` of an evaluation set -> the benchmark that it is."""
 
-
-MAP_SOURCES = ("none", "detector")
-"""What ``landmark_map_source`` of a set may say."""
-
-
-def make_aflw2000_set(config: Any) -> EvaluationSet:
-    """AFLW2000-3D, or a sample of it, with both label sets."""
-    benchmark = load_aflw2000(config.path)
-    count = len(benchmark.image)
-    detected = np.full((count, 18, 2), np.nan, np.float32)
-    source = "none (empty map, two passes)"
-    if config.landmark_map_source == "detector":
-        if benchmark.detected_landmarks is None:
-            raise ValueError(
-                f"{config.path}/annotations.npz has no detected_landmarks_crop_px; "
-                "set landmark_map_source='none'"
-            )
-        found = jnp.asarray(benchmark.detected_landmarks, jnp.float32)
-        detected = np.asarray(landmarks18_from_68(found))
-        source = "detector (annotations.npz: detected_landmarks_crop_px)"
-    return EvaluationSet(
-        name=config.name,
-        names=benchmark.file_names,
-        image=benchmark.image,
-        detected_landmarks=detected,
-        roi_box=benchmark.roi_box,
-        yaw_degrees=benchmark.yaw_degrees,
-        labels={
-            name: points[..., :2]
-            for name, points in benchmark.landmarks.items()
-            if np.isfinite(points[..., :2]).all(axis=(1, 2)).any()
-        },
-        conventions={
-            "images": f"{count} of AFLW2000-3D",
-            "crop_source": "ground-truth landmarks, clipped to the image (benchmark boxes)",
-            "landmark_map_source": source,
-            "yaw_source": "Pose_Para",
-        },
-    )
-
-
-EVALUATION_SETS: dict[str, Callable[..., EvaluationSet]] = {
-    "rendered": make_rendered_set,
-    "aflw2000": make_aflw2000_set,
-}
-"""``kind`` of an evaluation set -> how it is made."""
+MAP_SOURCES = {"none": "none", "detector": "file"}
+"""``landmark_map_source`` of a set -> of a benchmark: ``detector`` is the one whose detections came
+with the set."""
 
 
 def check_evaluation(config: Any) -> None:
@@ -107,15 +42,9 @@ def check_evaluation(config: Any) -> None:
     evaluation = config.evaluation
     require_whole("evaluation.batch_size", evaluation.batch_size, least=1)
     require_one_of("evaluation.num_passes", evaluation.num_passes, (1, 2))
-    require_unique("evaluation.sets", [chosen.get("name", "") for chosen in evaluation.sets])
+    require_unique("evaluation.sets", [chosen.name for chosen in evaluation.sets])
     for chosen in evaluation.sets:
         require_file_name("the name of an evaluation set", chosen.name)
-        require_one_of(
-            f"kind of the evaluation set '{chosen.name}'", chosen.get("kind"), EVALUATION_SETS
-        )
-        if "landmark_map_source" in chosen:
-            name = f"landmark_map_source of the evaluation set '{chosen.name}'"
-            require_one_of(name, chosen.landmark_map_source, MAP_SOURCES)
 
 
 def open_given_sets(config: Any) -> dict[str, EvaluationSet]:
@@ -125,7 +54,7 @@ def open_given_sets(config: Any) -> dict[str, EvaluationSet]:
       FileNotFoundError, ValueError: for a set that is absent or damaged.
     """
     return {
-        chosen.name: EVALUATION_SETS[chosen.kind](chosen)
+        chosen.name: _open_set(chosen, Path(chosen.path).expanduser())
         for chosen in config.evaluation.sets
         if chosen.kind != "rendered"
     }
@@ -150,61 +79,61 @@ def make_evaluation_sets(
     return tuple(
         given[chosen.name]
         if chosen.name in given
-        else make_rendered_set(chosen, workdir, face_model, console)
+        else _open_set(chosen, ensure_rendered(workdir, chosen, face_model, console))
         for chosen in config.evaluation.sets
     )
 
 
-def score_set(
-    chosen: EvaluationSet, predict: Predict, constants: twodasl.Constants
-) -> report.Scores:
-    """Predicts one set and scores it against each of its label sets."""
-    coefficients = predict(chosen.image, chosen.detected_landmarks)
-    crop_landmarks = np.asarray(
-        landmarks_from_coefficients(constants.landmarks, jnp.asarray(coefficients))
-    )
-    landmarks = crop_to_image(crop_landmarks[..., :2], chosen.roi_box)
-    nme = {label: labelled_error(landmarks, truth) for label, truth in chosen.labels.items()}
-    metrics = {
-        label: nme_summary(values[np.isfinite(values)], chosen.yaw_degrees[np.isfinite(values)])
-        for label, values in nme.items()
-    }
-    return report.Scores(metrics=metrics, nme=nme, landmarks=landmarks)
+def _open_set(chosen: Any, folder: Path) -> EvaluationSet:
+    kind = SET_BENCHMARKS[chosen.kind]
+    benchmark = BENCHMARKS[kind].open(folder, Console(quiet=True))
+    for note in benchmark.notes:
+        _logger.warning(note)
+    count, rendered = len(benchmark), chosen.kind == "rendered"
+    map_source = "none" if rendered else MAP_SOURCES[chosen.landmark_map_source]
+    if map_source == "file" and benchmark.published_detections is None:
+        raise ValueError(
+            f"{folder}/annotations.npz has no detected_landmarks_crop_px; "
+            "set landmark_map_source='none'"
+        )
+    if rendered:
+        images = f"{count} renders of other faces, seed {chosen.seed}"
+    else:
+        images = f"{count} of AFLW2000-3D"
+    return EvaluationSet(chosen.name, benchmark, images, map_source)
 
 
 def evaluate_networks(
     workdir: Workdir,
-    evaluation: Any,
-    moment: str,
-    step: int,
-    networks: tuple[twodasl.TwoDASL, tuple[Any, Any], twodasl.Constants],
+    trained: TrainedRun,
     sets: tuple[EvaluationSet, ...],
     console: Console,
+    *,
+    moment: str,
 ) -> None:
     """Scores all sets at one moment of a run; writes results.json and per-image files.
 
     Args:
       workdir: of the run.
-      evaluation: the config's group.
-      moment: ``before``, or the name of the stage just trained.
-      step: of that stage, that the networks are of.
-      networks: method, its parameters and batch statistics, its constants.
+      trained: its networks at that moment; its config says how they predict.
       sets: what to score on.
       console: where progress is shown.
+      moment: ``before``, or the name of the stage just trained.
     """
-    method, variables, constants = networks
-    predict = make_predict(
-        method,
-        variables,
-        constants,
-        num_passes=evaluation.num_passes,
-        batch_size=evaluation.batch_size,
-    )
-    entry = {}
+    evaluation, step, entries = trained.config.evaluation, trained.step, {}
+    predictor = make_predictor(trained, batch_size=evaluation.batch_size)
     for chosen in sets:
         with console.status(f"scoring {chosen.name} ({moment})"):
-            scores = score_set(chosen, predict, constants)
-        report.write_scores(workdir, moment, chosen, scores)
-        conventions = dict(chosen.conventions)
-        entry[chosen.name] = {"step": step, "conventions": conventions, "metrics": scores.metrics}
-    workdir.add_result("evaluations", moment, entry)
+            _, inputs, conventions = make_input(
+                chosen.benchmark,
+                InputSources(landmark_map_source=chosen.landmark_map_source),
+                num_passes=evaluation.num_passes,
+                crop_size=trained.method.crop_size,
+                console=console,
+            )
+            predictions = predict_input(trained, predictor, inputs, conventions)
+            nme, results = report.score_set(chosen, predictions)
+        results["system"] = {"moment": moment, "step": step}
+        report.write_scores(workdir, moment, chosen, predictions, nme, results)
+        entries[chosen.name] = report.entry_of(chosen, results, step=step)
+    workdir.add_result("evaluations", moment, entries)

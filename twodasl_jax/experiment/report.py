@@ -1,45 +1,122 @@
 """What a run leaves to look at: scores per image, curves, faces and the table."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 
-from twodasl_jax.crop_frame import image_to_crop
+from twodasl_jax.evaluation.benchmark import Predictions
+from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS
+from twodasl_jax.evaluation.benchmark_metrics import scored_labels
+from twodasl_jax.evaluation.benchmark_report import results_of, write_faces
 from twodasl_jax.evaluation.loss_curves import write_loss_curves
-from twodasl_jax.evaluation.pictures import write_contact_sheet, write_error_curve
-from twodasl_jax.evaluation.report import nme_table, write_per_image
+from twodasl_jax.evaluation.pictures import write_error_curve
+from twodasl_jax.evaluation.report import nme_table, write_per_image, write_results
 from twodasl_jax.evaluation.sets import EvaluationSet
 from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.replaced_files import finish_replacing, replaced_files
 from twodasl_jax.training.writers import read_metrics
 from twodasl_jax.user_files.arrays import numbers_of, read_npz
+from twodasl_jax.user_files.json_file import read_json
+
+METRIC = "landmarks68_2d"
+"""What a run's networks are scored by on their way; a benchmark's other metrics are computed when
+it is scored by itself."""
+
+MARKER = "results.json"
+"""The last of a set's files: it says that the others are there."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Scores:
-    """What one network got on one evaluation set.
+def score_set(
+    chosen: EvaluationSet, predictions: Predictions
+) -> tuple[Mapping[str, np.ndarray], dict[str, Any]]:
+    """Scores one set's landmarks against each of its label sets.
 
-    Attributes:
-      metrics: label set -> NME summary, %.
-      nme: label set -> ``(n,)`` per face, fractions; NaN where the face has no labels.
-      landmarks: ``(n, 68, 2)`` predicted, image pixels.
+    Returns:
+      Label set -> ``(n,)`` NME per face, fractions, NaN where a face has no labels; and the result
+      as `results_of` gives it.
+
+    Raises:
+      CannotMeasureError: where no face has all of its labels.
     """
+    benchmark = chosen.benchmark
+    kind = BENCHMARKS[benchmark.name]
+    nme = kind.metrics[METRIC](benchmark, predictions)
+    return nme, results_of(kind, benchmark, predictions, {METRIC: nme})
 
-    metrics: Mapping[str, Mapping[str, float]]
-    nme: Mapping[str, np.ndarray]
-    landmarks: np.ndarray
+
+def write_scores(
+    workdir: Workdir,
+    moment: str,
+    chosen: EvaluationSet,
+    predictions: Predictions,
+    nme: Mapping[str, np.ndarray],
+    results: Mapping[str, Any],
+) -> None:
+    """Writes ``per_image.csv``, the predicted landmarks and ``results.json`` of one evaluation.
+
+    The last has what a benchmark's has, to be compared with these.
+    """
+    benchmark = chosen.benchmark
+    with replaced_files(workdir.evaluation(moment, chosen.name), marker=MARKER) as unfinished:
+        write_per_image(
+            unfinished / "per_image.csv",
+            benchmark.file_names,
+            benchmark.yaw_degrees,
+            {f"nme_{label}_percent": 100 * values for label, values in nme.items()},
+        )
+        np.savez_compressed(
+            unfinished / "predictions.npz",
+            file_name=np.array(benchmark.file_names),
+            landmarks=predictions.landmarks_px[..., :2],
+            **{f"nme_{label}": values for label, values in nme.items()},  # pyright: ignore[reportArgumentType]
+            **predictions.conventions,  # pyright: ignore[reportArgumentType]
+        )
+        write_results(unfinished / MARKER, results)
 
 
-def write_scores(workdir: Workdir, moment: str, chosen: EvaluationSet, scores: Scores) -> None:
-    """Writes ``per_image.csv`` and the predicted landmarks of one evaluation."""
-    folder = workdir.evaluation(moment, chosen.name)
-    write_per_image(folder / "per_image.csv", chosen.names, chosen.yaw_degrees, scores.nme)
-    np.savez_compressed(
-        folder / "predictions.npz",
-        landmarks=scores.landmarks,
-        **{f"nme_{label}": values for label, values in scores.nme.items()},  # pyright: ignore[reportArgumentType]
-    )
+def entry_of(chosen: EvaluationSet, results: Mapping[str, Any], *, step: int) -> dict[str, Any]:
+    """What the run's own ``results.json`` says of one evaluation: in short, what a reader asks."""
+    named = ("crop_source", "landmark_map_source", "yaw_source")
+    return {
+        "step": step,
+        "conventions": {
+            "images": chosen.images,
+            **{name: results["conventions"][name] for name in named},
+        },
+        "metrics": results["metrics"][METRIC],
+    }
+
+
+def result_files(path: Path) -> list[Path]:
+    """The scores that a ``results.json`` stands for: a benchmark's for itself.
+
+    Args:
+      path: of a benchmark's, or of a training run's: that stands for its sets at the newest moment.
+
+    Raises:
+      FileNotFoundError, OSError: where it cannot be read, or the run's scores were written before
+        they could be compared.
+      ValueError: where it is no such file, or the run has no scores.
+    """
+    if "evaluations" not in read_json(path, expected="expected the results.json of a score"):
+        return [path]
+    workdir = Workdir(path.parent)
+    moments = workdir.read_results()["evaluations"]
+    if not moments or not isinstance(moments[list(moments)[-1]], dict):
+        raise ValueError(f"{path} has no scores yet: --mode=evaluate --workdir={path.parent}")
+    moment = list(moments)[-1]
+    files = [workdir.evaluation(moment, name) / MARKER for name in moments[moment]]
+    for file in files:
+        finish_replacing(file.parent, marker=MARKER)
+        if not file.exists():
+            raise FileNotFoundError(
+                f"no {file}: an earlier version of this package scored the run; score it again: "
+                f"--mode=evaluate --workdir={path.parent}"
+            )
+    return files
 
 
 def write_pictures(workdir: Workdir, stages: Sequence[str], sets: Sequence[EvaluationSet]) -> None:
@@ -57,7 +134,8 @@ def write_pictures(workdir: Workdir, stages: Sequence[str], sets: Sequence[Evalu
         for moment in moments:
             if chosen.name in moments[moment]:
                 saved[moment] = _read_scores(workdir, moment, chosen)
-        for label, truth in chosen.labels.items():
+        newest = list(saved)[-1]
+        for label in scored_labels(chosen.benchmark):
             title = f"{chosen.name}, {label} labels"
             write_error_curve(
                 workdir.folder / f"error_curve_{chosen.name}_{label}.png",
@@ -67,24 +145,24 @@ def write_pictures(workdir: Workdir, stages: Sequence[str], sets: Sequence[Evalu
                 },
                 title=title,
             )
-            newest = list(saved)[-1]
-            known = np.isfinite(saved[newest][f"nme_{label}"])
-            write_contact_sheet(
+            write_faces(
                 workdir.folder / f"faces_{chosen.name}_{label}.png",
-                chosen.image[known],
-                image_to_crop(saved[newest]["landmarks"][known], chosen.roi_box[known]),
-                true=image_to_crop(truth[known], chosen.roi_box[known]),
-                nme=saved[newest][f"nme_{label}"][known],
+                chosen.benchmark,
+                saved[newest]["landmarks"],
+                true=chosen.benchmark.truth[label],
+                nme=saved[newest][f"nme_{label}"],
                 title=f"{title}, {newest}",
             )
 
 
 def _read_scores(workdir: Workdir, moment: str, chosen: EvaluationSet) -> dict[str, np.ndarray]:
     """What `write_scores` wrote of a set at a moment of the run."""
-    path, count = workdir.evaluation(moment, chosen.name) / "predictions.npz", len(chosen.names)
+    folder, count = workdir.evaluation(moment, chosen.name), len(chosen.benchmark)
+    finish_replacing(folder, marker=MARKER)
+    path = folder / "predictions.npz"
     arrays = read_npz(path, expected="expected scores of this run: evaluate it again")
     numbers_of(path, arrays, "landmarks", (count, 68, 2))
-    for label in chosen.labels:
+    for label in scored_labels(chosen.benchmark):
         numbers_of(path, arrays, f"nme_{label}", (count,))
     return arrays
 

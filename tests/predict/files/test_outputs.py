@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import trimesh
 from PIL import Image
+from rich.console import Console
 
-from twodasl_jax.evaluation.aflw2000 import load_aflw2000
+from twodasl_jax.evaluation.benchmark_faces import open_aflw2000_3d
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.predict.faces.photo import load_image
 from twodasl_jax.predict.faces.reconstruct import reconstruction_from_coefficients
@@ -305,15 +306,15 @@ def test_depth_of_a_real_face_is_its_z_buffer(shared_data, tmp_path):
     """BFM over an annotated photograph: 53,215 vertices over several tiles, at large yaw."""
 
     face_model = face_model_from_file(shared_data / "bfm" / "bfm2009_53215.npz")
-    faces = load_aflw2000(shared_data / "aflw2000_3d_sample")
+    faces = open_aflw2000_3d(shared_data / "aflw2000_3d_sample", Console(quiet=True))
     row = int(np.argmax(faces.yaw_degrees))
     name = faces.file_names[row]
     image = load_image(shared_data / "aflw2000_3d_sample" / "AFLW2000" / name)
     face = reconstruction_from_coefficients(
         face_model,
-        faces.coefficients[row],
+        faces.truth["coefficients"][row],
         faces.roi_box[row],
-        crop=faces.image[row],
+        crop=faces.crops[row],
         box=faces.roi_box[row],
     )
     write_outputs(["depth", "json"], image, [face], face_model, tmp_path, "real")

@@ -1,8 +1,9 @@
 """Published annotations of AFLW2000-3D that come apart from it, joined by file name.
 
-Beside the folder ``AFLW2000`` may lie *either* ``annotations.npz`` (layout: head of
-`twodasl_jax.evaluation.aflw2000`) *or* some of the 3DDFA family's lists, whose rows are those of
-the sorted file names:
+Beside the folder ``AFLW2000`` may lie *either* ``annotations.npz``, joined by ``file_name (n,)``,
+with any of ``roi_box (n, 4)``, ``yaw_degrees (n,)``, ``landmarks_px (n, 68, 2 or 3)``,
+``reannotated_landmarks_px (n, 68, 2)`` and ``detected_landmarks_crop_px (n, 68, 2)``, *or* some of
+the 3DDFA family's lists, whose rows are those of the sorted file names:
 
 - ``AFLW2000-3D.pts68.npy`` ``(n, 2 or 3, 68)``, original landmarks (points of either kind of
   file may come as ``(n, 68, 2 or 3)`` as well);
