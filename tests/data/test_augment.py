@@ -210,6 +210,11 @@ def symmetric_landmark_model():
     return landmarks, CoefficientMirror(np.diag(signs), np.zeros(50), plane)
 
 
+def projected(landmarks, coefficients):
+    """``(68, 2)`` crop pixels."""
+    return np.asarray(landmarks_from_coefficients(landmarks, jnp.asarray(coefficients)))[:, :2]
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_image_coefficients_and_landmarks_of_an_annotated_face_stay_together(seed):
     """By re-projection, through shift, scale, rotation and flip at once."""
@@ -218,7 +223,7 @@ def test_image_coefficients_and_landmarks_of_an_annotated_face_stay_together(see
     camera = np.array([[0.7, 0.1, 0.2, 58], [-0.1, 0.8, 0.1, 62], [0.1, 0, 0.7, 5]])
     coefficients = np.append(camera.ravel(), generator.normal(size=50)).astype(np.float32)
     tip, mirrored_tip = 30, MIRROR_68[30]
-    points = np.asarray(landmarks_from_coefficients(landmarks, jnp.asarray(coefficients)))[:, :2]
+    points = projected(landmarks, coefficients)
     element = {
         "image": spot_at(points[tip]),
         "coefficients": coefficients,
@@ -227,9 +232,7 @@ def test_image_coefficients_and_landmarks_of_an_annotated_face_stay_together(see
     }
     flips = AugmentOptions(4, 0.08, 12, seed % 2, 0, 0, 0, 0)
     example = augment(element, generator, flips, coefficient_mirror=mirror)
-    moved = np.asarray(
-        landmarks_from_coefficients(landmarks, jnp.asarray(example["coefficients"]))
-    )[:, :2]
+    moved = projected(landmarks, example["coefficients"])
     # OpenCV places pixels to 1/32 px and rounds to 8 bits.
     np.testing.assert_allclose(spot_of(example["image"]), moved[mirrored_tip], atol=0.05)
     # Rows of 18 that are single points of 68, where the detector did not miss or move them;

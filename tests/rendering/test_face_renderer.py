@@ -72,7 +72,7 @@ def light_from(direction: list[float], batch: int = 1) -> jax.Array:
 
 def render(coefficients, lighting, *, size=120, model=None, **options):
     batch = coefficients.shape[0]
-    image, overflow = render_faces(
+    image, _, overflow = render_faces(
         model or dome_model(),
         coefficients,
         jnp.zeros((batch, 4)),

@@ -12,7 +12,7 @@ from twodasl_jax.rendering.synthetic_faces import (
     sample_lighting,
 )
 
-CENTRED = FaceSettings(scale_jitter=0, shift_px=0)
+CENTRED = FaceSettings(scale_jitter=0.0, shift_px=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_shapes_and_types(landmarks):
 
 def test_angles_are_those_of_the_camera(landmarks):
     # Off ±90°, where pitch and roll are the same turn.
-    sample = faces(landmarks, settings=FaceSettings(max_yaw=80))
+    sample = faces(landmarks, settings=FaceSettings(max_yaw=80.0))
     camera = jnp.asarray(sample.coefficients[:, :12].reshape(-1, 3, 4))
     pose = np.rad2deg(np.stack(head_pose(camera), axis=1))
     # Float32, magnified 6 times at yaw 80°.
@@ -124,9 +124,8 @@ def test_light_is_bright_enough_and_does_not_saturate():
     directions = np.random.default_rng(1).normal(size=(400, 3))
     directions[:, 2] = np.abs(directions[:, 2])
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    shade = np.einsum(
-        "kd,nkc->ndc", shading.spherical_harmonics(jnp.asarray(directions.T)), lighting
-    )
+    harmonics = shading.spherical_harmonics(jnp.asarray(directions.T))
+    shade = np.einsum("kd,nkc->ndc", harmonics, lighting)
     # The bound of 1.2 is of bands 0 and 1; band 2 adds up to a quarter of a light, not of all.
     assert shade.max() < 1.7
     assert shade.max(axis=(1, 2)).min() > 0.5
@@ -134,7 +133,7 @@ def test_light_is_bright_enough_and_does_not_saturate():
 
 
 def test_untinted_light_is_white():
-    lighting = sample_lighting(np.random.default_rng(0), 20, tint=0)
+    lighting = sample_lighting(np.random.default_rng(0), 20, tint=0.0)
     np.testing.assert_array_equal(lighting[..., 0], lighting[..., 1])
     np.testing.assert_array_equal(lighting[..., 0], lighting[..., 2])
 

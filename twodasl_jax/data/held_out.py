@@ -23,7 +23,8 @@ class SubsetSource:
           source: see `twodasl_jax.data.source_protocol`.
           rows: ``(n,)`` indices of the faces.
         """
-        self._source, self._rows = source, rows
+        self._source: Any = source
+        self._rows = rows
 
     @property
     def role(self) -> Role:
@@ -49,7 +50,7 @@ class SubsetSource:
     @property
     def coefficients(self) -> np.ndarray:
         """``(n, 62)`` raw, of the chosen faces of an annotated source."""
-        return self._source.coefficients[self._rows]  # pyright: ignore
+        return self._source.coefficients[self._rows]
 
 
 def hold_out(source: AnnotatedSource, *, every: int) -> SubsetSource:

@@ -26,12 +26,12 @@ class TrainingSource(NamedTuple):
     """One source of one half of the training data.
 
     Attributes:
-      faces: see `twodasl_jax.data.source_protocol`.
+      faces: a `Source` of that half; an `AnnotatedSource` in the annotated one.
       share: of the half's mixture, positive.
       flip: False never mirrors its faces: it holds their mirror images already.
     """
 
-    faces: Source
+    faces: Any
     share: float = 1.0
     flip: bool = True
 

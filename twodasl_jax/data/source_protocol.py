@@ -1,6 +1,6 @@
 """What a source of training faces owes: random access, names, identities and its half."""
 
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -8,6 +8,7 @@ Role = Literal["annotated", "in_the_wild"]
 """The two halves of the training data: faces with coefficients, and faces with 2D labels alone."""
 
 
+@runtime_checkable
 class Source(Protocol):
     """Faces, one at a time, as numpy.
 
@@ -44,6 +45,7 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
 class AnnotatedSource(Source, Protocol):
     """A source whose faces have coefficients."""
 

@@ -22,6 +22,9 @@ from twodasl_jax.geometry.camera import CameraParts, camera_from_parts, project_
 from twodasl_jax.geometry.rotation import rotation_from_euler
 from twodasl_jax.rendering.shading import brightest_light, directional_lighting
 
+# A set is sampled once: its programs take far longer to compile than to run.
+_COMPILED_QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+
 
 @dataclasses.dataclass(frozen=True)
 class FaceSettings:
@@ -167,7 +170,7 @@ def sample_lighting(
         return np.asarray(_lighting(ambient, directions, colours, target)).astype(np.float32)
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=_COMPILED_QUICKLY)
 def _lighting(
     ambient: Float[Array, "n 3"],
     directions: Float[Array, "2 n 3"],
@@ -204,7 +207,7 @@ def _sample_angles(
     return np.clip(np.stack([pitch, yaw, roll], axis=1), -bounds, bounds)
 
 
-@partial(jax.jit, static_argnames="crop_size")
+@partial(jax.jit, static_argnames="crop_size", compiler_options=_COMPILED_QUICKLY)
 def _place_faces(
     landmarks: LinearModel,
     shape: Float[Array, "n 40"],
