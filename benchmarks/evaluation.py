@@ -20,11 +20,12 @@ from configs import quickstart
 from twodasl_jax.evaluation.benchmark import Benchmark, Predictions
 from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS
 from twodasl_jax.evaluation.predictions_file import predictions_from_coefficients
-from twodasl_jax.experiment.assembly import make_constants, make_method, make_predict, whitening_for
+from twodasl_jax.experiment.benchmark_predictions import make_predictor
 from twodasl_jax.experiment.rendered_data import sample_model_faces
+from twodasl_jax.experiment.run.trained import TrainedRun
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel
-from twodasl_jax.methods.twodasl import init_networks
+from twodasl_jax.methods.twodasl_setup import TwoDASLFamily
 
 WHOLE = 2000
 """Faces of AFLW2000-3D."""
@@ -47,10 +48,8 @@ def make_faces(face_model: FaceModel, count: int) -> tuple[Benchmark, Prediction
     faces = sample_model_faces(face_model, generator, count)
     roi_box = np.tile([0.0, 0.0, 300.0, 300.0], (count, 1))
     true = predictions_from_coefficients(face_model, faces.coefficients, roi_box, {})
-    whitening = whitening_for(face_model, faces.coefficients)
-    wrong = faces.coefficients + 0.2 * np.asarray(whitening.std) * generator.normal(
-        size=faces.coefficients.shape
-    )
+    spread = faces.coefficients.std(axis=0)
+    wrong = faces.coefficients + 0.2 * spread * generator.normal(size=faces.coefficients.shape)
     benchmark = Benchmark(
         name="aflw2000_3d",
         file_names=tuple(str(face) for face in range(count)),
@@ -63,31 +62,25 @@ def make_faces(face_model: FaceModel, count: int) -> tuple[Benchmark, Prediction
             "pose_para": generator.uniform(-0.5, 0.5, (count, 7)),
             "coefficients": faces.coefficients,
         },
+        label_sets=("original", "reannotated"),
         published_detections=None,
         read_photo=None,
     )
     return benchmark, predictions_from_coefficients(face_model, wrong, roi_box, {})
 
 
-def make_network(
-    name: str, face_model: FaceModel, benchmark: Benchmark
-) -> Callable[[], np.ndarray]:
+def make_network(name: str, face_model: FaceModel, benchmark: Benchmark) -> Callable[[], object]:
     """Prediction of all faces, compiled."""
-    config = quickstart.get_config()
+    config, family = quickstart.get_config(), TwoDASLFamily()
     config.models.backbone = name
     stage = config.stages[0]
     stage.loss_weights = {"coefficient": 1.0}
-    method = make_method(config, stage)
-    whitening = whitening_for(face_model, benchmark.truth["coefficients"])
-    predict = make_predict(
-        method,
-        init_networks(method, jax.random.key(0)),
-        make_constants(config, face_model, whitening),
-        num_passes=2,
-        batch_size=min(40, len(benchmark)),
-    )
-    nothing = np.full((len(benchmark), 18, 2), np.nan, np.float32)
-    return lambda: predict(benchmark.crops, nothing)
+    method = family.make(models=config.models, losses=config.losses, stage=stage)
+    arrays = family.fit_arrays(face_model, benchmark.truth["coefficients"])
+    networks = method.init(jax.random.key(0))
+    trained = TrainedRun(config, stage.name, 0, face_model, family, method, networks, arrays)
+    predict = make_predictor(trained, batch_size=min(40, len(benchmark)))
+    return lambda: predict(networks, benchmark.crops)
 
 
 def seconds_of(call: Callable[[], object], rounds: int) -> float:

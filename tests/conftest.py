@@ -119,6 +119,7 @@ def trained(small_face_model, small_frontal_coefficients):
     from twodasl_jax.face_model.landmarks import landmark_model
     from twodasl_jax.losses.vertex import vertex_gram
     from twodasl_jax.methods.twodasl import Constants, TwoDASL, init_networks
+    from twodasl_jax.methods.twodasl_setup import MEAN, STD, TwoDASLFamily
     from twodasl_jax.models.coefficient_regressor import make_regressor
     from twodasl_jax.models.critic import Critic
     from twodasl_jax.models.image_encoder import make_encoder
@@ -135,6 +136,8 @@ def trained(small_face_model, small_frontal_coefficients):
     return TrainedRun(
         config=None,
         stage="stage1",
+        family=TwoDASLFamily(),
+        arrays={MEAN: np.asarray(whitening.mean), STD: np.asarray(whitening.std)},
         face_model=small_face_model,
         method=method,
         networks=init_networks(method, jax.random.key(0)),
