@@ -55,7 +55,7 @@ def main(argv: list[str]) -> None:
     """Runs one mode; a wrong input ends with one sentence and exit status 1."""
     del argv  # `options.parse` let nothing through
     logging.set_verbosity(logging.WARNING)
-    if _MODE.value != "serve":  # whose memory for one large picture is given back
+    if MODES[_MODE.value].keeps_memory:
         keep_freed_memory()  # before JAX starts its threads
     try:
         run_mode(_MODE.value, _CONFIG.value, options.given(), options.given_names())

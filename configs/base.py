@@ -82,6 +82,8 @@ def get_config() -> ConfigDict:
     config.seed = 0
     # A trained run (its workdir) to start from; '' starts from random networks.
     config.init_from = ""
+    # A key of `METHODS`; `models` and `losses` are its own settings.
+    config.method = "twodasl"
 
     # '' is the embedded open face model; else a file of ours or the BFM .npz.
     config.face_model = ConfigDict({"path": ""})

@@ -112,22 +112,14 @@ def small_frontal_coefficients(small_face_model) -> np.ndarray:
 @pytest.fixture(scope="session")
 def trained(small_face_model, small_frontal_coefficients):
     """A run with an untrained network whose whitening holds its faces near the middle."""
-    import jax.numpy as jnp
-
-    from twodasl_jax.coefficients import Whitening
     from twodasl_jax.experiment.run.trained import TrainedRun
-    from twodasl_jax.face_model.landmarks import landmark_model
-    from twodasl_jax.losses.vertex import vertex_gram
-    from twodasl_jax.methods.twodasl import Constants, TwoDASL, init_networks
-    from twodasl_jax.methods.twodasl_setup import MEAN, STD, TwoDASLFamily
+    from twodasl_jax.methods.twodasl_setup import MEAN, STD, TwoDASLFamily, TwoDASLMethod
     from twodasl_jax.models.coefficient_regressor import make_regressor
     from twodasl_jax.models.critic import Critic
     from twodasl_jax.models.image_encoder import make_encoder
 
     mean = small_frontal_coefficients
-    landmarks = landmark_model(small_face_model)
-    whitening = Whitening(jnp.asarray(mean), jnp.asarray(np.abs(mean) * 0.01 + 1e-4))
-    method = TwoDASL(
+    method = TwoDASLMethod(
         make_regressor("resnet_tiny", convolution="native"),
         make_encoder(convolution="native", width_divisor=8),
         Critic(),
@@ -136,11 +128,10 @@ def trained(small_face_model, small_frontal_coefficients):
     return TrainedRun(
         config=None,
         stage="stage1",
-        family=TwoDASLFamily(),
-        arrays={MEAN: np.asarray(whitening.mean), STD: np.asarray(whitening.std)},
-        face_model=small_face_model,
-        method=method,
-        networks=init_networks(method, jax.random.key(0)),
-        constants=Constants(landmarks, jnp.asarray(vertex_gram(landmarks), jnp.float32), whitening),
         step=0,
+        face_model=small_face_model,
+        family=TwoDASLFamily(),
+        method=method,
+        networks=method.init(jax.random.key(0)),
+        arrays={MEAN: mean, STD: np.abs(mean) * np.float32(0.01) + np.float32(1e-4)},
     )

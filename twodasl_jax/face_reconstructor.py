@@ -7,7 +7,6 @@
         print(face.head_pose.yaw, face.landmarks_px)
 """
 
-import functools
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,14 +15,14 @@ from typing import Any
 import jax
 import numpy as np
 
+from twodasl_jax.coefficients import Whitening
 from twodasl_jax.experiment.run.trained import TrainedRun, load_trained_run
 from twodasl_jax.experiment.run.workdir import Workdir
-from twodasl_jax.face_model.model import FaceModel
-from twodasl_jax.methods.twodasl import Constants, TwoDASL, predict
+from twodasl_jax.methods.twodasl_setup import MEAN, STD
 from twodasl_jax.predict.faces import recrop
 from twodasl_jax.predict.faces.face_detectors import FACE_DETECTORS, FaceBox
 from twodasl_jax.predict.faces.landmark_detectors import LANDMARK_DETECTORS
-from twodasl_jax.predict.faces.reconstruct import CropFaces, Reconstruction, decode_crops
+from twodasl_jax.predict.faces.reconstruct import CropFaces, Reconstruction, crop_faces
 from twodasl_jax.predict.faces.upright_search import (
     area,
     reconstruct_any_way_up,
@@ -48,7 +47,6 @@ class FaceReconstructor:
     Attributes:
       face_model: the one whose coefficients are predicted.
       whitening: mean and deviation of the coefficients that the network was trained on.
-      compiled: the jitted network and decoder, one program per batch size.
     """
 
     def __init__(
@@ -83,14 +81,14 @@ class FaceReconstructor:
                 f"no detector is called '{detector}'; choose one of {', '.join(choices)}"
             )
         self.face_model = trained.face_model
-        self.whitening = trained.constants.whitening
+        self.whitening = Whitening(*(trained.arrays[name] for name in (MEAN, STD)))
         self._detector_name, self._max_faces = detector, max_faces
         self._detector: Callable[[np.ndarray], Any] | None = None
         self._making_detector = threading.Lock()
-        self._networks, self._constants = trained.networks, trained.constants
-        self.compiled = jax.jit(
-            functools.partial(_reconstruct_crops, method=trained.method, num_passes=num_passes)
-        )
+        # Once: the arrays of a checkpoint are numpy, and would be carried over for every batch.
+        self._networks = jax.device_put(trained.networks)
+        with_passes = trained._replace(method=trained.method.with_passes(num_passes))
+        self._predictor = with_passes.predictor(batch_sizes=BATCH_SIZES, outputs=crop_faces)
 
     @classmethod
     def from_checkpoint(
@@ -241,37 +239,4 @@ class FaceReconstructor:
         return found[: self._max_faces]
 
     def _reconstruct_crops(self, crops: np.ndarray, landmarks: np.ndarray) -> CropFaces:
-        parts = []
-        for start in range(0, len(crops), BATCH_SIZES[-1]):
-            stop = min(start + BATCH_SIZES[-1], len(crops))
-            size = next(size for size in BATCH_SIZES if size >= stop - start)
-            rows = start + np.arange(size) % (stop - start)
-            padded = self.compiled(
-                *self._networks, crops[rows], landmarks[rows], self._constants, self.face_model
-            )
-            part: CropFaces = jax.device_get(padded)
-            parts.append(jax.tree.map(lambda array, n=stop - start: array[:n], part))
-        return parts[0] if len(parts) == 1 else jax.tree.map(lambda *a: np.concatenate(a), *parts)
-
-
-def _reconstruct_crops(
-    params: Any,
-    batch_stats: Any,
-    crops: jax.Array,
-    landmarks: jax.Array,
-    constants: Constants,
-    face_model: FaceModel,
-    *,
-    method: TwoDASL,
-    num_passes: int,
-) -> CropFaces:
-    coefficients = predict(
-        params,
-        batch_stats,
-        crops,
-        landmarks,
-        constants,
-        method=method,
-        num_passes=num_passes,
-    )
-    return decode_crops(face_model, coefficients)
+        return self._predictor(self._networks, crops, landmarks)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from twodasl_jax.crop_frame import flip_y
-from twodasl_jax.data.replaced_files import STAGING
 from twodasl_jax.data.sources import (
     CONTOUR_WEIGHT,
     OCCLUDED_WEIGHT,
@@ -20,6 +19,7 @@ from twodasl_jax.data.sources import (
     write_rendered,
 )
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21, LANDMARKS_18_FROM_68
+from twodasl_jax.replaced_files import STAGING
 
 SETTINGS = {"face_model": "small", "num_faces": 5, "seed": 1}
 
@@ -56,7 +56,7 @@ def test_the_18_are_means_of_pairs_and_need_both():
 def test_rendered_round_trip(rendered):
     source, arrays = RenderedSource(rendered), rendered_arrays()
     assert len(source) == 5
-    np.testing.assert_array_equal(source.images.read_all(), arrays["images"])
+    np.testing.assert_array_equal(list(source.images), arrays["images"])
     np.testing.assert_array_equal(source.labels["yaw_degrees"], arrays["yaw_degrees"])
     element = source[np.int64(2)]
     assert set(element) == {"image", "coefficients", "landmarks18", "landmark18_weights"}

@@ -9,7 +9,9 @@ import pytest
 from ml_collections import ConfigDict
 from rich.console import Console
 
+from configs import quickstart
 from twodasl_jax.experiment import training_data
+from twodasl_jax.experiment.settings.reading import experiment_settings
 from twodasl_jax.experiment.training_data import make_coefficient_mirror, open_given_sources
 from twodasl_jax.face_model.mirrored_model import fit_mirror
 from twodasl_jax.face_model.model import load_face_model
@@ -22,7 +24,9 @@ def console():
 
 
 def config(**augment):
-    return ConfigDict({"data": {"augment": augment, "annotated": ({"kind": "rendered"},)}})
+    config = quickstart.get_config()
+    config.data.augment = augment
+    return experiment_settings(config)
 
 
 def fits(monkeypatch, identity):
@@ -32,8 +36,10 @@ def fits(monkeypatch, identity):
         return SimpleNamespace(face_model_identity=identity, path=path, role=role)
 
     monkeypatch.setattr(training_data, "FittedSource", opened)
-    source = ConfigDict({"kind": "fits", "path": "runs/fits", "weight": 1.0})
-    return ConfigDict({"data": {"annotated": (source,), "in_the_wild": (source,)}})
+    source = ConfigDict({"kind": "fits", "path": "runs/fits", "images": "photos"})
+    config = quickstart.get_config()
+    config.data.annotated = config.data.in_the_wild = (source,)
+    return experiment_settings(config)
 
 
 def test_fits_of_another_face_model_are_refused_by_their_expressions_too(

@@ -1,6 +1,8 @@
 """Validation: what is held out is trained on by nothing, and its error is what it says."""
 
+import dataclasses
 import shutil
+import types
 
 import chex
 import jax.numpy as jnp
@@ -8,16 +10,20 @@ import numpy as np
 import pytest
 
 from configs import base, quickstart
+from twodasl_jax.coefficients import split_coefficients
 from twodasl_jax.data.pipeline import TrainingSource
 from twodasl_jax.data.sources import RenderedSource, write_rendered
 from twodasl_jax.experiment import validation
 from twodasl_jax.experiment.run.trained import load_trained_run
 from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.settings.experiment_settings import PreparedSettings
+from twodasl_jax.experiment.settings.reading import experiment_settings
 from twodasl_jax.experiment.training_data import Sources, make_batches
 from twodasl_jax.experiment.validation import hold_out_validation, make_validation_evaluator
 from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coefficients
+from twodasl_jax.face_model.linear import vertices_from_coefficients
 from twodasl_jax.jobs.train import train
-from twodasl_jax.methods import twodasl
+from twodasl_jax.methods.method import Faces
 from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
 from twodasl_jax.training.state import Networks
 from twodasl_jax.training.writers import read_metrics
@@ -39,20 +45,20 @@ def rendered(folder, *, seed, count=COUNT):
     )
 
 
-BOTH_HALVES = base.stage("both", num_steps=1, loss_weights={"landmark_2d": 1.0}, optimizers={})
-
-
-def config_of(**training):
+def config_of(*, validated="second", **training):
     config = base.get_config()
+    config.stages = (
+        base.stage("both", num_steps=1, loss_weights={"landmark_2d": 1.0}, optimizers={}),
+    )
     config.data.annotated = (
         base.rendered("first", num_faces=COUNT, seed=1),
         base.rendered("second", num_faces=COUNT, seed=2),
     )
     config.data.annotated_batch_size = config.data.in_the_wild_batch_size = 4
     config.data.augment = {"flip_probability": 0.0}
-    config.data.validation = {"source": "second", "every": EVERY}
+    config.data.validation = {"source": validated, "every": EVERY}
     config.training.update({"evaluate_every": 100} | training)
-    return config
+    return experiment_settings(config)
 
 
 @pytest.fixture
@@ -85,7 +91,8 @@ def test_no_face_is_both_trained_on_and_validated_with(sources):
 
 def test_no_batch_holds_a_held_out_face(sources):
     left, faces = hold_out_validation(config_of(), sources)
-    batches = make_batches(config_of(), left, stage=BOTH_HALVES, coefficient_mirror=None)
+    config = config_of()
+    batches = make_batches(config, left, stage=config.stages[0], coefficient_mirror=None)
     seen = np.concatenate([next(batches)["annotated"]["coefficients"] for _ in range(20)])
     # Augmentation moves the camera; shape and expression stay the face's own.
     shapes = {row.tobytes() for row in seen[:, 12:]}
@@ -100,8 +107,7 @@ def test_whitening_statistics_do_not_see_them(sources):
 
 
 def test_without_validation_the_sources_stay_as_they_are(sources):
-    config = config_of(evaluate_every=0)
-    config.data.validation.source = ""
+    config = config_of(validated="", evaluate_every=0)
     left, faces = hold_out_validation(config, sources)
     assert left is sources
     assert faces is None
@@ -114,24 +120,25 @@ def test_without_validation_the_sources_stay_as_they_are(sources):
         ("second", {"evaluate_every": 0}, "set both to validate, or neither"),
         ("", {}, "set both to validate, or neither"),
         ("", {"evaluate_every": 0, "checkpoint": "best"}, "nothing measures which is"),
-        ("second", {"checkpoint": "last"}, "'last'; choose one of newest, best"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(sources, source, training, message):
-    config = config_of(**training)
-    config.data.validation.source = source
+    config = config_of(validated=source, **training)
     with pytest.raises(ValueError, match=message):
         hold_out_validation(config, sources)
 
 
 def test_a_prepared_set_is_refused_with_the_reason(sources):
     config = config_of()
-    config.data.annotated[1].kind = "tfds"
+    first, _ = config.data.annotated
+    prepared = PreparedSettings(kind="tfds", name="second", split="train", data_dir="")
+    data = dataclasses.replace(config.data, annotated=(first, prepared))
+    config = dataclasses.replace(config, data=data)
     with pytest.raises(ValueError, match="each photograph in many poses"):
         hold_out_validation(config, sources)
 
 
-def test_the_evaluator_gives_the_nme_of_the_held_out_faces(small_face_model, monkeypatch):
+def test_the_evaluator_gives_the_nme_of_the_held_out_faces(small_face_model):
     """A predictor that is off by two pixels in x for every face, and knows it by its picture."""
     generator = np.random.default_rng(0)
     coefficients = np.zeros((5, 62), np.float32)
@@ -147,19 +154,19 @@ def test_the_evaluator_gives_the_nme_of_the_held_out_faces(small_face_model, mon
     image = np.zeros((5, 120, 120, 3), np.uint8)
     image[:, 0, 0, 0] = np.arange(5)
 
-    def predict(params, batch_stats, image, detected_landmarks, constants, *, method, num_passes):
-        del batch_stats, constants, method
-        assert num_passes == 2
+    def predict(networks, constants, image, detected_landmarks):
         # An empty landmark map: no truth reaches the network.
         given = jnp.isfinite(detected_landmarks).any()
         found = jnp.asarray(coefficients)[image[:, 0, 0, 0]]
-        return found.at[:, 3].add(jnp.where(given, jnp.nan, params["shift"]))
+        found = found.at[:, 3].add(jnp.where(given, jnp.nan, networks.params["shift"]))
+        parts = split_coefficients(found)
+        points = vertices_from_coefficients(constants, parts.shape, parts.expression)
+        return Faces(parts.camera, points, found[:, 12:])
 
-    monkeypatch.setattr(validation.twodasl, "predict", predict)
     landmarks = landmark_model(small_face_model)
-    constants = twodasl.Constants(landmarks, jnp.zeros(1), None)
+    method = types.SimpleNamespace(predict=predict, crop_size=120)
     evaluate = make_validation_evaluator(
-        validation.ValidationFaces(image, coefficients), None, constants, num_passes=2, batch_size=2
+        validation.ValidationFaces(image, coefficients), method, landmarks, landmarks, batch_size=2
     )
     points = np.asarray(landmarks_from_coefficients(landmarks, jnp.asarray(coefficients)))
     sides = np.ptp(points[..., :2], axis=1)

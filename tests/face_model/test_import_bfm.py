@@ -1,18 +1,14 @@
 """The BFM importers on small generated files of each layout, and on the file at hand."""
 
-import os
 import pickle
 
 import numpy as np
 import pytest
 import scipy.io
 
-from twodasl_jax.face_model.import_basel import read_expression_file
 from twodasl_jax.face_model.import_bfm import arrays_from_source, face_model_from_file, main
-from twodasl_jax.face_model.mirror import mirror_by_nearness, mirror_from_pairs
 from twodasl_jax.face_model.model import load_face_model
 from twodasl_jax.landmark_tables import MIRROR_68
-from twodasl_jax.user_files.array_pickle import load_array_pickle
 
 COLUMNS, ROWS = 11, 12
 
@@ -171,27 +167,6 @@ def test_keypoints_that_are_not_rows_of_whole_vertices_are_refused(tmp_path):
         face_model_from_file(folder)
 
 
-class Dangerous:
-    def __reduce__(self):
-        return os.mkdir, ("must-not-be-made",)
-
-
-def test_a_pickle_that_would_run_code_is_refused(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / "param_whitening.pkl"
-    path.write_bytes(pickle.dumps({"param_mean": Dangerous()}))
-    with pytest.raises(ValueError, match="numpy arrays only"):
-        load_array_pickle(path)
-    assert not (tmp_path / "must-not-be-made").exists()
-
-
-@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
-def test_pickles_of_arrays_load_under_every_protocol(tmp_path, protocol):
-    path = tmp_path / "arrays.pkl"
-    path.write_bytes(pickle.dumps({"a": np.arange(5.0)}, protocol=protocol))
-    np.testing.assert_array_equal(load_array_pickle(path)["a"], np.arange(5.0))
-
-
 @pytest.mark.parametrize("left_out", [0, 7])
 def test_the_basel_files_become_the_same_model_with_colours(tmp_path, left_out):
     landmarks, colours, texture = write_basel_folder(tmp_path / "basel", left_out=left_out)
@@ -212,13 +187,6 @@ def test_the_basel_files_ask_for_landmarks_and_for_the_trim_index(tmp_path):
     (tmp_path / "basel" / "BFM_exp_idx.mat").unlink()
     with pytest.raises(FileNotFoundError, match="BFM_exp_idx"):
         arrays_from_source(tmp_path / "basel", landmarks=landmarks)
-
-
-def test_a_cut_expression_file_is_refused(tmp_path):
-    path = tmp_path / "Exp_Pca.bin"
-    path.write_bytes(np.int32(10).tobytes() + bytes(4 * 100))
-    with pytest.raises(ValueError, match="10 directions"):
-        read_expression_file(path)
 
 
 def test_an_own_file_is_read_as_it_is(tmp_path):
@@ -342,27 +310,6 @@ def test_a_source_is_not_overwritten(tmp_path):
 def test_nothing_there_says_how_to_import(tmp_path):
     with pytest.raises(FileNotFoundError, match="import_bfm"):
         face_model_from_file(tmp_path / "nothing.npz")
-
-
-def test_mirror_pairs_that_name_a_vertex_twice_become_an_involution():
-    mean = FACE["mean"].astype(np.float64)
-    pairs = np.stack([np.arange(NUM_VERTICES), FACE["mirror_vertices"]], axis=1)
-    pairs = pairs[pairs[:, 0] <= pairs[:, 1]]
-    # A wrong partner besides the right one, listed first.
-    pairs = np.concatenate([[[0, NUM_VERTICES - 1]], pairs])
-    np.testing.assert_array_equal(mirror_from_pairs(mean, pairs), FACE["mirror_vertices"])
-
-
-def test_the_mirror_of_a_disturbed_mean_is_an_involution():
-    mean = FACE["mean"] + np.random.default_rng(3).normal(size=FACE["mean"].shape) * 300.0
-    mirror = mirror_by_nearness(mean, 0.0)
-    np.testing.assert_array_equal(mirror[mirror], np.arange(NUM_VERTICES))
-    np.testing.assert_array_equal(mirror, FACE["mirror_vertices"])
-
-
-def test_a_mean_without_symmetry_has_no_mirror():
-    with pytest.raises(ValueError, match="not symmetric"):
-        mirror_by_nearness(np.random.default_rng(4).normal(size=(3, 50)), 0.0)
 
 
 @pytest.mark.shared_data

@@ -17,7 +17,6 @@ from twodasl_jax.data.crop_files import CHECKSUMS, read_encoded
 from twodasl_jax.data.fitted_source import SETTINGS_FILE, FittedSource
 from twodasl_jax.data.labelled_faces import read_labelled_faces
 from twodasl_jax.data.pipeline import make_pipeline
-from twodasl_jax.data.replaced_files import READY
 from twodasl_jax.data.sources import CropSource
 from twodasl_jax.experiment.annotation.folder import ANNOTATION_FILES
 from twodasl_jax.experiment.rendered_data import sample_model_faces
@@ -25,6 +24,7 @@ from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coef
 from twodasl_jax.face_model.model import face_model_crc, load_face_model
 from twodasl_jax.jobs.annotate import annotate
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21, MIRROR_68
+from twodasl_jax.replaced_files import READY
 
 COUNT = 7
 BROKEN, WRONG = 3, 5

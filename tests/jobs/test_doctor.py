@@ -5,11 +5,16 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
+import pytest
 from ml_collections import ConfigDict
 from rich.console import Console
 
+from configs import aflw, base, quickstart
+from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.settings.reading import experiment_settings
 from twodasl_jax.jobs.doctor import (
     Finding,
     doctor,
@@ -26,30 +31,24 @@ from twodasl_jax.jobs.doctor import (
 )
 
 
-def config(**settings) -> ConfigDict:
-    data = {"annotated": (), "in_the_wild": ()}
-    return ConfigDict(
-        {"face_model": {"path": ""}, "init_from": "", "data": data, "evaluation": {"sets": ()}}
-        | settings
-    )
+def config(**settings):
+    config = quickstart.get_config()
+    config.update_from_flattened_dict(settings)
+    return experiment_settings(config)
 
 
-def source(**settings) -> ConfigDict:
-    return ConfigDict(settings)
+def crops(**settings):
+    return ConfigDict({"kind": "crops", "path": "sample", "only_68": False} | settings)
 
 
 def test_an_experiments_needs_are_all_that_it_reads():
+    prepared = base.prepared("umdfaces", split="train")
+    prepared.data_dir = "prepared"
     reads = config(
-        face_model={"path": "bfm.npz"},
-        init_from="runs/first",
-        data={
-            "annotated": (source(kind="tfds", name="w300_lp", data_dir=""),),
-            "in_the_wild": (
-                source(kind="tfds", name="umdfaces", data_dir="prepared"),
-                source(kind="rendered", name="faces"),
-            ),
-        },
-        evaluation={"sets": (source(kind="aflw2000", name="sample", path="sample"),)},
+        **{"face_model.path": "bfm.npz", "init_from": "runs/first"},
+        **{"data.annotated": (base.prepared("w300_lp", split="train"),)},
+        **{"data.in_the_wild": (prepared, base.rendered("faces", num_faces=8, seed=0), crops())},
+        **{"evaluation.sets": (aflw.benchmark("benchmark", "none"),)},
     )
     assert needs_of(config()) == set()
     assert needs_of(reads) == {
@@ -58,6 +57,7 @@ def test_an_experiments_needs_are_all_that_it_reads():
         ("data sets in ~/tensorflow_datasets", "w300_lp"),
         ("data sets in prepared", "umdfaces"),
         ("folders", "sample"),
+        ("folders", reads.evaluation.sets[0].path),
     }
     found = needs_of(reads) - {("folders", "sample"), ("data sets in prepared", "umdfaces")}
     first, second = judge_experiments({"a.py": config(), "b.py": reads}, found)
@@ -120,8 +120,7 @@ def test_runs_are_listed_by_their_newest_stage(tmp_path):
     for name, step in (("trained", "300"), ("begun", None)):
         run = tmp_path / name
         run.mkdir()
-        stages = [{"name": "stage1"}, {"name": "stage2"}]
-        (run / "config.json").write_text(json.dumps({"stages": stages}))
+        Workdir(run).save_config(config())
         if step:
             (run / "checkpoints" / "stage1" / step).mkdir(parents=True)
     begun, trained = find_runs([tmp_path / "begun", tmp_path / "trained"])
@@ -139,12 +138,22 @@ def test_optional_packages_are_looked_for_by_module():
 
 
 def test_a_broken_config_is_a_finding(tmp_path):
-    (tmp_path / "good.py").write_text("def get_config():\n    return 5\n")
+    (tmp_path / "good.py").write_text("from configs.quickstart import get_config\n")
     (tmp_path / "broken.py").write_text("import no_such_module\n")
+    (tmp_path / "five.py").write_text("def get_config():\n    return 5\n")
+    (tmp_path / "typo.py").write_text(
+        "from configs import quickstart\n"
+        "def get_config():\n"
+        "    config = quickstart.get_config()\n"
+        "    config.models.backbone = 'resnetXX'\n"
+        "    return config\n"
+    )
     configs, broken = read_configs(tmp_path)
-    assert list(configs.values()) == [5]
-    (finding,) = broken
-    assert "ModuleNotFoundError: No module named 'no_such_module'" in finding.detail
+    assert list(configs.values()) == [config()]
+    assert [Path(finding.name).stem for finding in broken] == ["broken", "five", "typo"]
+    assert "ModuleNotFoundError: No module named 'no_such_module'" in broken[0].detail
+    assert "the config is 5; expected a group of settings" in broken[1].detail
+    assert "unknown backbone 'resnetXX'" in broken[2].detail
 
 
 def test_brackets_and_long_paths_are_printed_whole():
@@ -171,8 +180,14 @@ def test_it_runs_without_a_workdir_and_ends_well(repository):
 def test_a_given_config_and_workdir_are_looked_at_too(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "config.json").write_text(json.dumps({"stages": [{"name": "only"}]}))
+    Workdir(tmp_path / "mine").save_config(config())
     doctor(config(init_from="earlier"), workdir="mine")
     text = capsys.readouterr().out
     assert re.search(r"no +│ mine", text)
     assert re.search(r"--config +│ lacks earlier", text)
+
+
+def test_a_given_config_that_could_not_be_trained_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="unknown backbone 'resnetXX'"):
+        doctor(config(**{"models.backbone": "resnetXX"}), workdir=None)

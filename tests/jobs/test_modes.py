@@ -56,8 +56,8 @@ def test_a_config_of_another_kind_is_refused(name):
 def test_a_config_that_is_no_experiment_is_refused():
     config = base.get_config()
     del config.models
-    with pytest.raises(ValueError, match="no experiment: it lacks models"):
-        run_mode("train", config, NOTHING)
+    with pytest.raises(ValueError, match="the config lacks models; it has data, eval"):
+        run_mode("train", config, NOTHING | {"workdir": "run"})
 
 
 @pytest.mark.parametrize("name", ["predict", "serve", "evaluate"])

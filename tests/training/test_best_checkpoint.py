@@ -4,12 +4,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from twodasl_jax.coefficients import Whitening
 from twodasl_jax.training.best_checkpoint import BestCheckpoint
 from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
 from twodasl_jax.training.state import Networks
 
-WHITENING = Whitening(np.arange(62, dtype=np.float32), np.ones(62, np.float32))
+ARRAYS = {"mean": np.arange(62, dtype=np.float32)}
 
 
 def networks(value):
@@ -17,7 +16,7 @@ def networks(value):
 
 
 def open_best(folder, *, metric="error", mode="min"):
-    return BestCheckpoint(folder, metric=metric, mode=mode, config={"seed": 1}, whitening=WHITENING)
+    return BestCheckpoint(folder, metric=metric, mode=mode, config={"seed": 1}, arrays=ARRAYS)
 
 
 def offer_all(best, values, *, metric="error"):
@@ -49,7 +48,7 @@ def test_it_is_read_like_any_checkpoint_for_prediction(tmp_path):
     assert read.config == {"seed": 1}
     np.testing.assert_array_equal(read.params["regressor"], np.full(3, 20.0))
     np.testing.assert_array_equal(read.batch_stats["regressor"]["mean"], np.full(2, 20.0))
-    np.testing.assert_array_equal(read.whitening.mean, WHITENING.mean)
+    np.testing.assert_array_equal(read.arrays["mean"], ARRAYS["mean"])
 
 
 def test_a_run_that_goes_on_compares_with_the_best_before(tmp_path):

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from twodasl_jax.coefficients import Whitening
 from twodasl_jax.training.checkpoint import Checkpointer
 from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
 from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
@@ -35,14 +34,14 @@ def at_step(step, **options):
 def run_folder(tmp_path_factory):
     """Checkpoints of steps 1 to 4, of which the newest two are kept."""
     folder = tmp_path_factory.mktemp("run")
-    whitening = Whitening(
-        mean=np.random.default_rng(0).normal(size=62).astype(np.float32),
-        std=np.full(62, 1 / 3, np.float32),
-    )
-    with Checkpointer(folder, config=CONFIG, whitening=whitening, max_to_keep=2) as checkpointer:
+    arrays = {
+        "mean": np.random.default_rng(0).normal(size=62).astype(np.float32),
+        "std": np.full(62, 1 / 3, np.float32),
+    }
+    with Checkpointer(folder, config=CONFIG, arrays=arrays, max_to_keep=2) as checkpointer:
         for step in range(1, 5):
             checkpointer.save(at_step(step), {"next_index": 8 * step})
-    return folder, whitening
+    return folder, arrays
 
 
 def test_newest_and_chosen_step_come_back_whole(run_folder):
@@ -57,14 +56,13 @@ def test_newest_and_chosen_step_come_back_whole(run_folder):
 
 
 def test_prediction_needs_the_folder_only(run_folder):
-    folder, whitening = run_folder
+    folder, arrays = run_folder
     read = restore_for_prediction(folder)
     assert read.step == 4
     assert read.config == CONFIG
     chex.assert_trees_all_equal(read.params, jax.device_get(at_step(4).params))
     chex.assert_trees_all_equal(read.batch_stats, jax.device_get(at_step(4).batch_stats))
-    np.testing.assert_array_equal(read.whitening.mean, whitening.mean)
-    np.testing.assert_array_equal(read.whitening.std, whitening.std)
+    chex.assert_trees_all_equal(read.arrays, arrays)
 
 
 def test_a_step_that_is_not_there_is_refused_with_those_that_are(run_folder):

@@ -21,7 +21,7 @@ from twodasl_jax.training.fall_back import restore_newest_whole
 from twodasl_jax.training.loop import train
 from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
 from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
-from twodasl_jax.training.state import apply_gradients, create_state, step_key
+from twodasl_jax.training.state import apply_gradients, create_state
 from twodasl_jax.training.step_log import NonFiniteError
 from twodasl_jax.training.stop_request import TrainingInterrupted
 from twodasl_jax.training.writers import MetricWriter, read_metrics
@@ -73,7 +73,7 @@ def make_run():
         return parallel.replicate(state, mesh)
 
     def step(state, batch, constants):
-        noise = jax.random.normal(step_key(jax.random.key(7), state), (8, 3))
+        noise = jax.random.normal(jax.random.fold_in(jax.random.key(7), state.step), (8, 3))
 
         def loss(params):
             predicted, changed = regressor.apply(

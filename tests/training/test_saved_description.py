@@ -2,18 +2,21 @@
 
 import json
 
+import chex
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from twodasl_jax.coefficients import Whitening
 from twodasl_jax.training.checkpoint import Checkpointer
 from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
 from twodasl_jax.training.saved_description import DESCRIPTION_FILE, newest_description
 from twodasl_jax.training.state import create_state
 
-WHITENING = Whitening(np.linspace(-3, 3, 62, dtype=np.float32), np.full(62, 0.1, np.float32))
+ARRAYS = {
+    "coefficient_mean": np.linspace(-3, 3, 62, dtype=np.float32),
+    "coefficient_std": np.full(62, 0.1, np.float32),
+}
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def folder(tmp_path):
     state = create_state(params, {}, optax.sgd(0.1))
     identity = {"backbone": "resnet_tiny", "face_model": {"name": "small"}}
     with Checkpointer(
-        tmp_path, config={"seed": 1}, whitening=WHITENING, identity=identity
+        tmp_path, config={"seed": 1}, arrays=ARRAYS, identity=identity
     ) as checkpoints:
         for step in (1, 2):
             checkpoints.save(state.replace(step=jnp.asarray(step)), {"position": step})
@@ -36,8 +39,18 @@ def test_it_is_what_the_checkpoint_was_given(folder):
     assert told.config == restored.config == {"seed": 1}
     assert told.identity == restored.identity
     assert told.identity["face_model"] == {"name": "small"}
-    for given, read in zip(WHITENING, told.whitening, strict=True):
-        np.testing.assert_array_equal(given, read)
+    chex.assert_trees_all_equal(told.arrays, ARRAYS)
+
+
+def test_those_of_earlier_versions_hold_2dasls_arrays_under_one_name(folder):
+    path = folder / "2" / DESCRIPTION_FILE
+    told = json.loads(path.read_text())
+    del told["checksums"]
+    arrays = told.pop("arrays")
+    del told["identity"]
+    lists = {name.removeprefix("coefficient_"): values for name, values in arrays.items()}
+    path.write_text(json.dumps(told | {"whitening": lists}))
+    chex.assert_trees_all_equal(newest_description(folder).arrays, ARRAYS)
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"config": {}}'])
@@ -47,7 +60,7 @@ def test_one_that_cannot_be_read_is_passed_over(folder, damage):
     )
     (folder / "2" / DESCRIPTION_FILE).write_text(damage)
     told = newest_description(folder)
-    assert (told.config, told.whitening, told.identity) == ({"seed": 7}, None, None)
+    assert (told.config, told.arrays, told.identity) == ({"seed": 7}, {}, None)
     (folder / "1" / DESCRIPTION_FILE).unlink()
     assert newest_description(folder) is None
 

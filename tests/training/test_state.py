@@ -1,4 +1,3 @@
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -7,7 +6,6 @@ from twodasl_jax.training.state import (
     apply_gradients,
     create_state,
     non_finite_parts,
-    step_key,
 )
 
 OPTIMIZER = make_optimizer(
@@ -34,16 +32,6 @@ def test_one_update_moves_everything_once():
     assert int(new.step) == 1
     np.testing.assert_array_equal(new.params["regressor"]["kernel"], np.zeros((2, 3)))
     np.testing.assert_array_equal(new.batch_stats["regressor"]["mean"], np.ones(3))
-
-
-def test_key_depends_on_the_step_alone():
-    seed_key, state = jax.random.key(4), make_state()
-    later = state.replace(step=state.step + 1)
-    first, again, second = (
-        jax.random.key_data(step_key(seed_key, s)) for s in (state, make_state(), later)
-    )
-    np.testing.assert_array_equal(first, again)
-    assert not np.array_equal(first, second)
 
 
 def test_non_finite_arrays_are_named():

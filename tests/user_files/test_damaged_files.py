@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import scipy.io
 
+from configs import quickstart
 from twodasl_jax.data.crop_files import read_crop_annotations
 from twodasl_jax.data.fitted_source import FittedSource
 from twodasl_jax.data.labelled_faces import read_labelled_faces
@@ -27,6 +28,7 @@ from twodasl_jax.evaluation.network_input import read_detections
 from twodasl_jax.evaluation.result_files import read_benchmark_results, read_per_image
 from twodasl_jax.experiment.benchmark_settings import read_landmark_vertices
 from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.face_model.import_basel import load_landmark_vertices, read_expression_file
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.training.writers import read_metrics
@@ -193,7 +195,7 @@ READERS = {
     ),
     "a run's config": Reader(
         "config.json",
-        as_json({"stages": [{"name": "stage1"}]}),
+        as_json(plain(quickstart.get_config())),
         lambda p: Workdir(p.parent).read_config(),
     ),
     "a run's results": Reader(

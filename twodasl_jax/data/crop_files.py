@@ -7,7 +7,7 @@ import numpy as np
 
 from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.data.original.files import in_either_case
-from twodasl_jax.data.replaced_files import finish_replacing
+from twodasl_jax.replaced_files import finish_replacing
 from twodasl_jax.user_files.arrays import names_of, numbers_of, read_npz
 from twodasl_jax.user_files.opening import read_bytes
 from twodasl_jax.user_files.picture import decode_picture, size_of

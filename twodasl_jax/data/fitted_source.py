@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from twodasl_jax.data.crop_files import ANNOTATION_MARKER
-from twodasl_jax.data.replaced_files import finish_replacing
 from twodasl_jax.data.sources import CropSource, Role
+from twodasl_jax.replaced_files import finish_replacing
 from twodasl_jax.user_files.arrays import numbers_of, read_npz
 from twodasl_jax.user_files.json_file import read_json, require_entries
 

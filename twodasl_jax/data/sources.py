@@ -22,8 +22,8 @@ from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.data import crop_files
 from twodasl_jax.data.crop_files import CHECKSUMS, decode_crop, require_written
 from twodasl_jax.data.detector_noise import DetectorNoise, detector_like
-from twodasl_jax.data.replaced_files import finish_replacing, replaced_files
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21, LANDMARKS_18_FROM_68
+from twodasl_jax.replaced_files import finish_replacing, replaced_files
 from twodasl_jax.user_files.arrays import read_npz
 from twodasl_jax.user_files.json_file import read_json
 from twodasl_jax.user_files.record_file import RecordFile

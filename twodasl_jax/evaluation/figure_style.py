@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from twodasl_jax.whole_file import whole_file
+
 LINE_COLOURS = ("#8c8c8c", "#2a6fdb", "#e4572e", "#2a9d4b", "#8e44ad", "#d4a017", "#17a2b8")
 INK, GRID = "#333333", "#dddddd"
 
@@ -22,8 +24,7 @@ def plain_axes(axes: Axes) -> None:
 
 
 def save_figure(figure: Figure, path: str | Path, *, dpi: int = 120) -> None:
-    """Writes a PNG; its folder is made."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes a PNG whole or not at all; its folder is made."""
     FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=dpi, format="png")
+    with whole_file(Path(path)) as unfinished:
+        figure.savefig(unfinished, dpi=dpi, format="png")

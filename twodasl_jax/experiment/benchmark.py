@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from twodasl_jax.data.replaced_files import replaced_files
 from twodasl_jax.evaluation.benchmark import Benchmark, CannotMeasureError, Predictions
 from twodasl_jax.evaluation.benchmark_kinds import BenchmarkKind
 from twodasl_jax.evaluation.benchmark_metrics import (
@@ -28,7 +27,6 @@ from twodasl_jax.evaluation.predictions_file import (
     write_predictions,
 )
 from twodasl_jax.evaluation.report import write_per_image, write_results
-from twodasl_jax.experiment.assembly import plain
 from twodasl_jax.experiment.benchmark_predictions import predict_benchmark
 from twodasl_jax.experiment.benchmark_settings import (
     RESULT_FILES,
@@ -40,8 +38,10 @@ from twodasl_jax.experiment.benchmark_settings import (
 from twodasl_jax.experiment.provenance import git_revision, sha256_of
 from twodasl_jax.experiment.run.trained import TrainedRun, load_trained_run
 from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.replaced_files import replaced_files
 
 
 class Predicted(NamedTuple):

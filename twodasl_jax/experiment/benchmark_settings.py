@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from twodasl_jax.data.replaced_files import require_not_replaced
 from twodasl_jax.evaluation.benchmark import Benchmark
 from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS, BenchmarkKind
 from twodasl_jax.evaluation.comparison import ERROR_CURVE, MISSING_FACES
@@ -18,6 +17,7 @@ from twodasl_jax.evaluation.network_input import (
     require_choice,
 )
 from twodasl_jax.evaluation.predictions_file import EXPECTED
+from twodasl_jax.replaced_files import require_not_replaced
 from twodasl_jax.user_files.arrays import read_npy, read_npz
 
 RESULT_FILES = (

@@ -42,15 +42,9 @@ def check_evaluation(config: Any) -> None:
     evaluation = config.evaluation
     require_whole("evaluation.batch_size", evaluation.batch_size, least=1)
     require_one_of("evaluation.num_passes", evaluation.num_passes, (1, 2))
-    require_unique("evaluation.sets", [chosen.get("name", "") for chosen in evaluation.sets])
+    require_unique("evaluation.sets", [chosen.name for chosen in evaluation.sets])
     for chosen in evaluation.sets:
         require_file_name("the name of an evaluation set", chosen.name)
-        require_one_of(
-            f"kind of the evaluation set '{chosen.name}'", chosen.get("kind"), SET_BENCHMARKS
-        )
-        if "landmark_map_source" in chosen:
-            name = f"landmark_map_source of the evaluation set '{chosen.name}'"
-            require_one_of(name, chosen.landmark_map_source, MAP_SOURCES)
 
 
 def open_given_sets(config: Any) -> dict[str, EvaluationSet]:
@@ -95,13 +89,14 @@ def _open_set(chosen: Any, folder: Path) -> EvaluationSet:
     benchmark = BENCHMARKS[kind].open(folder, Console(quiet=True))
     for note in benchmark.notes:
         _logger.warning(note)
-    count, map_source = len(benchmark), MAP_SOURCES[chosen.get("landmark_map_source", "none")]
+    count, rendered = len(benchmark), chosen.kind == "rendered"
+    map_source = "none" if rendered else MAP_SOURCES[chosen.landmark_map_source]
     if map_source == "file" and benchmark.published_detections is None:
         raise ValueError(
             f"{folder}/annotations.npz has no detected_landmarks_crop_px; "
             "set landmark_map_source='none'"
         )
-    if chosen.kind == "rendered":
+    if rendered:
         images = f"{count} renders of other faces, seed {chosen.seed}"
     else:
         images = f"{count} of AFLW2000-3D"

@@ -49,9 +49,9 @@ def check_rendered(config: Any) -> None:
         require_file_name("the name of a rendered source", source.name)
         for key, least in (("num_faces", 1), ("seed", 0), ("supersample", 1)):
             require_whole(
-                f"{key} of the rendered source '{source.name}'", source.get(key), least=least
+                f"{key} of the rendered source '{source.name}'", getattr(source, key), least=least
             )
-        made = {key: source[key] for key in ("num_faces", "seed", "supersample")}
+        made = {key: getattr(source, key) for key in ("num_faces", "seed", "supersample")}
         if seen.setdefault(source.name, made) != made:
             raise ValueError(
                 f"two rendered sources are called '{source.name}' and differ ({made}, "

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from twodasl_jax.data.replaced_files import finish_replacing, replaced_files
 from twodasl_jax.evaluation.benchmark import Predictions
 from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS
 from twodasl_jax.evaluation.benchmark_metrics import scored_labels
@@ -17,6 +16,7 @@ from twodasl_jax.evaluation.pictures import write_error_curve
 from twodasl_jax.evaluation.report import nme_table, write_per_image, write_results
 from twodasl_jax.evaluation.sets import EvaluationSet
 from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.replaced_files import finish_replacing, replaced_files
 from twodasl_jax.training.writers import read_metrics
 from twodasl_jax.user_files.arrays import numbers_of, read_npz
 from twodasl_jax.user_files.json_file import read_json

@@ -9,7 +9,6 @@ import numpy as np
 from absl import logging
 from rich.console import Console
 
-from twodasl_jax.data.augment import AugmentOptions
 from twodasl_jax.data.crop_files import crop_names
 from twodasl_jax.data.fitted_source import FittedSource
 from twodasl_jax.data.mirrored_faces import CoefficientMirror
@@ -17,11 +16,11 @@ from twodasl_jax.data.pipeline import Batches, TrainingSource, make_pipeline
 from twodasl_jax.data.seeds import derived_seed
 from twodasl_jax.data.sources import CropSource, RenderedSource, Role
 from twodasl_jax.data.tfds_source import TfdsSource
+from twodasl_jax.experiment.assembly import make_method
 from twodasl_jax.experiment.rendered_data import ensure_rendered
 from twodasl_jax.face_model.mirrored_model import LARGEST_RESIDUAL_PX, fit_mirror
 from twodasl_jax.face_model.model import FaceModel, face_model_crc
 from twodasl_jax.face_model.model_identity import face_model_identity, require_same_face_model
-from twodasl_jax.methods.twodasl_terms import reads_in_the_wild
 from twodasl_jax.training import parallel
 
 
@@ -75,17 +74,19 @@ def make_sources(
         if opened is None:
             folder = ensure_rendered(workdir, source, face_model, console, may_replace=may_replace)
             opened = RenderedSource(folder, role=role)
-        halves[role].append(TrainingSource(opened, source.weight, source.get("flip", True)))
+        halves[role].append(TrainingSource(opened, source.weight, source.flip))
     return Sources(tuple(halves["annotated"]), tuple(halves["in_the_wild"]))
 
 
 def _listed_sources(config: Any) -> list[tuple[Role, int, Any]]:
     roles: tuple[Role, ...] = ("annotated", "in_the_wild")
-    return [(role, i, source) for role in roles for i, source in enumerate(config.data[role])]
+    return [
+        (role, i, source) for role in roles for i, source in enumerate(getattr(config.data, role))
+    ]
 
 
 def _open_crops(source: Any, *_: Any) -> CropSource:
-    without = crop_names(Path(source.without)) if source.get("without") else frozenset()
+    without = crop_names(Path(source.without)) if source.without else frozenset()
     return CropSource(source.path, only_68=source.only_68, without=without)
 
 
@@ -130,8 +131,8 @@ def make_coefficient_mirror(
     config: Any, face_model: FaceModel, console: Console
 ) -> CoefficientMirror | None:
     """How annotated faces are flipped; None, and the console says so, where they had better not."""
-    flips = any(source.get("flip", True) for source in config.data.annotated)
-    if not flips or not AugmentOptions(**config.data.augment).flip_probability:
+    flips = any(source.flip for source in config.data.annotated)
+    if not flips or not config.data.augment.flip_probability:
         return None
     fit = fit_mirror(face_model)
     measured = (
@@ -164,7 +165,7 @@ def make_batches(
         sources.in_the_wild,
         annotated_batch_size=data.annotated_batch_size,
         in_the_wild_batch_size=in_the_wild_batch_size(config, stage),
-        augment_options=AugmentOptions(**data.augment),
+        augment_options=data.augment,
         seed=derived_seed(config.seed, "stage", stage.name),
         coefficient_mirror=coefficient_mirror,
         num_threads=data.num_threads,
@@ -174,5 +175,6 @@ def make_batches(
 
 
 def in_the_wild_batch_size(config: Any, stage: Any) -> int:
-    """Of one stage: 0, so that nothing is decoded, where none of its terms reads that half."""
-    return config.data.in_the_wild_batch_size if reads_in_the_wild(stage.loss_weights) else 0
+    """Of one stage: 0, so that nothing is decoded, where its method does not read that half."""
+    reads = make_method(config, stage).reads
+    return config.data.in_the_wild_batch_size if "in_the_wild" in reads else 0

@@ -4,11 +4,9 @@ The best checkpoint is chosen by it. A benchmark must not choose: its number wou
 best of many tries, and no longer say what the networks do on faces never looked at.
 """
 
-import functools
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -16,11 +14,12 @@ from twodasl_jax.coefficients import split_coefficients
 from twodasl_jax.data.checked_source import check_element
 from twodasl_jax.data.held_out import hold_out, require_enough_faces, without_faces
 from twodasl_jax.data.pipeline import TrainingSource
-from twodasl_jax.experiment.run.workdir import CHECKPOINTS
 from twodasl_jax.experiment.training_data import Given, Sources
 from twodasl_jax.face_model.landmarks import landmarks_from_coefficients
+from twodasl_jax.face_model.linear import LinearModel
 from twodasl_jax.geometry.camera import head_pose
-from twodasl_jax.methods import twodasl
+from twodasl_jax.methods.method import Method, crop_points
+from twodasl_jax.methods.predictor import Predictor
 from twodasl_jax.metrics.nme import nme_summary, normalised_mean_error
 from twodasl_jax.training.state import Networks
 
@@ -76,11 +75,11 @@ def check_validation(config: Any) -> int | None:
     Raises:
       ValueError: as `hold_out_validation`.
     """
-    chosen = config.data.get("validation", {}).get("source", "")
+    chosen = config.data.validation.source
     _require_consistent(config, chosen)
     if not chosen:
         return None
-    names = [source.get("name", "") for source in config.data.annotated]
+    names = [source.name for source in config.data.annotated]
     if chosen not in names:
         raise ValueError(
             f"data.validation.source is '{chosen}', which is no annotated source; choose one of "
@@ -118,18 +117,13 @@ def check_number_of_faces(config: Any, given: Given) -> None:
 
 def _require_consistent(config: Any, chosen: str) -> None:
     training = config.training
-    which = training.get("checkpoint", CHECKPOINTS[0])
-    if which not in CHECKPOINTS:
-        raise ValueError(
-            f"training.checkpoint is '{which}'; choose one of {', '.join(CHECKPOINTS)}"
-        )
-    evaluates = bool(training.get("evaluate_every", 0))
+    evaluates = bool(training.evaluate_every)
     if bool(chosen) != evaluates:
         raise ValueError(
             f"data.validation.source is '{chosen}' and training.evaluate_every "
-            f"{training.get('evaluate_every', 0)}; set both to validate, or neither"
+            f"{training.evaluate_every}; set both to validate, or neither"
         )
-    if which == "best" and not chosen:
+    if training.checkpoint == "best" and not chosen:
         raise ValueError(
             "training.checkpoint is 'best', but nothing measures which is: set "
             "data.validation.source and training.evaluate_every"
@@ -158,10 +152,10 @@ def _read_faces(held: Any) -> ValidationFaces:
 
 def make_validation_evaluator(
     faces: ValidationFaces,
-    method: twodasl.TwoDASL,
-    constants: twodasl.Constants,
+    method: Method,
+    constants: Any,
+    landmarks: LinearModel,
     *,
-    num_passes: int,
     batch_size: int,
 ) -> Callable[[Networks], Iterable[tuple[str, float]]]:
     """The NME of 68 landmarks on held-out faces, without augmentation and with an empty map.
@@ -170,37 +164,32 @@ def make_validation_evaluator(
 
     Args:
       faces: from `hold_out_validation`.
-      method: networks.
-      constants: face model and whitening.
-      num_passes: see `twodasl.predict`.
+      method: that predicts.
+      constants: from `MethodFamily.prediction_constants`, of the landmarks alone.
+      landmarks: the face model at its 68 landmark vertices.
       batch_size: of the compiled prediction, compiled once for all calls; the last is padded.
 
     Returns:
       Networks -> every number of `nme_summary` but the counts, each with `PREFIX`; what is
       undefined (a bin without faces) is left out.
     """
-    compiled = jax.jit(functools.partial(twodasl.predict, method=method, num_passes=num_passes))
-    count = len(faces.image)
-    nothing = np.full((batch_size, 18, 2), np.nan, np.float32)
-    truth = _landmarks(constants, faces.coefficients)
+    predictor = Predictor(
+        method,
+        constants,
+        batch_sizes=(batch_size,),
+        outputs=lambda predicted: crop_points(predicted, method.crop_size),
+    )
+    truth = np.asarray(landmarks_from_coefficients(landmarks, jnp.asarray(faces.coefficients)))
+    truth = truth[..., :2]
     camera = split_coefficients(jnp.asarray(faces.coefficients)).camera
     yaw_degrees = np.rad2deg(np.asarray(head_pose(camera).yaw))
 
     def evaluate(networks: Networks) -> Iterable[tuple[str, float]]:
-        found = []
-        for start in range(0, count, batch_size):
-            rows = np.arange(start, start + batch_size) % count
-            found.append(compiled(*networks, faces.image[rows], nothing, constants))
-        coefficients = np.concatenate(jax.device_get(found))[:count]
-        nme = normalised_mean_error(_landmarks(constants, coefficients), truth, truth)
+        found = predictor(networks, faces.image)[..., :2]
+        nme = normalised_mean_error(found, truth, truth)
         nme = np.where(nme < LOST_NME, nme, LOST_NME)  # NaN is not below
         for name, value in nme_summary(nme, yaw_degrees).items():
             if np.isfinite(value) and not name.startswith("count"):
                 yield PREFIX + name, value
 
     return evaluate
-
-
-def _landmarks(constants: twodasl.Constants, coefficients: np.ndarray) -> np.ndarray:
-    landmarks = landmarks_from_coefficients(constants.landmarks, jnp.asarray(coefficients))
-    return np.asarray(landmarks)[..., :2]

@@ -1,7 +1,6 @@
 """What foreign face models lack or hold otherwise: mirror table, uv, winding (host, numpy)."""
 
 import numpy as np
-from scipy.spatial import KDTree
 
 _CANDIDATES_PER_VERTEX = 8
 """Near neighbours considered for a vertex whose nearest one is already taken."""
@@ -72,8 +71,7 @@ def mirror_by_nearness(mean: np.ndarray, center: float) -> np.ndarray:
     """
     num_vertices = mean.shape[1]
     reflected = mean * np.array([[-1.0], [1.0], [1.0]]) + np.array([[2 * center], [0.0], [0.0]])
-    distances, found = KDTree(mean.T).query(reflected.T)
-    nearest = np.asarray(found)
+    distances, nearest = _nearest(mean, reflected, count=1)
     width = np.ptp(mean[0])
     if np.median(distances) > 0.02 * width:
         raise ValueError(
@@ -95,7 +93,7 @@ def _pair_the_rest(
     if len(rest) < 2:
         return
     count = min(_CANDIDATES_PER_VERTEX, len(rest))
-    distances, neighbours = KDTree(mean[:, rest].T).query(reflected[:, rest].T, k=count)
+    distances, neighbours = _nearest(mean[:, rest], reflected[:, rest], count=count)
     pairs = np.stack([np.repeat(rest, count), rest[neighbours.ravel()]], axis=1)
     _accept_nearest_first(mirror, pairs, distances.ravel(), free)
 
@@ -116,3 +114,13 @@ def cylindrical_uv(mean: np.ndarray) -> np.ndarray:
     uv = np.stack([angle, y], axis=1)
     low, high = uv.min(axis=0), uv.max(axis=0)
     return (uv - low) / (high - low)
+
+
+def _nearest(
+    points: np.ndarray, queries: np.ndarray, *, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Distances and indices of the points nearest to each query, the nearest first."""
+    from scipy.spatial import KDTree  # not above: whoever only reads a model does without
+
+    distances, found = KDTree(points.T).query(queries.T, k=count)
+    return np.asarray(distances), np.asarray(found)

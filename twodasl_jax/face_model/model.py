@@ -8,7 +8,6 @@ and optionally ``albedo_mean (3, n)`` with ``albedo_basis (k, 3, n)``, and
 """
 
 import dataclasses
-import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +20,9 @@ from jaxtyping import Array, Float, Int
 from twodasl_jax.coefficients import Whitening
 from twodasl_jax.face_model.linear import LinearModel
 from twodasl_jax.face_model.validation import validate_arrays
+from twodasl_jax.file_errors import naming_write_errors
 from twodasl_jax.user_files.arrays import read_npz
+from twodasl_jax.whole_file import whole_file
 
 OPEN_FACE_FILE = Path(__file__).parent / "open_face" / "open_face.npz"
 """The embedded open face model: no registration, CC0 data (see its README)."""
@@ -135,15 +136,12 @@ def save_face_model(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
 
     Raises:
       ValueError: as `validate_arrays`; nothing is written then.
+      OSError: where it cannot be written; the old file is left, or none.
     """
     path = Path(path)
     validate_arrays(arrays, str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Not the whole name and a suffix: file systems take 255 bytes.
-    unfinished = path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}.unfinished")
-    with unfinished.open("wb") as file:
+    with whole_file(path) as unfinished, naming_write_errors(path), unfinished.open("wb") as file:
         np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
-    unfinished.replace(path)
 
 
 def face_model_crc(face_model: FaceModel) -> int:

@@ -9,14 +9,17 @@ import platform
 import runpy
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from twodasl_jax.data.tfds_source import DEFAULT_DATA_DIR, newest_version
+from twodasl_jax.experiment.run.experiment_checks import check_experiment
 from twodasl_jax.experiment.run.workdir import Workdir, checkpoint_steps
+from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
+from twodasl_jax.experiment.settings.reading import experiment_settings
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import OPEN_FACE_FILE
 from twodasl_jax.training import parallel
@@ -72,15 +75,19 @@ class Finding(NamedTuple):
     detail: str
 
 
-def doctor(config: Any, *, workdir: str | None) -> None:
+def doctor(config: ExperimentSettings | None, *, workdir: str | None) -> None:
     """Prints what this machine has for training, scoring and prediction.
 
     Args:
       config: an experiment to look at besides those in configs/, or None.
       workdir: a run to look at besides those in runs/, or None.
+
+    Raises:
+      ValueError: for an experiment that could not be trained whatever is there.
     """
     configs, broken = read_configs(CONFIGS)
     if config is not None:
+        check_experiment(config)
         configs["--config"] = config
     needs = {need for each in configs.values() for need in needs_of(each)} | STANDARD_NEEDS
     runs = {Path(name) for group, name in needs if group == RUN_GROUP} | set(RUNS.glob("*"))
@@ -97,7 +104,7 @@ def doctor(config: Any, *, workdir: str | None) -> None:
     print_findings(findings, Console(emoji=False))
 
 
-def needs_of(config: Any) -> set[tuple[str, str]]:
+def needs_of(config: ExperimentSettings) -> set[tuple[str, str]]:
     """What an experiment reads, as groups and names of findings."""
     needs = {(MODEL_GROUP, config.face_model.path)} if config.face_model.path else set()
     if config.init_from:
@@ -105,7 +112,7 @@ def needs_of(config: Any) -> set[tuple[str, str]]:
     for source in (*config.data.annotated, *config.data.in_the_wild, *config.evaluation.sets):
         if source.kind == "tfds":
             needs.add((_set_group(source.data_dir or DEFAULT_DATA_DIR), source.name))
-        elif "path" in source:
+        elif source.kind != "rendered":
             needs.add((FOLDER_GROUP, source.path))
     return needs
 
@@ -114,14 +121,16 @@ def _set_group(data_dir: str | Path) -> str:
     return SET_GROUP + str(data_dir)
 
 
-def read_configs(folder: Path) -> tuple[dict[str, Any], list[Finding]]:
+def read_configs(folder: Path) -> tuple[dict[str, ExperimentSettings], list[Finding]]:
     """The experiments in a folder by their file names, and the files that are none."""
     configs, broken = {}, []
     for path in sorted(folder.glob("*.py")):
         if path.stem in ("__init__", "base", "evaluation"):
             continue
         try:
-            configs[str(path)] = runpy.run_path(str(path))["get_config"]()
+            read = experiment_settings(runpy.run_path(str(path))["get_config"]())
+            check_experiment(read)
+            configs[str(path)] = read
         except Exception as error:  # a config is a program: anything may go wrong in it
             detail = f"cannot be read: {type(error).__name__}: {error}"
             broken.append(Finding("experiments", str(path), False, detail))
@@ -257,7 +266,9 @@ def find_optional_packages(packages: Mapping[str, tuple[str, str]]) -> list[Find
     return findings
 
 
-def judge_experiments(configs: Mapping[str, Any], found: set[tuple[str, str]]) -> list[Finding]:
+def judge_experiments(
+    configs: Mapping[str, ExperimentSettings], found: set[tuple[str, str]]
+) -> list[Finding]:
     """Whether each experiment could be started now, given what was found."""
     findings = []
     for name, config in configs.items():

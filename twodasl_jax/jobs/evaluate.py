@@ -1,7 +1,7 @@
 """Scores networks on the evaluation sets of a config: 68 landmarks, NME in %."""
 
+import dataclasses
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -17,10 +17,12 @@ from twodasl_jax.experiment.folder_lock import hold_folder, hold_output
 from twodasl_jax.experiment.rendered_data import check_rendered
 from twodasl_jax.experiment.run.trained import load_trained_run
 from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.settings.benchmark_settings import BenchmarkSettings
+from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
 
 
 def evaluate(
-    config: Any,
+    config: ExperimentSettings | BenchmarkSettings | None,
     *,
     workdir: str,
     checkpoint: str | None = None,
@@ -40,7 +42,7 @@ def evaluate(
         `predictions`.
     """
     given = {"checkpoint": checkpoint, "predictions": predictions}
-    if config is not None and "benchmark" in config:
+    if isinstance(config, BenchmarkSettings):
         with hold_output(Path(workdir), doing="writes scores there"):
             score_benchmark(config, workdir=workdir, face_model=face_model, **given)
         return
@@ -56,11 +58,14 @@ def evaluate(
         _evaluate_run(config, run, face_model, Console(markup=False, emoji=False))
 
 
-def _evaluate_run(config: Any, run: Workdir, face_model: str | None, console: Console) -> None:
+def _evaluate_run(
+    config: ExperimentSettings | None, run: Workdir, face_model: str | None, console: Console
+) -> None:
     num_passes = None if config is None else config.evaluation.num_passes
     trained = load_trained_run(run, config, face_model=face_model, num_passes=num_passes)
     if config is not None:
-        trained.config.evaluation = config.evaluation
+        scored = dataclasses.replace(trained.config, evaluation=config.evaluation)
+        trained = trained._replace(config=scored)
     check_evaluation(trained.config)
     check_rendered(trained.config)
     if not trained.config.evaluation.sets:

@@ -16,11 +16,6 @@ from twodasl_jax.training.stop_request import stopping_at_once
 EXPERIMENT, BENCHMARK = "experiment", "benchmark"
 """Kinds of configs: something to train, and something to score on."""
 
-EXPERIMENT_GROUPS = (
-    *("seed", "init_from", "face_model", "models", "losses", "data"),
-    *("stages", "training", "evaluation"),
-)
-
 EVERYTHING = ("",)
 """As `Mode.settings`: the mode reads the whole config."""
 
@@ -35,6 +30,7 @@ class Mode(NamedTuple):
       settings: which settings of an experiment it reads.
       replaces: flag of a folder that it writes as a whole: one process at a time.
       stopped: what a stop signal leads to outside the steps of a training; '' is no way of its own.
+      keeps_memory: whether it runs one program many times (`keep_freed_memory`).
     """
 
     required: tuple[str, ...] = ()
@@ -43,6 +39,7 @@ class Mode(NamedTuple):
     settings: tuple[str, ...] = EVERYTHING
     replaces: str | None = None
     stopped: str = ""
+    keeps_memory: bool = False
 
 
 _RUN_SETTINGS = ("training.checkpoint", "face_model.path")
@@ -54,6 +51,7 @@ MODES: dict[str, Mode] = {
         ("image", "box", "face_model"),
         (EXPERIMENT,),
         stopped="stopped; all that was finished before is kept: run it again to go on",
+        keeps_memory=True,
     ),
     "evaluate": Mode(
         ("workdir",),
@@ -99,7 +97,7 @@ MODES: dict[str, Mode] = {
 
 
 def job_of(name: str) -> Callable[..., None]:
-    """The function of a mode, called as ``job(config, flag=value, ...)``."""
+    """The function of a mode, called as ``job(settings, flag=value, ...)``."""
     return getattr(importlib.import_module(f"twodasl_jax.jobs.{name}"), name)
 
 
@@ -110,12 +108,13 @@ def run_mode(
 
     Args:
       name: key of `MODES`.
-      config: the experiment, or None.
+      config: what ``--config`` gave, or None; the job takes it as settings.
       options: every flag's value; None where it was not given.
       given: flags that stand on the command line, ``config.…`` for settings of a config.
 
     Raises:
-      ValueError: naming a flag that the mode needs and did not get, or got and does not read.
+      ValueError: naming a flag that the mode needs and did not get, or got and does not read; or a
+        setting that is unknown, missing or of another type.
       TrainingInterrupted: after SIGTERM or Ctrl-C, where the mode is one that goes on afterwards.
     """
     mode = MODES[name]
@@ -133,7 +132,7 @@ def run_mode(
         if mode.replaces is not None:
             folder = Path(options[mode.replaces])
             held.enter_context(hold_output(folder, doing=f"writes it (--mode={name})"))
-        job(config, **{flag: options[flag] for flag in taken})
+        job(_read_config(config), **{flag: options[flag] for flag in taken})
 
 
 def _refuse_unread_flags(name: str, unread: Collection[str]) -> None:
@@ -155,7 +154,7 @@ def _check_config(name: str, config: Any, changed: Collection[str]) -> None:
     if not mode.configs:
         readers = ", ".join(other for other, each in MODES.items() if each.configs)
         raise ValueError(f"--mode={name} does not read --config, which is for --mode={readers}")
-    kind = BENCHMARK if "benchmark" in config else EXPERIMENT
+    kind = BENCHMARK if _is_benchmark(config) else EXPERIMENT
     if kind not in mode.configs:
         raise ValueError(
             f"--config names a benchmark to score on (--mode=evaluate), and --mode={name} needs an "
@@ -163,12 +162,6 @@ def _check_config(name: str, config: Any, changed: Collection[str]) -> None:
         )
     if kind == BENCHMARK:
         return
-    missing = [group for group in EXPERIMENT_GROUPS if group not in config]
-    if missing:
-        raise ValueError(
-            f"--config is no experiment: it lacks {', '.join(missing)}; start it from "
-            "configs/base.py (docs/extending.md)"
-        )
     for setting in changed:
         key = setting.removeprefix("config.")
         if not any(_is_under(key, read) for read in mode.settings):
@@ -176,6 +169,22 @@ def _check_config(name: str, config: Any, changed: Collection[str]) -> None:
                 f"--mode={name} does not read --{setting}: of an experiment it reads "
                 f"{', '.join(mode.settings)}, all else is that of the trained run; leave it out"
             )
+
+
+def _read_config(config: Any) -> Any:
+    if config is None:
+        return None
+    # Not at the head: --help answers without JAX.
+    from twodasl_jax.experiment.settings.benchmark_settings import BenchmarkSettings
+    from twodasl_jax.experiment.settings.reading import experiment_settings, read_settings
+
+    if _is_benchmark(config):
+        return read_settings(BenchmarkSettings, config)
+    return experiment_settings(config)
+
+
+def _is_benchmark(config: Any) -> bool:
+    return "benchmark" in config
 
 
 def _is_under(key: str, read: str) -> bool:

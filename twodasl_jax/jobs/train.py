@@ -6,26 +6,27 @@ import time
 from typing import Any
 
 import jax
-import numpy as np
 from rich.console import Console
 
 from twodasl_jax.array_types import AnnotatedBatch, Batch, InTheWildBatch
 from twodasl_jax.experiment import report
-from twodasl_jax.experiment.assembly import make_constants, make_method, make_stage_optimizer, plain
+from twodasl_jax.experiment.assembly import make_method, make_stage_optimizer
 from twodasl_jax.experiment.evaluation import evaluate_networks
+from twodasl_jax.experiment.run.experiment_checks import BEFORE
 from twodasl_jax.experiment.run.run_start import Run, start_run
 from twodasl_jax.experiment.run.trained import TrainedRun
 from twodasl_jax.experiment.run.workdir import Workdir, checkpoint_steps
-from twodasl_jax.experiment.settings.experiment_checks import BEFORE
+from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.experiment.training_data import in_the_wild_batch_size, make_batches
 from twodasl_jax.experiment.validation import make_validation_evaluator
+from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.jobs.predict import check_photo, reconstruct_photo
-from twodasl_jax.methods import twodasl
+from twodasl_jax.methods.method import Method
 from twodasl_jax.methods.registry import family_of
 from twodasl_jax.training import parallel
 from twodasl_jax.training.best_checkpoint import BestCheckpoint
 from twodasl_jax.training.checkpoint import Checkpointer
-from twodasl_jax.training.fall_back import ON_DAMAGED, restore_newest_whole
+from twodasl_jax.training.fall_back import restore_newest_whole
 from twodasl_jax.training.loop import train as run_steps
 from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
 from twodasl_jax.training.run_description import RunSoFar
@@ -88,11 +89,11 @@ def _train_stages(
         run.console.print(f"no picture of the photograph: {error}", style="red", markup=False)
 
 
-def _starting_networks(config: Any, method: twodasl.TwoDASL, earlier: Networks | None) -> Networks:
+def _starting_networks(config: Any, method: Method, earlier: Networks | None) -> Networks:
     """Fresh networks, replaced by those of an earlier stage where there are any."""
     # rbg: threefry's own arithmetic, once per kernel, takes three times as long to compile.
     key = jax.random.key(config.seed, impl="rbg")
-    params, batch_stats = twodasl.init_networks(method, key)
+    params, batch_stats = method.init(key)
     if earlier is not None:
         params |= {name: earlier.params[name] for name in params if name in earlier.params}
         batch_stats |= {
@@ -108,20 +109,23 @@ def _train_stage(run: Run, stage: Any, earlier: Networks | None) -> Networks:
     method, optimizer = make_method(config, stage), make_stage_optimizer(stage)
     started = _starting_networks(config, method, earlier)
     state = parallel.replicate(create_state(*started, optimizer), mesh)
-    constants = parallel.replicate(make_constants(config, run.face_model, run.whitening), mesh)
+    family = family_of(config.method)
+    constants = parallel.replicate(
+        family.training_constants(run.face_model, run.arrays, config.losses), mesh
+    )
     batches = make_batches(
         config,
         run.sources,
         stage=stage,
         coefficient_mirror=run.coefficient_mirror,
     )
-    step = functools.partial(twodasl.train_step, method=method, optimizer=optimizer)
+    step = functools.partial(method.step, optimizer=optimizer)
     compiled = parallel.compile_step(step, mesh)
     so_far = RunSoFar()
     with _open_checkpoints(run, stage) as checkpointer, _open_best(run, stage) as best:
-        # Runs of a time when damage was not looked for have no `on_damaged_checkpoint`.
-        on_damaged = config.training.get("on_damaged_checkpoint", ON_DAMAGED[0])
-        restored = restore_newest_whole(checkpointer, state, on_damaged=on_damaged)
+        restored = restore_newest_whole(
+            checkpointer, state, on_damaged=config.training.on_damaged_checkpoint
+        )
         if restored is not None:
             state, so_far = restored.state, restored.so_far
             # A finished stage reads nothing more, whatever has become of its data.
@@ -136,7 +140,7 @@ def _train_stage(run: Run, stage: Any, earlier: Networks | None) -> Networks:
                 num_steps=stage.num_steps,
                 place_batch=lambda batch: parallel.shard_batch(_typed(batch), mesh),
                 batch_size=config.data.annotated_batch_size + in_the_wild_batch_size(config, stage),
-                evaluators=_evaluators(run, method, constants),
+                evaluators=_evaluators(run, method),
                 checkpointer=checkpointer,
                 best=best,
                 writer=writer if parallel.is_primary_process() else None,
@@ -157,7 +161,7 @@ def _open_checkpoints(run: Run, stage: Any) -> Checkpointer:
     return Checkpointer(
         run.workdir.checkpoints(stage.name),
         config=plain(run.config),
-        whitening=run.whitening,
+        arrays=run.arrays,
         identity=run.identity,
         max_to_keep=run.config.training.max_to_keep,
     )
@@ -171,39 +175,39 @@ def _open_best(run: Run, stage: Any) -> contextlib.AbstractContextManager[BestCh
         metric=run.config.training.best.metric,
         mode=run.config.training.best.mode,
         config=plain(run.config),
-        whitening=run.whitening,
+        arrays=run.arrays,
         identity=run.identity,
     )
 
 
-def _evaluators(
-    run: Run, method: twodasl.TwoDASL, constants: twodasl.Constants
-) -> tuple[Evaluator, ...]:
+def _evaluators(run: Run, method: Method) -> tuple[Evaluator, ...]:
     if run.validation_faces is None:
         return ()
-    evaluation = run.config.evaluation
+    evaluation, face_model = run.config.evaluation, run.face_model
+    constants = family_of(run.config.method).prediction_constants(
+        face_model, run.arrays, dense=False
+    )
     return (
         make_validation_evaluator(
             run.validation_faces,
-            method,
+            method.with_passes(evaluation.num_passes),
             constants,
-            num_passes=evaluation.num_passes,
+            landmark_model(face_model),
             batch_size=evaluation.batch_size,
         ),
     )
 
 
 def _intervals(training: Any) -> dict[str, int]:
-    """Runs of a time when nothing could be evaluated on the way have no `evaluate_every`."""
     return {
         "log_every": training.log_every,
         "checkpoint_every": training.checkpoint_every,
-        "evaluate_every": training.get("evaluate_every", 0),
+        "evaluate_every": training.evaluate_every,
     }
 
 
 def _networks_to_hand_on(run: Run, stage: Any, state: TrainState) -> Networks:
-    if run.config.training.get("checkpoint", "newest") == "newest":
+    if run.config.training.checkpoint == "newest":
         return state.networks
     best = restore_for_prediction(run.workdir.best(stage.name))
     run.console.print(f"{stage.name}: best by validation at step {best.step}; going on from there")
@@ -211,7 +215,7 @@ def _networks_to_hand_on(run: Run, stage: Any, state: TrainState) -> Networks:
 
 
 def _step_handed_on(run: Run, stage: Any) -> int:
-    if run.config.training.get("checkpoint", "newest") == "newest":
+    if run.config.training.checkpoint == "newest":
         return stage.num_steps
     return max(checkpoint_steps(run.workdir.best(stage.name)))
 
@@ -236,24 +240,14 @@ def _evaluate_once(run: Run, moment: str, stage: Any, networks: Networks | None)
     if not run.sets or (scored and all(s.get("step", step) == step for s in scored.values())):
         return
     method = make_method(run.config, stage)
-    family = family_of("twodasl")
-    networks = _starting_networks(run.config, method, networks)
     trained = TrainedRun(
         run.config,
         stage.name,
         step,
         run.face_model,
-        family,
-        family.make(
-            models=run.config.models,
-            losses=run.config.losses,
-            stage=stage,
-            num_passes=run.config.evaluation.num_passes,
-        ),
-        networks,
-        {
-            "coefficient_mean": np.asarray(run.whitening.mean),
-            "coefficient_std": np.asarray(run.whitening.std),
-        },
+        family_of(run.config.method),
+        method.with_passes(run.config.evaluation.num_passes),
+        _starting_networks(run.config, method, networks),
+        run.arrays,
     )
     evaluate_networks(run.workdir, trained, run.sets, run.console, moment=moment)

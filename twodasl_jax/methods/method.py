@@ -7,12 +7,14 @@ the page speak only this protocol; `methods.registry.METHODS` names the methods 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float, UInt8
 
 from twodasl_jax.array_types import Batch
 from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.geometry.camera import project_to_crop
 from twodasl_jax.training.state import Networks, TrainState
 
 Arrays = Mapping[str, np.ndarray]
@@ -36,6 +38,17 @@ class Faces(NamedTuple):
     texture: Float[Array, "b 3 n"] | None = None
 
 
+def crop_points(faces: Faces, crop_size: int) -> Float[Array, "b n 3"]:
+    """The points as the crop shows them: pixels, x right, y **down**, depth towards the viewer.
+
+    Args:
+      faces: of crops.
+      crop_size: of the method.
+    """
+    projected = project_to_crop(faces.camera, faces.points, crop_size=crop_size)
+    return jnp.swapaxes(projected, -1, -2)
+
+
 @runtime_checkable
 class Method(Protocol):
     """Networks and objective of one paper, for one stage of training; frozen and hashable by id."""
@@ -48,6 +61,11 @@ class Method(Protocol):
     @property
     def reads(self) -> tuple[str, ...]:
         """The halves of the training data that a step looks at: ``annotated``, ``in_the_wild``."""
+        ...
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Names of the networks that a step updates, and that need an optimiser."""
         ...
 
     @property
@@ -81,6 +99,10 @@ class Method(Protocol):
           optimizer: one `optax.multi_transform` over the networks' names.
           axis_name: the devices' axis where the step is pmapped; None under jit.
         """
+        ...
+
+    def with_passes(self, num_passes: int) -> "Method":
+        """The same, whose prediction shows a face to the network at most so many times."""
         ...
 
     def predict(
@@ -118,31 +140,50 @@ class Method(Protocol):
 class MethodFamily(Protocol):
     """How a method is made from plain settings and a face model: an entry of ``METHODS``."""
 
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Names of all networks that a stage of the method may have."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, type]:
+        """The groups ``models`` and ``losses`` of an experiment -> dataclasses of their settings.
+
+        A config is read by their fields: a default is what runs of earlier versions lack.
+        """
+        ...
+
     def make(
         self,
         *,
-        models: Mapping[str, Any],
-        losses: Mapping[str, Any],
-        stage: Mapping[str, Any],
-        num_passes: int = 2,
+        models: Any,
+        losses: Any,
+        stage: Any,
     ) -> Method:
         """The networks of an experiment with the losses of one of its stages.
 
         Args:
-          models: the config's group: backbone and so on.
-          losses: the config's group.
-          stage: one of its stages: ``loss_weights`` and so on.
-          num_passes: how often prediction may show a face to the network.
+          models: of the dataclass ``settings["models"]``.
+          losses: of the dataclass ``settings["losses"]``.
+          stage: one of its stages, with ``loss_weights``, ``ramp_steps`` and ``loss_formula``.
 
         Raises:
           ValueError: for settings that the method does not know, listing the choices.
         """
         ...
 
-    def meaning(self, models: Mapping[str, Any]) -> dict[str, Any]:
+    def meaning(self, models: Any) -> dict[str, Any]:
         """What the networks read and give, as plain values by the names of their settings.
 
         Networks whose meanings differ cannot go on from each other, whatever their shapes.
+        """
+        ...
+
+    def require_fit(self, face_model: FaceModel, losses: Any) -> None:
+        """Refuses losses that the face model cannot serve, before anything is made.
+
+        Raises:
+          ValueError: naming the setting and both values.
         """
         ...
 
@@ -161,16 +202,14 @@ class MethodFamily(Protocol):
         ...
 
     def why_other_arrays(self, saved: Arrays, wanted: Arrays) -> str | None:
-        """What differs between a run's arrays and those its data give now, or None."""
+        """What differs between a run's arrays and those that its data give now; None: nothing."""
         ...
 
-    def training_constants(
-        self, face_model: FaceModel, arrays: Arrays, losses: Mapping[str, Any]
-    ) -> Any:
+    def training_constants(self, face_model: FaceModel, arrays: Arrays, losses: Any) -> Any:
         """What a step reads besides state and batch: a pytree of arrays.
 
         Raises:
-          ValueError: for losses that the face model cannot serve.
+          ValueError: where the checkpoint lacks an array.
         """
         ...
 
@@ -183,6 +222,9 @@ class MethodFamily(Protocol):
           face_model: whose points are predicted.
           arrays: of the checkpoint.
           dense: True predicts all vertices, False the 68 landmarks alone, in their order.
+
+        Raises:
+          ValueError: where the checkpoint lacks an array.
         """
         ...
 

@@ -1,6 +1,7 @@
 """2DASL as the rest of the project sees it: made from settings, its statistics, its constants."""
 
 import dataclasses
+import types
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +31,7 @@ from twodasl_jax.losses.vertex import vertex_gram
 from twodasl_jax.methods import twodasl
 from twodasl_jax.methods.method import Arrays, Faces
 from twodasl_jax.methods.twodasl import PredictionConstants
+from twodasl_jax.methods.twodasl_settings import LossSettings, ModelSettings
 from twodasl_jax.methods.twodasl_terms import Constants, TwoDASL, reads_in_the_wild
 from twodasl_jax.models.coefficient_regressor import make_regressor
 from twodasl_jax.models.critic import Critic
@@ -38,6 +40,8 @@ from twodasl_jax.training.state import Networks, TrainState
 
 MEAN, STD = "coefficient_mean", "coefficient_std"
 """Names of the whitening's two arrays in a checkpoint, ``(62,)`` each."""
+
+NETWORKS = ("regressor", "encoder", "critic")
 
 _NUM_CAMERA = CAMERA.stop - CAMERA.start
 
@@ -65,6 +69,11 @@ class TwoDASLMethod(TwoDASL):
         return ("annotated", *wild)
 
     @property
+    def networks(self) -> tuple[str, ...]:
+        """Encoder and critic only where the self-critic is on."""
+        return NETWORKS if self.uses("self_critic") else NETWORKS[:1]
+
+    @property
     def code_layout(self) -> Mapping[str, slice]:
         """Shape and expression: the 62 coefficients without the camera."""
         return {
@@ -89,6 +98,10 @@ class TwoDASLMethod(TwoDASL):
         return twodasl.train_step(
             state, batch, constants, method=self, optimizer=optimizer, axis_name=axis_name
         )
+
+    def with_passes(self, num_passes: int) -> "TwoDASLMethod":
+        """With another `num_passes`."""
+        return dataclasses.replace(self, num_passes=num_passes)
 
     def predict(
         self,
@@ -121,44 +134,54 @@ class TwoDASLMethod(TwoDASL):
 class TwoDASLFamily:
     """2DASL as a `methods.method.MethodFamily`."""
 
+    networks = NETWORKS
+
+    settings = types.MappingProxyType({"models": ModelSettings, "losses": LossSettings})
+
     def make(
         self,
         *,
-        models: Mapping[str, Any],
-        losses: Mapping[str, Any],
-        stage: Mapping[str, Any],
-        num_passes: int = 2,
+        models: ModelSettings,
+        losses: LossSettings,
+        stage: Any,
     ) -> TwoDASLMethod:
         """Three networks, and the terms of one stage."""
         return TwoDASLMethod(
             regressor=make_regressor(
-                models["backbone"],
-                batch_norm=models["batch_norm"],
-                convolution=models["convolution"],
+                models.backbone,
+                batch_norm=models.batch_norm,
+                convolution=models.convolution,
             ),
             encoder=make_encoder(
-                convolution=models["convolution"], width_divisor=models["encoder_width_divisor"]
+                convolution=models.convolution, width_divisor=models.encoder_width_divisor
             ),
             critic=Critic(),
-            loss_weights=dict(stage["loss_weights"]),
-            ramp_steps=dict(stage["ramp_steps"]),
-            # Earlier runs with another form of the 2D losses have no name for that of all of
-            # them; prediction does not ask.
-            loss_formula=stage.get("loss_formula", "paper"),
-            use_landmark_map=models["landmark_map"],
-            use_landmark_importance=losses["landmark_importance"],
-            num_passes=num_passes,
+            loss_weights=dict(stage.loss_weights),
+            ramp_steps=dict(stage.ramp_steps),
+            loss_formula=stage.loss_formula,
+            use_landmark_map=models.landmark_map,
+            use_landmark_importance=losses.landmark_importance,
         )
 
-    def meaning(self, models: Mapping[str, Any]) -> dict[str, Any]:
+    def meaning(self, models: ModelSettings) -> dict[str, Any]:
         """Input, output and normalisation of the regressor."""
         return {
             "crop_size": CROP_SIZE,
             "num_coefficients": NUM_COEFFICIENTS,
-            "models.backbone": models["backbone"],
-            "models.landmark_map": bool(models["landmark_map"]),
-            "models.batch_norm": models["batch_norm"],
+            "models.backbone": models.backbone,
+            "models.landmark_map": bool(models.landmark_map),
+            "models.batch_norm": models.batch_norm,
         }
+
+    def require_fit(self, face_model: FaceModel, losses: LossSettings) -> None:
+        """Refuses a vertex distance cost over more vertices than there are."""
+        asked = losses.num_vertices
+        if asked > face_model.num_vertices:
+            raise ValueError(
+                f"losses.num_vertices is {asked:,}, and the face model '{face_model.name}' has "
+                f"{face_model.num_vertices:,} vertices; expected at most these, or 0 for all of "
+                "them"
+            )
 
     def fit_arrays(
         self, face_model: FaceModel, coefficients: Float[np.ndarray, "n 62"]
@@ -196,16 +219,10 @@ class TwoDASLFamily:
         return None
 
     def training_constants(
-        self, face_model: FaceModel, arrays: Arrays, losses: Mapping[str, Any]
+        self, face_model: FaceModel, arrays: Arrays, losses: LossSettings
     ) -> Constants:
         """Landmarks, the vertices' Gram matrix and the whitening."""
-        asked = losses["num_vertices"]
-        if asked > face_model.num_vertices:
-            raise ValueError(
-                f"losses.num_vertices is {asked:,}, and the face model '{face_model.name}' has "
-                f"{face_model.num_vertices:,} vertices; expected at most these, or 0 for all of "
-                "them"
-            )
+        asked = losses.num_vertices
         vertices = face_model.linear
         if asked:
             spread = np.linspace(0, face_model.num_vertices - 1, asked)
@@ -229,4 +246,8 @@ class TwoDASLFamily:
 
 
 def _whitening(arrays: Arrays) -> Whitening:
+    if not {MEAN, STD} <= set(arrays):
+        raise ValueError(
+            "the checkpoint has no whitening statistics; its outputs cannot be read: train again"
+        )
     return Whitening(jnp.asarray(arrays[MEAN]), jnp.asarray(arrays[STD]))

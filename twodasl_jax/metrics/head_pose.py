@@ -32,19 +32,3 @@ def head_pose_errors(cameras: npt.ArrayLike, pose_para: npt.ArrayLike) -> np.nda
     predicted = np.stack([angles.yaw, angles.pitch, angles.roll], axis=-1).astype(np.float64)
     difference = np.degrees(predicted - pose_para[:, [1, 0, 2]])
     return np.abs((difference + 180.0) % 360.0 - 180.0)
-
-
-def head_pose_summary(cameras: npt.ArrayLike, pose_para: npt.ArrayLike) -> dict[str, float]:
-    """Mean absolute errors in degrees: ``yaw``, ``pitch``, ``roll``, and their ``mean``.
-
-    Args:
-      cameras: as in `head_pose_errors`.
-      pose_para: as in `head_pose_errors`.
-    """
-    yaw, pitch, roll = head_pose_errors(cameras, pose_para).mean(axis=0)
-    return {
-        "yaw": float(yaw),
-        "pitch": float(pitch),
-        "roll": float(roll),
-        "mean": float((yaw + pitch + roll) / 3.0),
-    }

@@ -75,9 +75,7 @@ def rigid_alignment(source: npt.ArrayLike, target: npt.ArrayLike) -> RigidAlignm
     return RigidAlignment(rotation, target_mean - rotation @ source_mean)
 
 
-def rigid_icp(
-    source: npt.ArrayLike, target: npt.ArrayLike, *, max_iterations: int = MAX_ITERATIONS
-) -> IcpResult:
+def rigid_icp(source: npt.ArrayLike, target: npt.ArrayLike) -> IcpResult:
     """Iterated closest points: pairs each point with its nearest, aligns, until nothing changes.
 
     Besl & McKay, "A method for registration of 3-D shapes", PAMI 1992. Starts with the two means
@@ -87,7 +85,6 @@ def rigid_icp(
     Args:
       source: ``(n, 3)``.
       target: ``(m, 3)``.
-      max_iterations: where it stops at the latest.
 
     Raises:
       ValueError: for other shapes, points that are not finite, or pairs that do not settle.
@@ -99,14 +96,14 @@ def rigid_icp(
     tree = KDTree(target)
     points = points + (target.mean(axis=0) - points.mean(axis=0))
     pairs = np.full(len(points), -1)
-    for iteration in range(max_iterations):
+    for iteration in range(MAX_ITERATIONS):
         _, nearest = tree.query(points)
         if np.array_equal(nearest, pairs):
             return IcpResult(points, iteration)
         pairs = nearest
         rotation, translation = rigid_alignment(points, target[pairs])
         points = points @ rotation.T + translation
-    raise ValueError(f"the nearest points still change after {max_iterations} iterations of ICP")
+    raise ValueError(f"the nearest points still change after {MAX_ITERATIONS} iterations of ICP")
 
 
 def reconstruction_error(

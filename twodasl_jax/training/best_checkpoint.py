@@ -3,6 +3,11 @@
 They lie in a folder of their own, so that keeping them never costs the run its newest
 checkpoints. There is no optimizer and no data position: nothing continues from here, but
 `twodasl_jax.training.prediction_checkpoint.restore_for_prediction` reads it.
+
+Orbax's own best-keeping (`CheckpointManagerOptions(best_fn=..., max_to_keep=1)`, 0.12) does not
+serve: it writes whatever it is offered and deletes the worse afterwards, so every evaluation
+would cost a save and a kill between the two would leave the worse one as the newest; a NaN pushes
+the best out; and of equal values the later one stays.
 """
 
 import math
@@ -10,9 +15,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orbax.checkpoint as ocp
 
-from twodasl_jax.coefficients import Whitening
 from twodasl_jax.file_errors import naming_write_errors
 from twodasl_jax.training.checkpoint_files import (
     DamagedCheckpointError,
@@ -43,7 +48,7 @@ class BestCheckpoint:
         metric: str,
         mode: str,
         config: Mapping[str, Any],
-        whitening: Whitening | None = None,
+        arrays: Mapping[str, np.ndarray] | None = None,
         identity: Mapping[str, Any] | None = None,
     ) -> None:
         """Opens the folder, made if absent.
@@ -53,7 +58,7 @@ class BestCheckpoint:
           metric: name among the scores that `offer` is given.
           mode: ``min`` where smaller is better, else ``max``.
           config: saved with the networks; plain values only (JSON).
-          whitening: saved with the networks.
+          arrays: the method's own, saved with the networks.
           identity: saved with the networks, as by `Checkpointer`.
 
         Raises:
@@ -65,7 +70,7 @@ class BestCheckpoint:
             raise ValueError(f"mode is '{mode}'; choose one of {', '.join(SIGN)}")
         self._folder = Path(folder).absolute()
         self._metric, self._mode = metric, mode
-        self._description = description_as_json(config, whitening, identity)
+        self._description = description_as_json(config, arrays or {}, identity)
         self._manager = open_manager(self._folder, max_to_keep=1, create=True)
         self._step: int | None = self._manager.latest_step()
         self._value = math.nan if self._step is None else self._saved_value(self._step)

@@ -3,8 +3,8 @@
 One checkpoint has four items, so that prediction reads the networks without the optimizer:
 ``networks`` (params, batch_stats), ``optimizer`` (step, opt_state), ``data`` (the data
 iterator's position after the last batch that the networks have seen) and ``description``
-(config, whitening, how the run has gone so far and the checksums of everything, readable JSON).
-Whatever is read is compared with its checksum.
+(config, arrays of the method, how the run has gone so far and the checksums of everything,
+readable JSON). Whatever is read is compared with its checksum.
 """
 
 import dataclasses
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
-from twodasl_jax.coefficients import Whitening
 from twodasl_jax.file_errors import naming_write_errors
 from twodasl_jax.training.checkpoint_files import (
     chosen_step,
@@ -70,7 +70,7 @@ class Checkpointer:
         folder: str | Path,
         *,
         config: Mapping[str, Any],
-        whitening: Whitening | None = None,
+        arrays: Mapping[str, np.ndarray] | None = None,
         identity: Mapping[str, Any] | None = None,
         max_to_keep: int | None = 3,
     ) -> None:
@@ -79,7 +79,7 @@ class Checkpointer:
         Args:
           folder: one folder per run.
           config: saved with every checkpoint; plain values only (JSON).
-          whitening: saved with every checkpoint.
+          arrays: the method's own, float32 by name; saved with every checkpoint.
           identity: saved with every checkpoint: what the networks' numbers mean, plain values.
           max_to_keep: older checkpoints are deleted; None keeps all.
 
@@ -87,7 +87,7 @@ class Checkpointer:
           ValueError: if the config holds values that JSON cannot.
         """
         self._folder = Path(folder).absolute()
-        self._description = description_as_json(config, whitening, identity)
+        self._description = description_as_json(config, arrays or {}, identity)
         self._manager = open_manager(self._folder, max_to_keep=max_to_keep, create=True)
 
     def save(

@@ -52,9 +52,10 @@ def open_manager(folder: Path, *, max_to_keep: int | None, create: bool) -> ocp.
 
 
 def _no_orbax_chatter(record: logging.LogRecord) -> bool:
-    """Orbax reports dozens of lines per save, and hundreds from its threads where a save fails.
+    """Of what Orbax warns of, nothing is for users: whatever ends in an error is raised as well.
 
-    Whatever ends in an error is raised as well, and told by who called.
+    Without this, reading a run warns twice that its folder is only read, and a save that the disk
+    refuses prints 250 lines from Orbax's threads before the one sentence of who called.
     """
     return "orbax" not in record.pathname
 

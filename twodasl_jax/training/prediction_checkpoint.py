@@ -1,11 +1,12 @@
-"""Checkpoints read for prediction or as a start: networks, config and whitening alone."""
+"""Checkpoints read for prediction or as a start: networks, config and arrays alone."""
 
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from twodasl_jax.coefficients import Whitening
+import numpy as np
+
 from twodasl_jax.training.checkpoint_files import (
     DamagedCheckpointError,
     chosen_step,
@@ -13,7 +14,7 @@ from twodasl_jax.training.checkpoint_files import (
     read_networks,
     with_a_way_out,
 )
-from twodasl_jax.training.run_description import whitening_from_json
+from twodasl_jax.training.run_description import arrays_from_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +26,7 @@ class PredictionCheckpoint:
       params: ``{network name: parameters}``, numpy.
       batch_stats: ``{network name: BatchNorm statistics}``, numpy.
       config: the run's config as plain nested dicts.
-      whitening: float32 ``(62,)`` statistics, or None if the run had none.
+      arrays: the method's own, float32 numpy by name.
       identity: what the networks' numbers mean, as given to `Checkpointer`; None in
         checkpoints written before it was kept.
     """
@@ -34,12 +35,12 @@ class PredictionCheckpoint:
     params: Any
     batch_stats: Any
     config: Mapping[str, Any]
-    whitening: Whitening | None
+    arrays: Mapping[str, np.ndarray]
     identity: Mapping[str, Any] | None = None
 
 
 def restore_for_prediction(folder: str | Path, *, step: int | None = None) -> PredictionCheckpoint:
-    """Reads networks, config and whitening, without optimizer, data or template.
+    """Reads networks, config and arrays, without optimizer, data or template.
 
     Args:
       folder: as given to `Checkpointer`, or to
@@ -63,6 +64,6 @@ def restore_for_prediction(folder: str | Path, *, step: int | None = None) -> Pr
         params=networks["params"],
         batch_stats=networks["batch_stats"],
         config=description["config"],
-        whitening=whitening_from_json(description["whitening"]),
+        arrays=arrays_from_json(description),
         identity=description.get("identity"),
     )

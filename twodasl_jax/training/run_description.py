@@ -1,4 +1,4 @@
-"""What a run was, as JSON: config, whitening and progress, which travel with a checkpoint."""
+"""What a run was, as JSON: config, arrays and progress, which travel with a checkpoint."""
 
 import dataclasses
 import json
@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-
-from twodasl_jax.coefficients import Whitening
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,14 +37,14 @@ def so_far_from_json(plain: Mapping[str, Any] | None, step: int) -> RunSoFar:
 
 def description_as_json(
     config: Mapping[str, Any],
-    whitening: Whitening | None,
+    arrays: Mapping[str, np.ndarray],
     identity: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """``{"config", "whitening", "identity"}`` of values that JSON keeps exactly.
+    """``{"config", "arrays", "identity"}`` of values that JSON keeps exactly.
 
     Args:
       config: plain nested dicts and lists.
-      whitening: or None.
+      arrays: the method's own, float32, small.
       identity: what the numbers of the networks mean, plain values; None leaves it out.
 
     Raises:
@@ -59,18 +57,19 @@ def description_as_json(
             f"the config must hold only plain values to travel with a checkpoint: {error}"
         ) from error
     told = {} if identity is None else {"identity": dict(identity)}
-    if whitening is None:
-        return {"config": plain, "whitening": None, **told}
     # A float32 survives the way over float64 and decimal digits exactly.
     lists = {
         name: np.asarray(values, np.float32).astype(np.float64).tolist()
-        for name, values in whitening._asdict().items()
+        for name, values in arrays.items()
     }
-    return {"config": plain, "whitening": lists, **told}
+    return {"config": plain, "arrays": lists, **told}
 
 
-def whitening_from_json(lists: Mapping[str, Sequence[float]] | None) -> Whitening | None:
-    """Inverse of `description_as_json` for the whitening, float32 numpy."""
-    if lists is None:
-        return None
-    return Whitening(**{name: np.asarray(values, np.float32) for name, values in lists.items()})
+def arrays_from_json(description: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Inverse of `description_as_json` for the arrays, float32 numpy."""
+    if "arrays" in description:
+        lists = description["arrays"]
+    else:  # written before methods had arrays of their own: 2DASL's two, or none
+        old = description["whitening"] or {}
+        lists = {f"coefficient_{name}": values for name, values in old.items()}
+    return {name: np.asarray(values, np.float32) for name, values in lists.items()}

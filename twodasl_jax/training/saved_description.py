@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from twodasl_jax.coefficients import Whitening
+import numpy as np
+
 from twodasl_jax.training.checksums import require_sealed
-from twodasl_jax.training.run_description import whitening_from_json
+from twodasl_jax.training.run_description import arrays_from_json
 from twodasl_jax.user_files.json_file import read_json
 
 DESCRIPTION_FILE = Path("description") / "metadata"
@@ -20,12 +21,12 @@ class SavedDescription:
 
     Attributes:
       config: the run's, plain nested dicts.
-      whitening: float32 ``(62,)`` statistics, or None if the run had none.
+      arrays: the method's own, float32 numpy by name.
       identity: what the networks' numbers mean; None in checkpoints of before it was kept.
     """
 
     config: Mapping[str, Any]
-    whitening: Whitening | None
+    arrays: Mapping[str, np.ndarray]
     identity: Mapping[str, Any] | None
 
 
@@ -45,8 +46,8 @@ def newest_description(folder: str | Path) -> SavedDescription | None:
         try:
             read = read_json(step / DESCRIPTION_FILE, expected="expected a description")
             require_sealed(read)  # a flipped bit would be other statistics
-            whitening = whitening_from_json(read["whitening"])
-            return SavedDescription(read["config"], whitening, read.get("identity"))
+            arrays = arrays_from_json(read)
+            return SavedDescription(read["config"], arrays, read.get("identity"))
         except (OSError, ValueError, TypeError, KeyError):
             continue
     return None

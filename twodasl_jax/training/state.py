@@ -25,12 +25,12 @@ class Networks(NamedTuple):
 class TrainState(struct.PyTreeNode):
     """Everything that a step changes; a pytree.
 
-    No random key is stored: a step derives its key from the run's seed by `step_key`, so a
-    continued run draws the numbers that an uninterrupted one would have drawn.
+    No random key is stored: a step that needs one folds `step` into the run's own, so a continued
+    run draws the numbers that an uninterrupted one would have drawn.
 
     Attributes:
       step: ``()`` int32, the number of updates done.
-      params: ``{network name: parameters}``, for 2DASL regressor, encoder and critic.
+      params: ``{network name: parameters}``.
       batch_stats: ``{network name: BatchNorm statistics}``, networks without any left out.
       opt_state: the optimizer's state over ``params``.
     """
@@ -102,11 +102,6 @@ def apply_gradients(
         batch_stats=batch_stats,
         opt_state=opt_state,
     )
-
-
-def step_key(seed_key: jax.Array, state: TrainState) -> jax.Array:
-    """The random key of the step that starts at ``state``: the same after a resume."""
-    return jax.random.fold_in(seed_key, state.step)
 
 
 @jax.jit

@@ -5,6 +5,9 @@ from typing import Any
 
 import jax
 
+_LIMIT = 8
+"""Lines that `first_lines` shows."""
+
 
 def shapes_by_name(tree: Any) -> dict[str, str]:
     """Type and shape of every array: ``{"params/head/bias": "float32(62,)", ...}``."""
@@ -31,7 +34,7 @@ def differences(saved: Mapping[str, str], wanted: Mapping[str, str]) -> list[str
     ]
 
 
-def first_lines(lines: Sequence[str], *, limit: int = 8) -> str:
+def first_lines(lines: Sequence[str]) -> str:
     """The first lines as one indented text, and how many more there are."""
-    more = [f"... and {len(lines) - limit} more"] if len(lines) > limit else []
-    return "\n  ".join([*lines[:limit], *more])
+    more = [f"... and {len(lines) - _LIMIT} more"] if len(lines) > _LIMIT else []
+    return "\n  ".join([*lines[:_LIMIT], *more])

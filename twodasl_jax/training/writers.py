@@ -14,6 +14,7 @@ from tensorboardX.summary import scalar
 
 from twodasl_jax.file_errors import naming_write_errors
 from twodasl_jax.user_files.table_file import read_rows
+from twodasl_jax.whole_file import whole_file
 
 CSV_NAME = "metrics.csv"
 CSV_HEADER = ("step", "name", "value")
@@ -118,13 +119,8 @@ class _EventFile:
 def _keep_rows(path: Path, last_step: int) -> None:
     """Rewrites the file without the rows of later steps; a kill in between loses no row."""
     kept = [row for row in _read_rows(path) if int(row[0]) <= last_step]
-    anew = path.with_suffix(".csv.new")
-    try:
-        with anew.open("w", newline="") as file:
-            csv.writer(file).writerows([CSV_HEADER, *kept])
-        anew.replace(path)
-    finally:
-        anew.unlink(missing_ok=True)
+    with whole_file(path) as unfinished, unfinished.open("w", newline="") as file:
+        csv.writer(file).writerows([CSV_HEADER, *kept])
 
 
 def _read_rows(path: Path) -> list[list[str]]:

@@ -70,20 +70,10 @@ class RecordFile:
           ValueError: where the file has been cut short since it was opened.
           OSError: where the system cannot read it.
         """
-        record = np.empty(self.shape[1:], self.dtype)
-        self._read_into(record, int(index))
-        return record
-
-    def read_all(self) -> np.ndarray:
-        """All records, in memory."""
-        array = np.empty(self.shape, self.dtype)
-        for index in range(len(self)):
-            self._read_into(array[index, ...], index)
-        return array
-
-    def _read_into(self, record: np.ndarray, index: int) -> None:
+        index = int(index)
         if not 0 <= index < len(self):
             raise IndexError(f"record {index} of {len(self)} in {self.path}")
+        record = np.empty(self.shape[1:], self.dtype)
         left = record.reshape(-1).view(np.uint8).data
         end = self._start + (index + 1) * len(left)
         while left:  # a network may give a part
@@ -100,6 +90,7 @@ class RecordFile:
                     f"{len(self)} is gone; {self._expected}"
                 )
             left = left[count:]
+        return record
 
 
 def _reopened(path: Path, expected: str) -> RecordFile:

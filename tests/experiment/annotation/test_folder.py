@@ -5,12 +5,12 @@ import os
 
 import pytest
 
-from twodasl_jax.data.replaced_files import READY
 from twodasl_jax.experiment.annotation.folder import (
     ANNOTATION_FILES,
     require_apart,
     require_free,
 )
+from twodasl_jax.replaced_files import READY
 
 MARKER = json.dumps({"face_model_crc": 1, "contour": "fixed"})
 

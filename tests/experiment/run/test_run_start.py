@@ -5,6 +5,7 @@ import importlib
 import json
 import shutil
 
+import chex
 import numpy as np
 import pytest
 
@@ -95,6 +96,8 @@ def without_identity(run):
     for path in run.glob("checkpoints/*/*/description/metadata"):
         told = json.loads(path.read_text())
         del told["identity"], told["so_far"], told[CHECKSUMS]
+        arrays = told.pop("arrays")
+        told["whitening"] = {name.removeprefix("coefficient_"): a for name, a in arrays.items()}
         path.write_text(json.dumps(told))
     for path in run.glob("data/*/settings.json"):
         told = json.loads(path.read_text())
@@ -105,10 +108,10 @@ def without_identity(run):
 
 def test_a_run_and_its_checkpoints_carry_its_identity(trained):
     saved = newest_description(trained / "run" / "checkpoints" / "only")
-    assert saved.identity["backbone"] == "resnet_tiny"
-    assert saved.identity["landmark_map"] is True
+    assert saved.identity["models.backbone"] == "resnet_tiny"
+    assert saved.identity["models.landmark_map"] is True
     assert saved.identity["face_model"] == read_place(trained / "run")["identity"]
-    assert saved.whitening.mean.shape == (62,)
+    assert saved.arrays["coefficient_mean"].shape == (62,)
     assert newest_description(trained / "absent") is None
 
 
@@ -143,7 +146,7 @@ def test_another_face_model_is_refused_with_both(moved, tmp_path, array):
 def test_prediction_needs_no_data_of_a_run(moved):
     config = json.loads((moved / "config.json").read_text())
     config["init_from"] = "gone"
-    config["data"]["annotated"][0] = {"kind": "fits", "name": "a", "path": "gone", "weight": 1.0}
+    config["data"]["annotated"][0] = {"kind": "fits", "path": "gone", "images": "gone"}
     (moved / "config.json").write_text(json.dumps(config))
     shutil.rmtree(moved / "data")
     assert load_trained_run(Workdir(moved), face_model=str(OPEN_FACE_FILE)).step == 1
@@ -207,7 +210,7 @@ def test_a_damaged_note_of_the_face_models_place_is_not_needed_where_checkpoints
 def test_going_on_with_other_annotations_is_refused(moved):
     path = moved / "checkpoints" / "only" / "1" / "description" / "metadata"
     told = json.loads(path.read_text())
-    told["whitening"]["mean"][20] += 5.0
+    told["arrays"]["coefficient_mean"][20] += 5.0
     path.write_text(json.dumps(with_its_checksum(told)))
     with pytest.raises(ValueError, match="trained with other annotations: the mean of coefficien"):
         train(None, moved, face_model=str(OPEN_FACE_FILE))
@@ -274,9 +277,9 @@ def test_starting_from_an_earlier_versions_run_compares_its_file(moved, tmp_path
     shutil.copy(OPEN_FACE_FILE, moved / "face.npz")
     train(config_of(init_from=str(moved)), tmp_path / "new")
     assert "stage only, step 1 of 1" in " ".join(capsys.readouterr().out.split())
-    # It went on from there, whitening included.
+    # It went on from there, arrays included.
     old, new = (newest_description(r / "checkpoints" / "only") for r in (moved, tmp_path / "new"))
-    np.testing.assert_array_equal(old.whitening.mean, new.whitening.mean)
+    chex.assert_trees_all_equal(old.arrays, new.arrays)
     # What it started from is not needed any more.
     shutil.rmtree(moved)
     train(None, tmp_path / "new")
@@ -308,7 +311,7 @@ def test_a_stage_scored_on_the_way_is_scored_again(moved):
     config.evaluation.sets = (base.rendered("held_out", num_faces=8, seed=3, supersample=1),)
     moments = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(job, "evaluate_networks", lambda w, e, moment, *_: moments.append(moment))
+        patch.setattr(job, "evaluate_networks", lambda *_, moment: moments.append(moment))
         patch.setattr(job.report, "write_pictures", lambda *_: None)
         patch.setattr(job.report, "print_table", lambda *_: None)
         train(config, moved)

@@ -18,10 +18,10 @@ from rich.progress import track
 from twodasl_jax.data.crop_files import CHECKSUMS
 from twodasl_jax.data.fitted_source import SETTINGS_FILE
 from twodasl_jax.data.labelled_faces import LabelledFaces
-from twodasl_jax.data.replaced_files import replaced_files
 from twodasl_jax.evaluation.pictures import write_ranked_faces, write_residual_histogram
 from twodasl_jax.experiment.annotation.checks import none_left
 from twodasl_jax.experiment.annotation.folder import ANNOTATION_FILES
+from twodasl_jax.replaced_files import replaced_files
 
 YAW_BINS = {"0-30°": (0, 30), "30-60°": (30, 60), "60-90°": (60, 91)}
 

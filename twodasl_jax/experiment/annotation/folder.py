@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from twodasl_jax.data.fitted_source import SETTINGS_FILE
-from twodasl_jax.data.replaced_files import finish_replacing, other_files, require_replaceable
+from twodasl_jax.replaced_files import finish_replacing, other_files, require_replaceable
 from twodasl_jax.user_files.json_file import read_json
 
 ANNOTATION_FILES = (

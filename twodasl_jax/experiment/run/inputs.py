@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from twodasl_jax.data.fitted_source import SETTINGS_FILE
-from twodasl_jax.data.replaced_files import finish_replacing
 from twodasl_jax.data.tfds_source import (
     DEFAULT_DATA_DIR,
     WITHOUT_DATA,
     absent_message,
     newest_version,
 )
+from twodasl_jax.replaced_files import finish_replacing
 
 
 def require_inputs(config: Any, *, resumed: bool = False) -> None:
@@ -61,9 +61,13 @@ def _missing_data(config: Any) -> list[str]:
                 f"--images={source.images} --face_model={config.face_model.path} "
                 f"--output={source.path}"
             )
-        elif "path" in source and not (Path(source.path) / "annotations.npz").exists():
+        elif source.kind in ("crops", "aflw2000") and not _is_crops_folder(source.path):
             missing.append(
                 f"{source.kind} data in {source.path}: a folder with annotations.npz and images "
                 "(docs/extending.md)"
             )
     return list(dict.fromkeys(missing))
+
+
+def _is_crops_folder(path: str) -> bool:
+    return (Path(path) / "annotations.npz").exists()

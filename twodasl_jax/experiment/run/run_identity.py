@@ -4,68 +4,65 @@ Networks of the same shapes can mean different things: a coefficient is one of a
 first layer reads a landmark map or none. What is compared here is that meaning, never a path.
 """
 
-import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from absl import logging
 from rich.console import Console
 
-from twodasl_jax.coefficients import NUM_COEFFICIENTS, Whitening
-from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.experiment.assembly import make_method
 from twodasl_jax.experiment.run.face_model_place import find_face_model
-from twodasl_jax.experiment.run.workdir import Workdir, as_config
+from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
+from twodasl_jax.experiment.settings.reading import experiment_settings
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.face_model.model_identity import face_model_identity, require_same_face_model
-from twodasl_jax.methods import twodasl
+from twodasl_jax.methods.method import Arrays, MethodFamily
+from twodasl_jax.methods.registry import family_of
 from twodasl_jax.training.prediction_checkpoint import PredictionCheckpoint, restore_for_prediction
 from twodasl_jax.training.tree_difference import shapes_by_name
 
-METHOD = "2dasl"
+_BATCH_NORM = "models.batch_norm"
 
-SETTINGS = {
-    "method": "method",
-    "crop_size": "crop_size",
-    "num_coefficients": "num_coefficients",
+_EARLIER_NAMES = {
     "backbone": "models.backbone",
     "landmark_map": "models.landmark_map",
+    "batch_norm": _BATCH_NORM,
 }
-"""What must be equal beside the face model -> what it is called in a config or message."""
+"""Of checkpoints from before the methods had names -> now."""
 
 
-def run_identity(config: Any, face_model: FaceModel) -> dict[str, Any]:
+def run_identity(config: ExperimentSettings, face_model: FaceModel) -> dict[str, Any]:
     """What the networks of an experiment read and give, as plain values for a checkpoint."""
-    return _settings(config.models) | {"face_model": face_model_identity(face_model)}
+    return _meaning(config) | {"face_model": face_model_identity(face_model)}
 
 
-def require_same_whitening(saved: Whitening, wanted: Whitening, *, folder: Path) -> None:
-    """Refuses to go on with a run whose annotations or face model statistics changed meanwhile.
+def _meaning(config: ExperimentSettings) -> dict[str, Any]:
+    return {"method": config.method} | family_of(config.method).meaning(config.models)
+
+
+def require_same_arrays(
+    family: MethodFamily, saved: Arrays, wanted: Arrays, *, folder: Path
+) -> None:
+    """Refuses to go on with a run whose annotations or face model changed meanwhile.
 
     Args:
+      family: whose arrays they are.
       saved: of the run's checkpoints.
-      wanted: as its data and face model give it now.
+      wanted: as its data and face model give them now.
       folder: of the run.
 
     Raises:
-      ValueError: naming the first coefficient that differs, with both values.
+      ValueError: naming the first value that differs.
     """
-    for name, there, here in zip(saved._fields, saved, wanted, strict=True):
-        there, here = np.asarray(there), np.asarray(here)
-        spread = np.maximum(np.asarray(saved.std), np.abs(there))
-        # Other processors may sum in another order: some last bits.
-        differs = np.flatnonzero(np.abs(there - here) > 1e-4 * spread)
-        if len(differs):
-            first = int(differs[0])
-            raise ValueError(
-                f"{folder} was trained with other annotations: the {name} of coefficient {first} "
-                f"was {there[first]:.6g} and is {here[first]:.6g} now ({len(differs)} differ); "
-                "give it back the data and the face model that it was trained with, or choose "
-                "another --workdir"
-            )
+    difference = family.why_other_arrays(saved, wanted)
+    if difference is not None:
+        raise ValueError(
+            f"{folder} was trained with other annotations: {difference}; give it back the data "
+            "and the face model that it was trained with, or choose another --workdir"
+        )
 
 
 def starting_checkpoint(
@@ -96,11 +93,7 @@ def starting_checkpoint(
             f"train it to its end first: python run.py --workdir={config.init_from}"
         )
     checkpoint = restore_for_prediction(earlier.networks(last.name, earlier_config))
-    if checkpoint.whitening is None:
-        raise ValueError(
-            f"the checkpoint in init_from={config.init_from} has no whitening statistics; its "
-            "outputs cannot be read: train it again"
-        )
+    _require_arrays(config, face_model, checkpoint)
     _require_same_meaning(config, face_model, checkpoint)
     _require_same_shapes(config, checkpoint)
     console.print(
@@ -116,16 +109,18 @@ def _require_same_meaning(
     config: Any, face_model: FaceModel, checkpoint: PredictionCheckpoint
 ) -> None:
     wanted = run_identity(config, face_model)
-    saved = checkpoint.identity or _identity_of_an_older_run(config.init_from, checkpoint)
+    saved = _present_names(checkpoint.identity) or _identity_of_an_older_run(
+        config.init_from, checkpoint
+    )
     name = f"init_from={config.init_from}"
-    for key, title in SETTINGS.items():
-        if saved[key] != wanted[key]:
+    for title in wanted:
+        if title not in {"face_model", _BATCH_NORM} and saved.get(title) != wanted[title]:
             raise ValueError(
-                f"{name} was trained with {title}={saved[key]}, and this experiment has "
-                f"{title}={wanted[key]}: its networks do not fit; give both the same, or leave "
+                f"{name} was trained with {title}={saved.get(title)}, and this experiment has "
+                f"{title}={wanted[title]}: its networks do not fit; give both the same, or leave "
                 "init_from out (--config.init_from=)"
             )
-    if (saved["batch_norm"], wanted["batch_norm"]) == ("frozen", "train"):
+    if (saved.get(_BATCH_NORM), wanted.get(_BATCH_NORM)) == ("frozen", "train"):
         raise ValueError(
             f"{name} was trained with models.batch_norm=frozen, and this experiment has "
             "models.batch_norm=train: its networks were never normalised by a batch; give "
@@ -144,7 +139,7 @@ def _require_same_meaning(
 
 def _identity_of_an_older_run(folder: str, checkpoint: PredictionCheckpoint) -> Mapping[str, Any]:
     """From the config, and the face model that its path leads to now, if it does."""
-    config = as_config(checkpoint.config)
+    config = experiment_settings(checkpoint.config, unknown={})
     try:
         face_model, _ = find_face_model(Path(folder), config.face_model.path, identity=None)
     except FileNotFoundError as error:
@@ -153,29 +148,33 @@ def _identity_of_an_older_run(folder: str, checkpoint: PredictionCheckpoint) -> 
             folder,
             error,
         )
-        return _settings(config.models) | {"face_model": None}
+        return _meaning(config) | {"face_model": None}
     return run_identity(config, face_model)
 
 
-def _settings(models: Any) -> dict[str, Any]:
-    return {
-        "method": METHOD,
-        "crop_size": CROP_SIZE,
-        "num_coefficients": NUM_COEFFICIENTS,
-        "backbone": models.backbone,
-        "landmark_map": bool(models.landmark_map),
-        "batch_norm": models.batch_norm,
-    }
+def _present_names(identity: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if identity is None:
+        return None
+    present = {_EARLIER_NAMES.get(key, key): value for key, value in identity.items()}
+    return present | {"method": {"2dasl": "twodasl"}.get(present["method"], present["method"])}
+
+
+def _require_arrays(
+    config: ExperimentSettings, face_model: FaceModel, checkpoint: PredictionCheckpoint
+) -> None:
+    try:
+        family_of(config.method).training_constants(face_model, checkpoint.arrays, config.losses)
+    except ValueError as error:
+        raise ValueError(f"init_from={config.init_from}: {error}") from error
 
 
 def _require_same_shapes(config: Any, checkpoint: PredictionCheckpoint) -> None:
     """Compares every network that some stage takes over, without making any."""
     saved = {"params": checkpoint.params, "batch_stats": checkpoint.batch_stats}
-    # The critic comes and goes with the losses of a stage; the others' shapes never change.
-    stages = {make_method(config, stage).uses("self_critic"): stage for stage in config.stages}
-    for stage in stages.values():
-        initialise = functools.partial(twodasl.init_networks, make_method(config, stage))
-        params, batch_stats = jax.eval_shape(initialise, jax.random.key(0, impl="rbg"))
+    # Networks come and go with the losses of a stage; their shapes never change.
+    methods = {made.networks: made for made in (make_method(config, s) for s in config.stages)}
+    for method in methods.values():
+        params, batch_stats = jax.eval_shape(method.init, jax.random.key(0, impl="rbg"))
         wanted = {"params": params, "batch_stats": batch_stats}
         for group, networks in wanted.items():
             for network in sorted(set(networks) & set(saved[group])):

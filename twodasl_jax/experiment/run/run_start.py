@@ -8,21 +8,19 @@ from typing import Any
 
 from rich.console import Console
 
-from twodasl_jax.coefficients import Whitening
 from twodasl_jax.data.mirrored_faces import CoefficientMirror
 from twodasl_jax.evaluation.sets import EvaluationSet
-from twodasl_jax.experiment.assembly import require_vertices, whitening_for
 from twodasl_jax.experiment.evaluation import make_evaluation_sets, open_given_sets
 from twodasl_jax.experiment.folder_lock import hold_folder
+from twodasl_jax.experiment.run.experiment_checks import BEFORE, check_experiment
 from twodasl_jax.experiment.run.face_model_place import find_face_model, read_place, write_place
 from twodasl_jax.experiment.run.inputs import require_inputs
 from twodasl_jax.experiment.run.run_identity import (
-    require_same_whitening,
+    require_same_arrays,
     run_identity,
     starting_checkpoint,
 )
 from twodasl_jax.experiment.run.workdir import Workdir
-from twodasl_jax.experiment.settings.experiment_checks import BEFORE, check_experiment
 from twodasl_jax.experiment.training_data import (
     Sources,
     annotated_coefficients,
@@ -38,6 +36,8 @@ from twodasl_jax.experiment.validation import (
 from twodasl_jax.face_model.albedo import with_colours
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel
+from twodasl_jax.methods.method import Arrays
+from twodasl_jax.methods.registry import family_of
 from twodasl_jax.training import parallel
 from twodasl_jax.training.saved_description import SavedDescription, newest_description
 from twodasl_jax.training.state import Networks
@@ -54,7 +54,7 @@ class Run:
       config: the experiment.
       identity: what its numbers mean (`run_identity`); travels with every checkpoint.
       face_model: with colours.
-      whitening: of the coefficients.
+      arrays: the method's own; travel with every checkpoint.
       sources: training data, without the faces to validate with.
       coefficient_mirror: flips annotated faces; None leaves them.
       validation_faces: held out; None without validation.
@@ -66,7 +66,7 @@ class Run:
     config: Any
     identity: Mapping[str, Any]
     face_model: FaceModel
-    whitening: Whitening
+    arrays: Arrays
     sources: Sources
     coefficient_mirror: CoefficientMirror | None
     validation_faces: ValidationFaces | None
@@ -101,7 +101,8 @@ def start_run(
         _hold(workdir.folder, held)
     config = workdir.settle_config(config)
     if face_model is not None:
-        config.face_model.path = face_model
+        place = dataclasses.replace(config.face_model, path=face_model)
+        config = dataclasses.replace(config, face_model=place)
     check_experiment(config)
     resumed = workdir.has_checkpoint(config.stages[0].name)
     saved = _saved_description(workdir, config) if resumed else None
@@ -109,7 +110,8 @@ def start_run(
         workdir.require_trained_with(saved.config, config)
     model, place = _find_face_model(workdir, config, saved, resumed=resumed, given=face_model)
     require_inputs(config, resumed=resumed)
-    require_vertices(config, model)
+    family = family_of(config.method)
+    family.require_fit(model, config.losses)
     given, given_sets = open_given_sources(config, model), open_given_sets(config)
     check_number_of_faces(config, given)
     first = None
@@ -127,15 +129,15 @@ def start_run(
     sources = make_sources(config, workdir.folder, model, console, given, may_replace=not resumed)
     sources, faces = hold_out_validation(config, sources)
     sets = make_evaluation_sets(config, workdir.folder, model, console, given_sets)
-    whitening = whitening_for(model, annotated_coefficients(sources))
-    if saved is not None and saved.whitening is not None:
-        if not config.init_from:  # else it is that of the run it started from
-            require_same_whitening(saved.whitening, whitening, folder=workdir.folder)
-        whitening = saved.whitening
-    elif first is not None and first.whitening is not None:
-        whitening = first.whitening
+    arrays: Arrays = family.fit_arrays(model, annotated_coefficients(sources))
+    if saved is not None and saved.arrays:
+        if not config.init_from:  # else they are those of the run it started from
+            require_same_arrays(family, saved.arrays, arrays, folder=workdir.folder)
+        arrays = saved.arrays
+    elif first is not None:
+        arrays = first.arrays
     mirror = make_coefficient_mirror(config, model, console)
-    run = Run(workdir, config, identity, model, whitening, sources, mirror, faces, sets, console)
+    run = Run(workdir, config, identity, model, arrays, sources, mirror, faces, sets, console)
     return run, None if first is None else Networks(first.params, first.batch_stats)
 
 

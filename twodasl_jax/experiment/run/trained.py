@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from twodasl_jax.experiment.assembly import make_constants
+from twodasl_jax.experiment.assembly import make_method
 from twodasl_jax.experiment.run.face_model_place import find_face_model, read_place
 from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.face_model.albedo import with_colours
 from twodasl_jax.face_model.model import FaceModel
-from twodasl_jax.methods.method import Faces, MethodFamily
+from twodasl_jax.methods.method import Faces, Method, MethodFamily
 from twodasl_jax.methods.predictor import Predictor
 from twodasl_jax.methods.registry import family_of
 from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
@@ -24,12 +24,11 @@ class TrainedRun(NamedTuple):
       config: the run's own.
       stage: the name of the stage that the networks come from.
       step: of the checkpoint.
-      face_model: the one they predict coefficients of.
+      face_model: the one whose points they predict, with colours.
       family: of the method.
-      method: networks as modules.
+      method: that predicts.
       networks: parameters and batch statistics.
       arrays: the method's own, of the checkpoint.
-      constants: face model and whitening for the method.
     """
 
     config: Any
@@ -37,10 +36,9 @@ class TrainedRun(NamedTuple):
     step: int
     face_model: FaceModel
     family: MethodFamily
-    method: Any
+    method: Method
     networks: Networks
     arrays: Mapping[str, np.ndarray]
-    constants: Any = None
 
     def predictor(
         self,
@@ -49,7 +47,16 @@ class TrainedRun(NamedTuple):
         dense: bool = True,
         outputs: Callable[[Faces], Any] = lambda faces: faces,
     ) -> Predictor:
-        """A function of crops; see `Predictor` and `MethodFamily.prediction_constants`."""
+        """A function of networks and crops: see `Predictor`.
+
+        Args:
+          batch_sizes: of the compiled programs.
+          dense: all vertices, or the 68 landmarks alone.
+          outputs: what is wanted of the faces.
+
+        Raises:
+          ValueError: where the checkpoint lacks an array of the method.
+        """
         constants = self.family.prediction_constants(self.face_model, self.arrays, dense=dense)
         return Predictor(self.method, constants, batch_sizes=batch_sizes, outputs=outputs)
 
@@ -76,15 +83,10 @@ def load_trained_run(
       FileNotFoundError, ValueError: where the folder holds no (complete) run, or its face model
         is not to be found, or another one.
     """
-    config = workdir.read_run_config()
+    config = workdir.read_config()
     chosen = workdir.stage_named(config, stage) if stage else workdir.newest_stage(config)
     folder = workdir.networks(chosen.name, config if wanted is None else wanted)
     checkpoint = restore_for_prediction(folder)
-    if checkpoint.whitening is None:
-        raise ValueError(
-            f"the checkpoint in {folder} has no whitening statistics; "
-            "its outputs cannot be read: train again"
-        )
     own = config.face_model.path
     if face_model is None and wanted is not None and wanted.face_model.path not in ("", own):
         face_model = wanted.face_model.path
@@ -94,22 +96,16 @@ def load_trained_run(
         identity=_identity_of_face_model(workdir, checkpoint.identity),
         given=face_model,
     )
-    found = with_colours(found)
-    family = family_of("twodasl")
     passes = config.evaluation.num_passes if num_passes is None else num_passes
     return TrainedRun(
         config,
         chosen.name,
         checkpoint.step,
-        found,
-        family,
-        family.make(models=config.models, losses=config.losses, stage=chosen, num_passes=passes),
+        with_colours(found),
+        family_of(config.method),
+        make_method(config, chosen).with_passes(passes),
         Networks(checkpoint.params, checkpoint.batch_stats),
-        {
-            "coefficient_mean": np.asarray(checkpoint.whitening.mean),
-            "coefficient_std": np.asarray(checkpoint.whitening.std),
-        },
-        make_constants(config, found, checkpoint.whitening),
+        checkpoint.arrays,
     )
 
 

@@ -1,19 +1,14 @@
 """The folder of one run: what lies where, and that it stays one run."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ml_collections import ConfigDict
-
 from twodasl_jax.evaluation.report import write_results
-from twodasl_jax.experiment.assembly import plain
-from twodasl_jax.experiment.settings.run_settings import (
-    RESTORE,
-    require_run_settings,
-    require_stages,
-)
+from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings, StageSettings
+from twodasl_jax.experiment.settings.reading import Unknown, experiment_settings, flat, plain
 from twodasl_jax.user_files.json_file import read_json, require_entries
+
+_RESTORE = "restore it from a copy, or train again in another folder"
 
 _MOVE_AWAY = "move it away, and its table is started anew"
 
@@ -22,11 +17,6 @@ _FREE = ("evaluation", "training")
 
 _FREE_KEYS = ("face_model.path",)
 """Where a face model lies; what it is, is compared (`face_model_place`)."""
-
-
-CHECKPOINTS = ("newest", "best")
-"""What ``training.checkpoint`` may say: which networks the next stage, scoring and prediction
-use."""
 
 
 class Workdir:
@@ -57,22 +47,17 @@ class Workdir:
         """The best checkpoint of one stage, by validation."""
         return self.folder / "best" / stage
 
-    def networks(self, stage: str, config: Any) -> Path:
+    def networks(self, stage: str, config: ExperimentSettings) -> Path:
         """Checkpoints that what follows a stage reads: the newest, or the best if so configured.
 
         Args:
           stage: its name.
-          config: of a run; those made before there was a choice have the newest.
+          config: whose ``training.checkpoint`` chooses.
 
         Raises:
-          ValueError: for a choice that there is not, or where no best was kept.
+          ValueError: where no best was kept.
         """
-        which = config.training.get("checkpoint", CHECKPOINTS[0])
-        if which not in CHECKPOINTS:
-            raise ValueError(
-                f"training.checkpoint is '{which}'; choose one of {', '.join(CHECKPOINTS)}"
-            )
-        if which == "newest":
+        if config.training.checkpoint == "newest":
             return self.checkpoints(stage)
         if not checkpoint_steps(self.best(stage)):
             raise ValueError(
@@ -93,7 +78,7 @@ class Workdir:
         """Whether a stage has a complete checkpoint."""
         return bool(checkpoint_steps(self.checkpoints(stage)))
 
-    def newest_stage(self, config: Any) -> Any:
+    def newest_stage(self, config: ExperimentSettings) -> StageSettings:
         """The last stage that has a checkpoint.
 
         Raises:
@@ -107,7 +92,7 @@ class Workdir:
             )
         return trained[-1]
 
-    def stage_named(self, config: Any, name: str) -> Any:
+    def stage_named(self, config: ExperimentSettings, name: str) -> StageSettings:
         """One stage of the run, by its name.
 
         Raises:
@@ -121,54 +106,54 @@ class Workdir:
             f"{', '.join(stage.name for stage in config.stages)}"
         )
 
-    def read_config(self) -> Any:
-        """The experiment that the folder holds.
+    def read_config(self) -> ExperimentSettings:
+        """The experiment that the folder holds; settings that this version lacks are left out.
 
         Raises:
           FileNotFoundError: where it holds none.
+          ValueError: where settings are missing, or of another type.
         """
+        return self._read_config({})
+
+    def _read_config(self, unknown: Unknown | None) -> ExperimentSettings:
         path = self.folder / "config.json"
         if not path.exists():
             raise FileNotFoundError(
                 f"{self.folder} holds no run (no config.json); train one first: "
                 "python run.py --config=configs/quickstart.py --workdir=" + str(self.folder)
             )
-        config = read_json(path, expected=f"expected the settings of a run: {RESTORE}")
-        require_stages(path, config)
-        return _with_present_names(as_config(config))
+        config = read_json(path, expected=f"expected the settings of a run: {_RESTORE}")
+        try:
+            return experiment_settings(config, unknown=unknown)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}: {_RESTORE}") from error
 
-    def read_run_config(self) -> Any:
-        """`read_config`, complete enough to go on with, or to predict.
-
-        Raises:
-          FileNotFoundError: where the folder holds no run.
-          ValueError: where settings are missing, or of another type.
-        """
-        config = self.read_config()
-        require_run_settings(self.folder / "config.json", plain(config))
-        return config
-
-    def settle_config(self, config: Any) -> Any:
+    def settle_config(self, config: Any) -> ExperimentSettings:
         """The config to run with; for a run that goes on, checks that it is the same.
+
+        Args:
+          config: the experiment; None is the one in the folder.
 
         Raises:
           ValueError: where the folder holds a run with other settings; they are named.
         """
         if config is None:
-            return self.read_run_config()
-        path = self.folder / "config.json"
-        if path.exists():
-            changed = _changed(plain(self.read_config()), plain(config), "asked")
-            if changed:
-                begun = any(self.has_checkpoint(stage.name) for stage in self.read_config().stages)
-                delete = "" if begun else ", or delete the folder (it has no checkpoint yet)"
-                raise ValueError(
-                    f"{self.folder} holds a run with other settings ({'; '.join(changed[:5])}); "
-                    f"choose another --workdir, or give the settings of that run{delete}"
-                )
-        return as_config(plain(config))
+            return self._read_config(None)
+        wanted, unknown = experiment_settings(config), {}
+        if not (self.folder / "config.json").exists():
+            return wanted
+        there = self._read_config(unknown)
+        changed = _changed(there, unknown, wanted, "asked")
+        if changed:
+            begun = any(self.has_checkpoint(stage.name) for stage in there.stages)
+            delete = "" if begun else ", or delete the folder (it has no checkpoint yet)"
+            raise ValueError(
+                f"{self.folder} holds a run with other settings ({'; '.join(changed[:5])}); "
+                f"choose another --workdir, or give the settings of that run{delete}"
+            )
+        return wanted
 
-    def require_trained_with(self, saved: Any, config: Any) -> None:
+    def require_trained_with(self, saved: Any, config: ExperimentSettings) -> None:
         """Refuses to go on with other settings than the run's checkpoints were written with.
 
         Args:
@@ -178,8 +163,9 @@ class Workdir:
         Raises:
           ValueError: naming what differs; the file was changed or damaged then.
         """
-        trained = plain(_with_present_names(as_config(saved)))
-        changed = _changed(trained, plain(config), "in config.json")
+        unknown: Unknown = {}
+        trained = experiment_settings(saved, unknown=unknown)
+        changed = _changed(trained, unknown, config, "in config.json")
         if changed:
             raise ValueError(
                 f"{self.folder} was trained with other settings than its config.json has "
@@ -187,7 +173,7 @@ class Workdir:
                 "train in another --workdir"
             )
 
-    def save_config(self, config: Any) -> None:
+    def save_config(self, config: ExperimentSettings) -> None:
         """Makes the folder a run of this config; call it when nothing can be missing any more."""
         write_results(self.folder / "config.json", plain(config))
 
@@ -214,45 +200,15 @@ def checkpoint_steps(folder: Path) -> list[int]:
     return sorted(int(path.name) for path in folder.glob("*") if path.name.isdigit())
 
 
-def as_config(value: Any) -> Any:
-    """Nested dicts and lists as configs: the inverse of `plain`, dicts within lists too."""
-    if isinstance(value, Mapping):
-        return ConfigDict({key: as_config(inner) for key, inner in value.items()})
-    if isinstance(value, list):
-        return tuple(as_config(inner) for inner in value)
-    return value
-
-
-def _with_present_names(config: Any) -> Any:
-    """A run of an earlier version goes on by the same command: settings may have got new names."""
-    for stage in config.stages:
-        # 'released' is another loss today: that one stays under its old name, and differs.
-        if stage.get("landmark_formula") == "paper":
-            stage.loss_formula = stage.landmark_formula
-            del stage["landmark_formula"]
-    return config
-
-
-def _changed(there: Any, wanted: Any, said: str) -> list[str]:
+def _changed(
+    there: ExperimentSettings, unknown: Unknown, wanted: ExperimentSettings, said: str
+) -> list[str]:
     """What differs between two configs, but for what may change between the parts of one run."""
-    there, wanted = _flat(there), _flat(wanted)
+    saved, now = flat(plain(there)) | flat(unknown), flat(plain(wanted))
     return [
-        f"{key}: {there.get(key)} there, {wanted.get(key)} {said}"
-        for key in sorted({*there, *wanted})
-        if there.get(key) != wanted.get(key)
+        f"{key}: {saved.get(key)} there, {now.get(key)} {said}"
+        for key in sorted({*saved, *now})
+        if saved.get(key) != now.get(key)
         and key.split(".")[0] not in _FREE
         and key not in _FREE_KEYS
     ]
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, str]:
-    if isinstance(value, Mapping):
-        items = value.items()
-    elif isinstance(value, list):
-        items = enumerate(value)
-    else:
-        return {prefix: repr(value)}
-    flat: dict[str, str] = {}
-    for key, inner in items:
-        flat |= _flat(inner, f"{prefix}.{key}" if prefix else str(key))
-    return flat

@@ -1,121 +1,161 @@
-"""Every setting that an experiment can have, and the type of its value.
+"""Every setting that an experiment can have: its name, its type, and what earlier runs lacked.
 
-Settings are looked up by name. One that nobody looks up is missed by nobody: mistyped, it would
-leave the default at work, and the run would not be the experiment that its config says.
+A setting with a default is younger than runs that go on: it is merged where they are read
+(`reading`). Groups and names are those of ``configs/base.py``, which says what each is for.
 """
 
+import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
-from ml_collections import ConfigDict
-
-Types = Mapping[str, Any]
-"""Setting -> type. One whose name ends in ``?`` may be absent: most of these are younger than runs
-that go on."""
-
-_EXPERIMENT: Types = {
-    **{"seed": int, "init_from": str, "stages": list},
-    **dict.fromkeys(("face_model", "models", "losses", "data", "training", "evaluation"), dict),
-}
-_GROUPS: Mapping[str, Types] = {
-    "face_model": {"path": str},
-    "models": {
-        **{"backbone": str, "batch_norm": str, "convolution": str},
-        **{"encoder_width_divisor": int, "landmark_map": bool},
-    },
-    "losses": {"landmark_importance": bool, "num_vertices": int},
-    "data": {
-        **{"annotated": list, "in_the_wild": list, "num_threads": int},
-        **{"annotated_batch_size": int, "in_the_wild_batch_size": int},
-        **{"augment": dict, "validation?": dict},
-    },
-    "data.validation": {"source": str, "every": int},
-    "training": {
-        **{"log_every": int, "checkpoint_every": int, "max_to_keep": (int, type(None))},
-        **{"evaluate_every?": int, "best?": dict, "checkpoint?": str},
-        **{"on_damaged_checkpoint?": str},
-    },
-    "training.best": {"metric": str, "mode": str},
-    "evaluation": {"sets": list, "num_passes": int, "batch_size": int},
-}
-_STAGE: Types = {
-    **{"name": str, "num_steps": int, "loss_weights": dict, "ramp_steps": dict},
-    **{"loss_formula?": str, "optimizers": dict},
-}
-_SOURCE: Types = {"kind": str, "name?": str, "weight?": float, "flip?": bool}
-_RENDERED: Types = {
-    **{"kind": str, "name": str, "num_faces": int, "seed": int, "supersample": int},
-    **{"weight?": float, "flip?": bool},
-}
-_SOURCES: Mapping[str, Types] = {
-    "rendered": _RENDERED,
-    "crops": {**_SOURCE, "path": str, "only_68": bool, "without?": str},
-    "fits": {**_SOURCE, "path": str, "images": str},
-    "tfds": {**_SOURCE, "name": str, "split": str, "data_dir": str},
-}
-_SETS: Mapping[str, Types] = {
-    "rendered": _RENDERED,
-    "aflw2000": {"kind": str, "name": str, "path": str, "landmark_map_source": str},
-}
-
-_SAID = {
-    **{str: "a text", bool: "True or False", int: "a whole number", float: "a number"},
-    **{dict: "a group of settings", list: "a list", (int, type(None)): "a whole number or None"},
-}
+from twodasl_jax.data.augment import AugmentOptions
+from twodasl_jax.training.optimizer import OptimizerOptions
 
 
-def require_known_settings(config: Any) -> None:
-    """Refuses an experiment that lacks settings, has unknown ones, or some of another type.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FaceModelSettings:
+    """Which face model; '' is the embedded open one."""
 
-    What the numbers and names may be is not asked here.
-
-    Args:
-      config: the experiment.
-
-    Raises:
-      ValueError: naming the setting, with those that there are.
-    """
-    _require(config, "the config", _EXPERIMENT)
-    for group, wanted in _GROUPS.items():
-        above, _, key = group.rpartition(".")
-        within = config[above] if above else config
-        if key in within:  # else it may be absent
-            _require(within[key], group, wanted)
-    for index, stage in enumerate(config.stages):
-        _require(stage, f"stages[{index}]", _STAGE)
-        for network, options in stage.optimizers.items():
-            _require_type(options, f"stages[{index}].optimizers.{network}", dict)
-    for place, kinds, listed in (
-        ("data.annotated", _SOURCES, config.data.annotated),
-        ("data.in_the_wild", _SOURCES, config.data.in_the_wild),
-        ("evaluation.sets", _SETS, config.evaluation.sets),
-    ):
-        for index, source in enumerate(listed):
-            name = f"{place}[{index}]"
-            _require_type(source, name, dict)
-            _require_type(source.get("kind"), f"{name}.kind", str)
-            if source.kind in kinds:  # else its own check lists the kinds
-                _require(source, name, kinds[source.kind])
+    path: str
 
 
-def _require(group: Any, name: str, wanted: Types) -> None:
-    _require_type(group, name, dict)
-    types = {key.rstrip("?"): kind for key, kind in wanted.items()}
-    unknown = sorted(set(group) - set(types))
-    if unknown:
-        raise ValueError(f"{name} has no setting '{unknown[0]}'; choose of {', '.join(types)}")
-    missing = [key for key in wanted if not key.endswith("?") and key not in group]
-    if missing:
-        raise ValueError(f"{name} lacks {', '.join(missing)}; it has {', '.join(group)}")
-    for key, value in group.items():
-        _require_type(value, f"{name}.{key}".removeprefix("the config."), types[key])
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RenderedSettings:
+    """Faces that the run renders for itself."""
+
+    kind: Literal["rendered"]
+    name: str
+    num_faces: int
+    seed: int
+    supersample: int
+    weight: float = 1.0
+    flip: bool = True
 
 
-def _require_type(value: Any, name: str, wanted: Any) -> None:
-    kinds = {dict: (Mapping, ConfigDict), list: (list, tuple), float: (int, float)}
-    # In Python a truth value is a whole number as well.
-    truth = isinstance(value, bool) and wanted is not bool
-    if truth or not isinstance(value, kinds.get(wanted, wanted)):
-        plain = value is None or isinstance(value, str | int | float)
-        came = repr(value) if plain else f"a {type(value).__name__}"
-        raise ValueError(f"{name} is {came}; expected {_SAID[wanted]}")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CropsSettings:
+    """A folder of crops with 2D landmarks."""
+
+    kind: Literal["crops"]
+    path: str
+    only_68: bool
+    without: str = ""
+    name: str = ""
+    weight: float = 1.0
+    flip: bool = True
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FitsSettings:
+    """Faces that coefficients were fitted to (``--mode=annotate``)."""
+
+    kind: Literal["fits"]
+    path: str
+    images: str
+    name: str = ""
+    weight: float = 1.0
+    flip: bool = True
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PreparedSettings:
+    """A data set prepared with TFDS (``--mode=prepare``)."""
+
+    kind: Literal["tfds"]
+    name: str
+    split: str
+    data_dir: str
+    weight: float = 1.0
+    flip: bool = True
+
+
+SourceSettings = RenderedSettings | CropsSettings | FitsSettings | PreparedSettings
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Aflw2000Settings:
+    """AFLW2000-3D, or a sample of it, to score on."""
+
+    kind: Literal["aflw2000"]
+    name: str
+    path: str
+    landmark_map_source: Literal["none", "detector"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ValidationSettings:
+    """Which faces are held out of all training data."""
+
+    source: str
+    every: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """The training data."""
+
+    annotated: tuple[SourceSettings, ...]
+    in_the_wild: tuple[SourceSettings, ...]
+    annotated_batch_size: int
+    in_the_wild_batch_size: int
+    augment: AugmentOptions
+    num_threads: int
+    validation: ValidationSettings = ValidationSettings(source="", every=20)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StageSettings:
+    """One stage of the training."""
+
+    name: str
+    num_steps: int
+    loss_weights: Mapping[str, float]
+    ramp_steps: Mapping[str, int]
+    optimizers: Mapping[str, OptimizerOptions]
+    loss_formula: str = "paper"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BestSettings:
+    """By what the best checkpoint is chosen."""
+
+    metric: str
+    mode: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """How often what is done, and what is kept."""
+
+    log_every: int
+    checkpoint_every: int
+    max_to_keep: int | None
+    evaluate_every: int = 0
+    best: BestSettings = BestSettings(metric="validation/mean_of_images", mode="min")
+    checkpoint: Literal["newest", "best"] = "newest"
+    on_damaged_checkpoint: str = "fall_back"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluationSettings:
+    """What a run is scored on."""
+
+    sets: tuple[RenderedSettings | Aflw2000Settings, ...]
+    num_passes: int
+    batch_size: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExperimentSettings:
+    """A whole experiment; ``models`` and ``losses`` are of the method's own types."""
+
+    seed: int
+    init_from: str
+    method: str = "twodasl"
+    face_model: FaceModelSettings
+    models: Any
+    losses: Any
+    data: DataSettings
+    stages: tuple[StageSettings, ...]
+    training: TrainingSettings
+    evaluation: EvaluationSettings

@@ -15,6 +15,7 @@ from twodasl_jax.face_model.linear import vertices_from_coefficients
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.geometry.camera import CameraParts, camera_parts, project_to_crop
 from twodasl_jax.geometry.rotation import EulerAngles, euler_from_rotation
+from twodasl_jax.methods.method import Faces
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +89,22 @@ ReconstructCrops = Callable[[np.ndarray, np.ndarray], CropFaces]
 """``(b, 120, 120, 3)`` uint8 crops and ``(b, 18, 2)`` landmarks (NaN: unknown) to their faces."""
 
 
+def crop_faces(faces: Faces) -> CropFaces:
+    """Projects a batch of faces; pure, to be compiled.
+
+    Args:
+      faces: as a method predicts them.
+    """
+    camera = camera_parts(faces.camera)
+    flat = faces.camera.reshape(*faces.camera.shape[:-2], -1)
+    return CropFaces(
+        jnp.concatenate([flat, faces.code], axis=-1),
+        project_to_crop(faces.camera, faces.points),
+        camera,
+        euler_from_rotation(camera.rotation),
+    )
+
+
 def decode_crops(face_model: FaceModel, coefficients: Float[Array, "b 62"]) -> CropFaces:
     """Decodes and projects a batch of faces; pure, to be compiled (`_decode` is).
 
@@ -97,13 +114,8 @@ def decode_crops(face_model: FaceModel, coefficients: Float[Array, "b 62"]) -> C
     """
     parts = split_coefficients(coefficients)
     points = vertices_from_coefficients(face_model.linear, parts.shape, parts.expression)
-    camera = camera_parts(parts.camera)
-    return CropFaces(
-        coefficients,
-        project_to_crop(parts.camera, points),
-        camera,
-        euler_from_rotation(camera.rotation),
-    )
+    code = jnp.concatenate([parts.shape, parts.expression], axis=-1)
+    return crop_faces(Faces(parts.camera, points, code))
 
 
 # Compiled once for each face model and number of faces, whoever calls.

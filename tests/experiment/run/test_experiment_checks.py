@@ -5,7 +5,8 @@ import importlib
 import pytest
 
 from configs import base
-from twodasl_jax.experiment.settings.experiment_checks import check_experiment
+from twodasl_jax.experiment.run.experiment_checks import check_experiment
+from twodasl_jax.experiment.settings.reading import experiment_settings
 
 job = importlib.import_module("twodasl_jax.jobs.train")  # the package's `train` is the function
 
@@ -21,7 +22,7 @@ def load(name, *variant):
 
 @pytest.mark.parametrize("name", CONFIGS, ids="_".join)
 def test_every_experiment_of_the_repository_passes(name):
-    check_experiment(load(*name))
+    check_experiment(experiment_settings(load(*name)))
 
 
 def set_in(config, path, value):
@@ -34,6 +35,7 @@ def set_in(config, path, value):
 
 
 CROPS = {"kind": "crops", "name": "annotated", "weight": 1.0, "path": "a", "only_68": False}
+SGD = {"name": "sgd", "learning_rate": 1.0}
 
 MISTAKES = [
     ("modles", {}, "the config has no setting 'modles'; choose of seed, init_from"),
@@ -80,7 +82,7 @@ MISTAKES = [
     ("data.num_threads", 0, "num_threads is 0"),
     ("data.augment", {"flip": 0.5}, "data.augment has no setting 'flip'"),
     ("data.augment", {"flip_probability": 2.0}, "flip_probability is 2.0"),
-    ("data.augment", {"shift_px": "far"}, "a value of the wrong kind"),
+    ("data.augment", {"shift_px": "far"}, "augment.shift_px is 'far'; expected a num"),
     ("data.validation.source", "anotated", "no annotated source; choose one of annotated"),
     ("data.validation.every", 1, "data.validation.every is 1"),
     ("data.validation.every", 2501, "every 2501th of 2500 faces cannot be held out"),
@@ -101,8 +103,8 @@ MISTAKES = [
     ("stages.1.optimizers.regressor.clip_norm", 0.0, "clip_norm is 0.0"),
     ("stages.1.optimizers.regressor", {"learning_rat": 1.0}, "has no setting 'learning_rat'"),
     ("stages.1.optimizers.regressor", {"name": "sgd"}, "optimizers.regressor lacks learning_rate"),
-    ("stages.1.optimizers", {"regresor": {}}, "is 'regresor'; choose one of regressor, encoder"),
-    ("stages.0.optimizers", {"regressor": {}}, "leave out encoder, critic"),
+    ("stages.1.optimizers", {"regresor": SGD}, "is 'regresor'; choose one of regressor, encoder"),
+    ("stages.0.optimizers", {"regressor": SGD}, "leave out encoder, critic"),
     ("training.log_every", 0, "training.log_every is 0"),
     ("training.log_every", 30, "must be a multiple of log_every"),
     ("training.checkpoint_every", -100, "training.checkpoint_every is -100"),
@@ -112,7 +114,7 @@ MISTAKES = [
     ("training.best.metric", "validation/mean", "training.best.metric is 'validation/mean'"),
     ("evaluation.num_passes", 3, "evaluation.num_passes is 3; choose one of 1, 2"),
     ("evaluation.batch_size", 0, "evaluation.batch_size is 0"),
-    ("evaluation.sets.0.kind", "renderd", "kind of the evaluation set 'held_out' is 'renderd'"),
+    ("evaluation.sets.0.kind", "renderd", r"evaluation.sets\[0\].kind is 'renderd'; choose"),
     ("evaluation.sets.0.name", "annotated", "two rendered sources are called 'annotated'"),
     ("evaluation.sets.0.name", "", "the name of an evaluation set is ''"),
 ]
@@ -159,7 +161,7 @@ def test_a_setting_that_is_absent_is_named(path):
         group = group[int(each)] if each.isdigit() else group[each]
     del group[last]
     with pytest.raises(ValueError, match=f"lacks {last}; it has "):
-        check_experiment(config)
+        experiment_settings(config)
 
 
 def test_settings_that_are_younger_than_runs_may_be_absent():
@@ -167,14 +169,14 @@ def test_settings_that_are_younger_than_runs_may_be_absent():
     del config.data["validation"], config.stages[0]["loss_formula"]
     for name in ("evaluate_every", "best", "checkpoint", "on_damaged_checkpoint"):
         del config.training[name]
-    check_experiment(config)
+    check_experiment(experiment_settings(config))
 
 
 def test_an_unknown_map_source_of_a_set_is_not_taken_for_none():
     config = load("aflw", "renders")
     config.evaluation.sets[1].landmark_map_source = "detectr"
     with pytest.raises(ValueError, match="is 'detectr'; choose one of none, detector"):
-        check_experiment(config)
+        experiment_settings(config)
 
 
 def test_data_that_are_absent_leave_nothing_behind(tmp_path):

@@ -4,31 +4,31 @@ A mistyped name would otherwise be found after the data were rendered, in a work
 belongs to the mistake. Names are known to the tables of their makers, which are asked here.
 """
 
-from typing import Any
-
 import numpy as np
 
-from twodasl_jax.data.augment import AugmentOptions
-from twodasl_jax.experiment.assembly import make_method, make_stage_optimizer
+from twodasl_jax.experiment.assembly import make_stage_optimizer
 from twodasl_jax.experiment.evaluation import check_evaluation
 from twodasl_jax.experiment.rendered_data import check_rendered
-from twodasl_jax.experiment.settings.experiment_settings import require_known_settings
+from twodasl_jax.experiment.settings.experiment_settings import (
+    DataSettings,
+    ExperimentSettings,
+    StageSettings,
+    TrainingSettings,
+)
 from twodasl_jax.experiment.settings.setting_checks import (
-    make_options,
     require_file_name,
     require_one_of,
     require_positive,
     require_unique,
     require_whole,
 )
-from twodasl_jax.experiment.training_data import SOURCES
 from twodasl_jax.experiment.validation import PREFIX, check_validation
+from twodasl_jax.methods.registry import family_of
 from twodasl_jax.metrics.nme import nme_summary
 from twodasl_jax.training.best_checkpoint import SIGN
-from twodasl_jax.training.fall_back import ON_DAMAGED, require_on_damaged
+from twodasl_jax.training.fall_back import require_on_damaged
 from twodasl_jax.training.loop import require_multiples
 
-NETWORKS = ("regressor", "encoder", "critic")
 MOST_STEPS = 2**31 - 1
 """They are counted in 32 bits."""
 
@@ -36,7 +36,7 @@ BEFORE = "before"
 """The moment of the first scores: no stage may be called so."""
 
 
-def check_experiment(config: Any) -> None:
+def check_experiment(config: ExperimentSettings) -> None:
     """Refuses settings that could not be trained with.
 
     Args:
@@ -45,37 +45,34 @@ def check_experiment(config: Any) -> None:
     Raises:
       ValueError: one sentence: the setting, its value, what was expected.
     """
-    require_known_settings(config)
     # Networks are begun from 32 bits: with more, two seeds would be one.
     require_whole("seed", config.seed, least=0, most=2**32 - 1)
-    require_whole("losses.num_vertices", config.losses.num_vertices, least=0)
     _check_data(config.data)
     _check_stages(config)
-    _check_training(config)
+    _check_training(config.training)
     check_evaluation(config)
     check_validation(config)
     check_rendered(config)
 
 
-def _check_data(data: Any) -> None:
-    if not len(data.annotated):
+def _check_data(data: DataSettings) -> None:
+    if not data.annotated:
         raise ValueError("data.annotated names no source; expected at least one")
-    for half in ("annotated", "in_the_wild"):
-        for index, source in enumerate(data[half]):
+    for half, sources in (("annotated", data.annotated), ("in_the_wild", data.in_the_wild)):
+        for index, source in enumerate(sources):
             name = f"data.{half}[{index}]"
-            require_one_of(f"{name}.kind", source.get("kind"), SOURCES)
             if (half, source.kind) == ("annotated", "crops"):
                 raise ValueError(
                     f"{name}: crops have 2D landmarks only; name them in data.in_the_wild"
                 )
-            require_positive(f"{name}.weight", source.get("weight"))
-        require_whole(f"data.{half}_batch_size", data[f"{half}_batch_size"], least=1)
+            require_positive(f"{name}.weight", source.weight)
+    require_whole("data.annotated_batch_size", data.annotated_batch_size, least=1)
+    require_whole("data.in_the_wild_batch_size", data.in_the_wild_batch_size, least=1)
     require_whole("data.num_threads", data.num_threads, least=1)
-    make_options(AugmentOptions, data.augment, "data.augment")
 
 
-def _check_stages(config: Any) -> None:
-    names = [stage.get("name", "") for stage in config.stages]
+def _check_stages(config: ExperimentSettings) -> None:
+    family, names = family_of(config.method), [stage.name for stage in config.stages]
     if not names:
         raise ValueError("the config has no stages, so there is nothing to train; see configs/")
     require_unique("stages", names)
@@ -85,27 +82,28 @@ def _check_stages(config: Any) -> None:
         if stage.name == BEFORE:
             raise ValueError(f"no stage can be called '{BEFORE}': the first scores are called so")
         require_whole(f"num_steps of {title}", stage.num_steps, least=1, most=MOST_STEPS)
-        if not len(stage.loss_weights):
+        if not stage.loss_weights:
             raise ValueError(f"loss_weights of {title} is empty; expected at least one loss")
         for term, weight in stage.loss_weights.items():
             require_positive(f"loss_weights.{term} of {title}", weight, zero=True)
         for term, steps in stage.ramp_steps.items():
             require_whole(f"ramp_steps.{term} of {title}", steps, least=0, most=MOST_STEPS)
         try:
-            method = make_method(config, stage)
+            method = family.make(models=config.models, losses=config.losses, stage=stage)
         except ValueError as error:
             raise ValueError(f"{title}: {error}") from error
-        if method.reads_in_the_wild and not len(config.data.in_the_wild):
+        if "in_the_wild" in method.reads and not config.data.in_the_wild:
             raise ValueError(
                 f"{title} has losses on in-the-wild images, and data.in_the_wild names no source"
             )
-        _check_optimizers(stage, title, self_critic=method.uses("self_critic"))
+        _check_optimizers(stage, title, known=family.networks, needed=method.networks)
 
 
-def _check_optimizers(stage: Any, title: str, *, self_critic: bool) -> None:
+def _check_optimizers(
+    stage: StageSettings, title: str, *, known: tuple[str, ...], needed: tuple[str, ...]
+) -> None:
     for network in stage.optimizers:
-        require_one_of(f"a network among the optimizers of {title}", network, NETWORKS)
-    needed = NETWORKS if self_critic else NETWORKS[:1]
+        require_one_of(f"a network among the optimizers of {title}", network, known)
     missing = [network for network in needed if network not in stage.optimizers]
     if missing:
         raise ValueError(f"the optimizers of {title} leave out {', '.join(missing)}; it trains it")
@@ -115,19 +113,19 @@ def _check_optimizers(stage: Any, title: str, *, self_critic: bool) -> None:
         raise ValueError(f"{title}: {error}") from error
 
 
-def _check_training(config: Any) -> None:
-    training = config.training
+def _check_training(training: TrainingSettings) -> None:
     require_whole("training.log_every", training.log_every, least=1)
     require_whole("training.checkpoint_every", training.checkpoint_every, least=1)
-    every = training.get("evaluate_every", 0)
-    require_whole("training.evaluate_every", every, least=0)
+    require_whole("training.evaluate_every", training.evaluate_every, least=0)
     require_multiples(
-        training.log_every, checkpoint_every=training.checkpoint_every, evaluate_every=every
+        training.log_every,
+        checkpoint_every=training.checkpoint_every,
+        evaluate_every=training.evaluate_every,
     )
-    require_on_damaged(training.get("on_damaged_checkpoint", ON_DAMAGED[0]))
+    require_on_damaged(training.on_damaged_checkpoint)
     if training.max_to_keep is not None:
         require_whole("training.max_to_keep", training.max_to_keep, least=1)
-    if every:
+    if training.evaluate_every:
         require_one_of("training.best.mode", training.best.mode, SIGN)
         three = nme_summary(np.full(3, 0.1), np.array([15.0, 45.0, 75.0]))
         known = [PREFIX + name for name in three if not name.startswith("count")]

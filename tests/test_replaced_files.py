@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from twodasl_jax.data import replaced_files as module
-from twodasl_jax.data.replaced_files import (
+from twodasl_jax import replaced_files as module
+from twodasl_jax.replaced_files import (
     READY,
     STAGING,
     finish_replacing,
@@ -94,13 +94,13 @@ def test_a_kill_while_files_are_moved_leaves_new_files_whole(folder, monkeypatch
 def test_a_killed_writer_leaves_the_old_files_and_is_cleaned_up_after(folder):
     code = (
         "import os, signal, pathlib\n"
-        "from twodasl_jax.data.replaced_files import replaced_files\n"
+        "from twodasl_jax.replaced_files import replaced_files\n"
         f"with replaced_files(pathlib.Path({str(folder)!r}), marker='marker.json') as unfinished:\n"
         "    (unfinished / 'a.npz').write_text('half')\n"
         "    (unfinished / 'strange').write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    root = str(Path(module.__file__).parents[2])
+    root = str(Path(module.__file__).parents[1])
     killed = subprocess.run([sys.executable, "-c", code], cwd=root, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert contents(folder)["a.npz"] == "old"
