@@ -7,6 +7,7 @@
         print(face.head_pose.yaw, face.landmarks_px)
 """
 
+import functools
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,10 +16,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from twodasl_jax.coefficients import Whitening
 from twodasl_jax.experiment.run.trained import TrainedRun, load_trained_run
 from twodasl_jax.experiment.run.workdir import Workdir
-from twodasl_jax.methods.twodasl_setup import MEAN, STD
+from twodasl_jax.methods.method import Faces, Method
+from twodasl_jax.methods.predictor import Predictor
 from twodasl_jax.predict.faces import recrop
 from twodasl_jax.predict.faces.face_detectors import FACE_DETECTORS, FaceBox
 from twodasl_jax.predict.faces.landmark_detectors import LANDMARK_DETECTORS
@@ -29,6 +30,7 @@ from twodasl_jax.predict.faces.upright_search import (
     reconstruct_detected_landmarks,
     surest_first,
 )
+from twodasl_jax.training.state import Networks
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 """One function is compiled for each of these that occurs; batches between are padded."""
@@ -46,7 +48,9 @@ class FaceReconstructor:
 
     Attributes:
       face_model: the one whose coefficients are predicted.
-      whitening: mean and deviation of the coefficients that the network was trained on.
+      code_statistics: how the code is spread, where it weighs the face model's bases; else None.
+      code_layout: parts of the code.
+      crop_size: side of the crops that the network reads, pixels.
     """
 
     def __init__(
@@ -81,14 +85,17 @@ class FaceReconstructor:
                 f"no detector is called '{detector}'; choose one of {', '.join(choices)}"
             )
         self.face_model = trained.face_model
-        self.whitening = Whitening(*(trained.arrays[name] for name in (MEAN, STD)))
+        self.code_statistics = trained.family.code_statistics(trained.arrays)
+        method = trained.method.with_passes(num_passes)
+        self.code_layout, self.crop_size = method.code_layout, method.crop_size
         self._detector_name, self._max_faces = detector, max_faces
         self._detector: Callable[[np.ndarray], Any] | None = None
         self._making_detector = threading.Lock()
         # Once: the arrays of a checkpoint are numpy, and would be carried over for every batch.
         self._networks = jax.device_put(trained.networks)
-        with_passes = trained._replace(method=trained.method.with_passes(num_passes))
-        self._predictor = with_passes.predictor(batch_sizes=BATCH_SIZES, outputs=crop_faces)
+        self._constants = trained.family.prediction_constants(self.face_model, trained.arrays)
+        self._network = _CropNetwork(method, self._networks, self._constants)
+        self._decode = jax.jit(method.decode)
 
     @classmethod
     def from_checkpoint(
@@ -146,18 +153,18 @@ class FaceReconstructor:
             raise ValueError("both boxes and landmarks were given; landmarks alone are enough")
         if boxes is None and landmarks is None and self._detector_name in LANDMARK_DETECTORS:
             faces = reconstruct_detected_landmarks(
-                image, self._detect, self._reconstruct_crops, self.face_model
+                image, self._detect, self._network, self.face_model
             )
             return faces[: self._max_faces]
         if landmarks is not None:
             return recrop.reconstruct_from_landmarks(
-                image, landmarks, self._reconstruct_crops, self.face_model
+                image, landmarks, self._network, self.face_model
             )
         found = self._detect(image) if boxes is None else [FaceBox(np.asarray(b)) for b in boxes]
         faces = reconstruct_any_way_up(
             image,
             found,
-            self._reconstruct_crops,
+            self._network,
             self.face_model,
             num_refinements=NUM_REFINEMENTS,
             detect=self._detect if boxes is None else None,
@@ -183,7 +190,7 @@ class FaceReconstructor:
         return recrop.reconstruct_at(
             image,
             roi_boxes,
-            self._reconstruct_crops,
+            self._network,
             self.face_model,
             turns_degrees=turns_degrees,
         )
@@ -194,7 +201,7 @@ class FaceReconstructor:
         """Reconstructs many crops in batches, in the crops' own frame.
 
         Args:
-          crops: ``(n, 120, 120, 3)`` uint8 RGB.
+          crops: ``(n, size, size, 3)`` uint8 RGB, of `crop_size` pixels.
           landmarks: ``(n, 18, 2)`` crop pixels for the landmark map, NaN where unknown.
 
         Returns:
@@ -205,13 +212,26 @@ class FaceReconstructor:
         """
         given = np.full((len(crops), 18, 2), np.nan) if landmarks is None else landmarks
         wanted = (len(crops), 18, 2)
-        if np.shape(crops)[1:] != (120, 120, 3) or crops.dtype != np.uint8 or not len(crops):
+        size = self.crop_size
+        if np.shape(crops)[1:] != (size, size, 3) or crops.dtype != np.uint8 or not len(crops):
             raise ValueError(
-                f"the crops are {crops.shape} {crops.dtype}; expected (n, 120, 120, 3) uint8"
+                f"the crops are {crops.shape} {crops.dtype}; expected (n, {size}, {size}, 3) uint8"
             )
         if np.shape(given) != wanted:
             raise ValueError(f"the landmarks are {np.shape(given)}; expected {wanted}")
-        return self._reconstruct_crops(crops, np.asarray(given, np.float32))
+        return self._network(crops, np.asarray(given, np.float32))
+
+    def decode(self, camera: np.ndarray, code: np.ndarray) -> Faces:
+        """The method's faces of other cameras and codes, such as smoothed ones.
+
+        Args:
+          camera: ``(b, 3, 4)``.
+          code: ``(b, k)``.
+
+        Returns:
+          numpy arrays.
+        """
+        return jax.device_get(self._decode(self._networks, self._constants, camera, code))
 
     def prepare_detector(self) -> None:
         """Makes the detector now: what it lacks is then told before any photograph is read.
@@ -238,5 +258,18 @@ class FaceReconstructor:
             found = sorted(found, key=lambda face: -np.prod(face.box[2:] - face.box[:2]))
         return found[: self._max_faces]
 
-    def _reconstruct_crops(self, crops: np.ndarray, landmarks: np.ndarray) -> CropFaces:
+
+class _CropNetwork:
+    """A method's networks as `ReconstructCrops`; one program for each batch size."""
+
+    def __init__(self, method: Method, networks: Networks, constants: Any) -> None:
+        self.crop_size, self._networks = method.crop_size, networks
+        self._predictor = Predictor(
+            method,
+            constants,
+            batch_sizes=BATCH_SIZES,
+            outputs=functools.partial(crop_faces, crop_size=method.crop_size),
+        )
+
+    def __call__(self, crops: np.ndarray, landmarks: np.ndarray, /) -> CropFaces:
         return self._predictor(self._networks, crops, landmarks)

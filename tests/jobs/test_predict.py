@@ -3,13 +3,12 @@
 import json
 import os
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from absl.flags import FLAGS
 from PIL import Image
 
+from tests.predict.linear_faces import decode_crops
 from twodasl_jax.jobs import predict as job
 from twodasl_jax.jobs.modes import MODES, job_of
 from twodasl_jax.jobs.options import OPTIONS
@@ -17,7 +16,6 @@ from twodasl_jax.jobs.predict import DEFAULT_OUTPUTS, check_photo, parse_box
 from twodasl_jax.predict.faces import face_detectors
 from twodasl_jax.predict.faces.face_detectors import FaceBox
 from twodasl_jax.predict.faces.fit_confidence import UNSURE
-from twodasl_jax.predict.faces.reconstruct import decode_crops
 from twodasl_jax.predict.faces.recrop import reconstruct_detected
 from twodasl_jax.predict.files.outputs import OUTPUTS
 
@@ -27,7 +25,7 @@ class MadeUpReconstructor:
 
     def __init__(self, face_model, network):
         self.face_model, self.network = face_model, network
-        self.whitening = None
+        self.code_statistics = None
         self.boxes = []
 
     def prepare_detector(self):
@@ -47,8 +45,9 @@ class MadeUpReconstructor:
 def reconstructor(small_face_model, small_frontal_coefficients, monkeypatch):
     def network(crops, landmarks):
         repeated = np.broadcast_to(small_frontal_coefficients, (len(crops), 62))
-        return jax.device_get(decode_crops(small_face_model, jnp.asarray(repeated)))
+        return decode_crops(small_face_model, repeated)
 
+    network.crop_size = 120
     made = MadeUpReconstructor(small_face_model, network)
     monkeypatch.setattr(job.FaceReconstructor, "from_checkpoint", lambda *args, **kwargs: made)
     monkeypatch.setattr(job, "enable_compilation_cache", lambda: None)

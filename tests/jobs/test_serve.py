@@ -29,7 +29,7 @@ def made_up_run(monkeypatch, small_face_model):
     """A run whose network finds no face; the servers that the job makes are noted."""
 
     class Blind:
-        face_model, whitening = small_face_model, None
+        face_model, code_statistics = small_face_model, None
 
         def __call__(self, image):
             return []
@@ -176,7 +176,7 @@ import sys, time
 from twodasl_jax.jobs import serve as job
 
 class Slow:
-    face_model = whitening = None
+    face_model = code_statistics = None
 
     def __call__(self, image):
         time.sleep(1.0)

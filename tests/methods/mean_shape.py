@@ -109,5 +109,5 @@ class MeanShapeFamily:
         mean = face_model.linear.mean
         return mean if dense else mean[:, face_model.landmark_vertices]
 
-    def code_deviation(self, arrays):
+    def code_statistics(self, arrays):
         return None

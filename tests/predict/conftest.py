@@ -5,20 +5,14 @@ import socket
 import threading
 from collections.abc import Callable
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.predict.linear_faces import decode_crops, reconstruction_from_coefficients
 from twodasl_jax.data.augment import warp_coefficients
 from twodasl_jax.face_model.model import FaceModel, face_model_from_arrays
 from twodasl_jax.landmark_tables import MIRROR_68
-from twodasl_jax.predict.faces.reconstruct import (
-    CropFaces,
-    Reconstruction,
-    decode_crops,
-    reconstruction_from_coefficients,
-)
+from twodasl_jax.predict.faces.reconstruct import CropFaces, Reconstruction
 from twodasl_jax.predict.faces.upright import turn_about_centre
 from twodasl_jax.predict.page.server_connections import make_server
 
@@ -103,13 +97,15 @@ class FlagNetwork:
     As real networks do: upright heads are understood, and anything else looks upright to it.
     """
 
+    crop_size = 120
+
     def __init__(self, face_model: FaceModel):
         self.face_model, self.calls = face_model, 0
 
     def __call__(self, crops: np.ndarray, _landmarks: np.ndarray) -> CropFaces:
         self.calls += 1
         fits = np.stack([self._fit(crop[..., 0].astype(float)) for crop in crops])
-        return jax.device_get(decode_crops(self.face_model, jnp.asarray(fits)))
+        return decode_crops(self.face_model, fits)
 
     def _fit(self, crop: np.ndarray) -> np.ndarray:
         rows, columns = np.indices(crop.shape) + 0.5

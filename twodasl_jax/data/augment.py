@@ -181,11 +181,7 @@ def warp_points(points: np.ndarray, warp: np.ndarray) -> np.ndarray:
 def warp_coefficients(
     coefficients: np.ndarray, warp: np.ndarray, *, crop_size: int = CROP_SIZE
 ) -> np.ndarray:
-    """The coefficients whose projection is the warped projection; exact.
-
-    The warp acts on crop pixels, the camera makes view-frame points (y up), so the warp is
-    carried there: with ``F: y -> size + 1 - y``, the camera's first two rows become
-    ``F·warp·F`` of themselves. Depth keeps the proportions: its row is scaled alike.
+    """The coefficients whose projection is the warped projection; see `warp_camera`.
 
     Args:
       coefficients: ``(62,)`` raw.
@@ -195,7 +191,26 @@ def warp_coefficients(
     Returns:
       ``(62,)`` float32.
     """
-    camera = coefficients[CAMERA].astype(np.float64).reshape(3, 4)
+    camera = warp_camera(coefficients[CAMERA].reshape(3, 4), warp, crop_size=crop_size)
+    return np.concatenate([camera.ravel(), coefficients[WEIGHTS]]).astype(np.float32)
+
+
+def warp_camera(camera: np.ndarray, warp: np.ndarray, *, crop_size: int = CROP_SIZE) -> np.ndarray:
+    """The camera whose projection is the warped projection; exact.
+
+    The warp acts on crop pixels, the camera makes view-frame points (y up), so the warp is
+    carried there: with ``F: y -> size + 1 - y``, the camera's first two rows become
+    ``F·warp·F`` of themselves. Depth keeps the proportions: its row is scaled alike.
+
+    Args:
+      camera: ``(3, 4)``.
+      warp: ``(2, 3)`` a rotation, uniform scaling and shift.
+      crop_size: side of the crop, pixels.
+
+    Returns:
+      ``(3, 4)`` float32.
+    """
+    camera = camera.astype(np.float64)
     mirrored = warp[:, :2] * np.array([[1, -1], [-1, 1]])
     # F·warp·F on a point (x, y): the shift is what happens to the view frame's origin.
     origin = warp[:, :2] @ np.array([0, flip_y(0, crop_size=crop_size)]) + warp[:, 2]
@@ -203,7 +218,7 @@ def warp_coefficients(
     moved[:2] = mirrored @ camera[:2]
     moved[:2, 3] += (origin[0], flip_y(origin[1], crop_size=crop_size))
     moved[2] = camera[2] * np.sqrt(np.linalg.det(warp[:, :2]))
-    return np.concatenate([moved.ravel(), coefficients[WEIGHTS]]).astype(np.float32)
+    return moved.astype(np.float32)
 
 
 _NORMAL_QUANTILES = ndtri((np.arange(256) + 0.5) / 256).astype(np.float32)[None]

@@ -224,7 +224,7 @@ def reconstruct_photos(
                 reconstructor.face_model,
                 target.parent,
                 target.name,
-                whitening=reconstructor.whitening,
+                code_statistics=reconstructor.code_statistics,
             )
         except Exception as error:  # whatever one photograph does to a library, the rest go on
             # On a full disk all the others would fail too.

@@ -79,7 +79,7 @@ def serve(
         app = make_app(
             reconstructor,
             reconstructor.face_model,
-            whitening=reconstructor.whitening,
+            code_statistics=reconstructor.code_statistics,
             host=host,
             limits=Limits(max_upload_bytes=round(max_upload_megabytes * 1e6)),
         )

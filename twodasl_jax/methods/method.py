@@ -22,20 +22,35 @@ Arrays = Mapping[str, np.ndarray]
 
 
 class Faces(NamedTuple):
-    """The faces of a batch of crops; a pytree.
+    """The faces of a batch of crops; a pytree of JAX or numpy arrays.
 
     Attributes:
-      camera: ``[M | t]``, from model points to the view frame: crop pixels, x right, y **up**.
-      points: model points before the camera, planar, model units: all vertices of the face model,
-        or its 68 landmarks alone (`MethodFamily.prediction_constants`).
-      code: what the points were decoded from; `Method.code_layout` names its parts.
-      texture: RGB of the points in [0, 1], where the method predicts it.
+      camera: ``(b, 3, 4)`` ``[M | t]``, from model points to the view frame: crop pixels, x right,
+        y **up**.
+      points: ``(b, 3, n)`` model points before the camera, planar, model units: all vertices of the
+        face model, or its 68 landmarks alone (`MethodFamily.prediction_constants`).
+      code: ``(b, k)`` what the points were decoded from; `Method.code_layout` names its parts.
+      texture: ``(b, 3, n)`` RGB of the points in [0, 1], where the method predicts it.
     """
 
-    camera: Float[Array, "b 3 4"]
-    points: Float[Array, "b 3 n"]
-    code: Float[Array, "b k"]
-    texture: Float[Array, "b 3 n"] | None = None
+    camera: Any
+    points: Any
+    code: Any
+    texture: Any = None
+
+
+class CodeStatistics(NamedTuple):
+    """The spread of a code whose parts weigh the face model's shape and expression bases.
+
+    Attributes:
+      mean: ``(k,)``.
+      std: ``(k,)``, positive.
+      layout: ``shape`` and ``expression``.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+    layout: Mapping[str, slice]
 
 
 def crop_points(faces: Faces, crop_size: int) -> Float[Array, "b n 3"]:
@@ -228,9 +243,6 @@ class MethodFamily(Protocol):
         """
         ...
 
-    def code_deviation(self, arrays: Arrays) -> np.ndarray | None:
-        """Standard deviation of each entry of the code, ``(k,)``, where they are independent.
-
-        None where moving single entries means nothing.
-        """
+    def code_statistics(self, arrays: Arrays) -> CodeStatistics | None:
+        """How the code is spread, where it weighs the face model's own bases; else None."""
         ...

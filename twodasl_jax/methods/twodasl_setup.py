@@ -29,7 +29,7 @@ from twodasl_jax.face_model.linear import (
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.losses.vertex import vertex_gram
 from twodasl_jax.methods import twodasl
-from twodasl_jax.methods.method import Arrays, Faces
+from twodasl_jax.methods.method import Arrays, CodeStatistics, Faces
 from twodasl_jax.methods.twodasl import PredictionConstants
 from twodasl_jax.methods.twodasl_settings import LossSettings, ModelSettings
 from twodasl_jax.methods.twodasl_terms import Constants, TwoDASL, reads_in_the_wild
@@ -44,6 +44,12 @@ MEAN, STD = "coefficient_mean", "coefficient_std"
 NETWORKS = ("regressor", "encoder", "critic")
 
 _NUM_CAMERA = CAMERA.stop - CAMERA.start
+_CODE_LAYOUT = types.MappingProxyType(
+    {
+        name: slice(part.start - _NUM_CAMERA, part.stop - _NUM_CAMERA)
+        for name, part in {"shape": SHAPE, "expression": EXPRESSION}.items()
+    }
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,10 +82,7 @@ class TwoDASLMethod(TwoDASL):
     @property
     def code_layout(self) -> Mapping[str, slice]:
         """Shape and expression: the 62 coefficients without the camera."""
-        return {
-            name: slice(part.start - _NUM_CAMERA, part.stop - _NUM_CAMERA)
-            for name, part in {"shape": SHAPE, "expression": EXPRESSION}.items()
-        }
+        return _CODE_LAYOUT
 
     def init(self, key: Array) -> Networks:
         """See `twodasl.init_networks`."""
@@ -240,9 +243,10 @@ class TwoDASLFamily:
         points = face_model.linear if dense else landmarks
         return PredictionConstants(landmarks, points, _whitening(arrays))
 
-    def code_deviation(self, arrays: Arrays) -> np.ndarray:
+    def code_statistics(self, arrays: Arrays) -> CodeStatistics:
         """Of shape and expression, as in the training set."""
-        return np.asarray(arrays[STD])[_NUM_CAMERA:]
+        mean, std = (np.asarray(part)[_NUM_CAMERA:] for part in _whitening(arrays))
+        return CodeStatistics(mean, std, _CODE_LAYOUT)
 
 
 def _whitening(arrays: Arrays) -> Whitening:

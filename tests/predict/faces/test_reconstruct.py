@@ -30,11 +30,11 @@ def test_a_larger_box_scales_points_and_depth_alike(
     )
 
 
-def test_decoding_is_compiled_once(frontal_coefficients, roi_box, reconstruct):
+def test_projection_is_compiled_once(frontal_coefficients, roi_box, reconstruct):
     reconstruct(frontal_coefficients, roi_box)
-    before = decoding._decode._cache_size()
+    before = decoding._project._cache_size()
     reconstruct(2 * frontal_coefficients, roi_box + 1)
-    assert decoding._decode._cache_size() == before > 0
+    assert decoding._project._cache_size() == before > 0
 
 
 @pytest.mark.parametrize("yaw", [-40.0, 0.0, 25.0])

@@ -1,15 +1,13 @@
 """Crop, predict, crop anew: with a made-up network that sees the same face in every crop."""
 
 import chex
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.predict.linear_faces import decode_crops
 from twodasl_jax.data.face_crop import roi_box_from_detection, roi_box_from_landmarks
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_68
 from twodasl_jax.predict.faces.face_detectors import FaceBox
-from twodasl_jax.predict.faces.reconstruct import decode_crops
 from twodasl_jax.predict.faces.recrop import (
     reconstruct_at,
     reconstruct_detected,
@@ -21,6 +19,8 @@ BOX = np.array([60.0, 30.0, 140.0, 120.0])
 
 class FixedFace:
     """A network that gives the same coefficients for every crop, or those of each call in turn."""
+
+    crop_size = 120
 
     def __init__(self, face_model, *calls):
         self.face_model, self.calls = face_model, calls
@@ -34,7 +34,7 @@ class FixedFace:
         self.landmarks.append(landmarks)
         given = np.asarray(self.calls[min(len(self.crops), len(self.calls)) - 1])
         coefficients = np.broadcast_to(given, (len(crops), 62))
-        return jax.device_get(decode_crops(self.face_model, jnp.asarray(coefficients)))
+        return decode_crops(self.face_model, coefficients)
 
 
 @pytest.fixture

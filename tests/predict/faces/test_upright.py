@@ -4,9 +4,9 @@ import chex
 import numpy as np
 import pytest
 
+from tests.predict.linear_faces import reconstruction_from_coefficients
 from twodasl_jax.crop_frame import image_to_crop
 from twodasl_jax.data.face_crop import crop_image, roi_box_from_detection, roi_box_from_landmarks
-from twodasl_jax.predict.faces.reconstruct import reconstruction_from_coefficients
 from twodasl_jax.predict.faces.upright import (
     LEAST_TURN_DEGREES,
     carry_back,
@@ -102,9 +102,9 @@ def test_carried_back_coefficients_lie_on_the_photograph(
     fit = frontal_coefficients.copy()
     fit[[3, 7]] += (4, -7)
     seen = reconstruction_from_coefficients(dome_face, fit, np.array([0, 0, 120.0, 120.0]))
-    face = reconstruction_from_coefficients(
-        dome_face, carry_back(fit, turn), ROI_BOX, turn_degrees=turn
-    )
+    back = fit.copy()
+    back[:12] = carry_back(fit[:12].reshape(3, 4), turn).ravel()
+    face = reconstruction_from_coefficients(dome_face, back, ROI_BOX, turn_degrees=turn)
     wanted = upright_to_image(seen.landmarks_px.astype(np.float64), ROI_BOX, turn)
     # float32 positions up to 160 px.
     chex.assert_trees_all_close(face.landmarks_px.astype(np.float64), wanted, atol=1e-4)

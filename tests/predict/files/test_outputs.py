@@ -12,10 +12,10 @@ import trimesh
 from PIL import Image
 from rich.console import Console
 
+from tests.predict.linear_faces import reconstruction_from_coefficients
 from twodasl_jax.evaluation.benchmark_faces import open_aflw2000_3d
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.predict.faces.photo import load_image
-from twodasl_jax.predict.faces.reconstruct import reconstruction_from_coefficients
 from twodasl_jax.predict.files import outputs
 from twodasl_jax.predict.files.output_writers import OUTPUTS, OutputFile
 from twodasl_jax.predict.files.outputs import check_outputs, known_outputs, write_outputs

@@ -15,10 +15,10 @@ import pytest
 import trimesh.resources
 from PIL import Image
 
-from twodasl_jax.coefficients import Whitening
+from tests.predict.linear_faces import LAYOUT, UNIT, reconstruction_from_coefficients
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.linear import vertices_from_coefficients
-from twodasl_jax.predict.faces.reconstruct import reconstruction_from_coefficients
+from twodasl_jax.methods.method import CodeStatistics
 from twodasl_jax.predict.meshes.mesh import colours_from_photo, mesh_vertices
 from twodasl_jax.predict.meshes.mesh_files import mesh_bytes
 from twodasl_jax.predict.page import viewer
@@ -87,7 +87,7 @@ def test_rounding_errs_by_half_a_step_of_each_arrays_own_scale(bits):
 
 
 def test_the_stored_face_deforms_as_the_model_does(dome_face, turned, photo):
-    face, arrays = data_of(viewer_page(photo, turned, dome_face, title="t"))
+    face, arrays = data_of(viewer_page(photo, turned, dome_face, title="t", code_statistics=UNIT))
     headers = {header["name"]: header for header in face["arrays"]}
     base = arrays["base"] * np.array(headers["base"]["scales"])[:, None]
     components = arrays["components"].reshape(-1, 3, dome_face.num_vertices)
@@ -118,7 +118,7 @@ def test_the_stored_face_deforms_as_the_model_does(dome_face, turned, photo):
 
 
 def test_the_mesh_lies_on_the_photograph(dome_face, turned, photo):
-    face, _ = data_of(viewer_page(photo, turned, dome_face, title="t"))
+    face, _ = data_of(viewer_page(photo, turned, dome_face, title="t", code_statistics=UNIT))
     matrix = np.array(face["matrix_columns"]).T
     points = mesh_vertices(turned, dome_face).T.astype(np.float64)
     frame = matrix @ points + np.array(face["centre"])[:, None]
@@ -142,19 +142,22 @@ def picture_pixels(picture):
 
 
 def test_sliders_count_in_the_statistics_that_are_given(dome_face, turned):
-    mean = np.arange(62.0)
-    std = np.full(62, 2.0)
-    components, described = slider_components(turned, dome_face, Whitening(mean, std))
+    statistics = CodeStatistics(np.arange(50.0), np.full(50, 2.0), LAYOUT)
+    components, described = slider_components(turned, dome_face, statistics)
     assert len(components) == len(described) == 10 + NUM_SHAPE_SLIDERS
     basis = np.asarray(dome_face.linear.shape_basis, np.float64)
     chex.assert_trees_all_close(components[10], 2.0 * basis[0], rtol=1e-12)
-    assert described[0]["value"] == pytest.approx((turned.coefficients[52] - 52) / 2, abs=1e-4)
-    own = dataclasses.replace(dome_face, whitening=Whitening(mean, 0 * std + 4.0))
-    chex.assert_trees_all_close(slider_components(turned, own, None)[0], 2 * components, rtol=1e-12)
+    assert described[0]["value"] == pytest.approx((turned.code[40] - 40) / 2, abs=1e-4)
+
+
+def test_a_code_without_statistics_has_no_sliders(dome_face, turned, photo):
+    components, described = slider_components(turned, dome_face, None)
+    assert (len(components), described) == (0, [])
+    assert viewer_page(photo, turned, dome_face, title="t")
 
 
 def test_the_download_is_the_exported_file(dome_face, turned, photo):
-    _, arrays = data_of(viewer_page(photo, turned, dome_face, title="t"))
+    _, arrays = data_of(viewer_page(photo, turned, dome_face, title="t", code_statistics=UNIT))
     glb = mesh_bytes(
         ".glb",
         mesh_vertices(turned, dome_face),
@@ -177,7 +180,7 @@ def test_a_title_is_text_and_never_code(dome_face, frontal, photo):
     title = (
         "</title><script>alert('{{payload}}')</script> & 2/3 \N{LATIN SMALL LETTER E WITH ACUTE}"
     )
-    page = viewer_page(photo, frontal, dome_face, title=title)
+    page = viewer_page(photo, frontal, dome_face, title=title, code_statistics=UNIT)
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(&#x27;{{payload}}&#x27;)" in page
     assert data_of(page)[0]["file_name"].endswith("2_3_é.glb")
@@ -186,13 +189,15 @@ def test_a_title_is_text_and_never_code(dome_face, frontal, photo):
 
 def test_three_js_comes_with_its_licence(dome_face, frontal, photo):
     assert "Three.js Authors" in three_js()
-    page = viewer_page(photo, frontal, dome_face, title="t")
+    page = viewer_page(photo, frontal, dome_face, title="t", code_statistics=UNIT)
     assert page.count(three_js()) == 1
     assert "Permission is hereby granted, free of charge" in page
 
 
 def test_the_same_face_gives_the_same_page(dome_face, frontal, photo):
-    first, second = (viewer_page(photo, frontal, dome_face, title="t") for _ in range(2))
+    first, second = (
+        viewer_page(photo, frontal, dome_face, title="t", code_statistics=UNIT) for _ in range(2)
+    )
     assert first == second
 
 
@@ -231,7 +236,10 @@ def test_bfm_is_rounded_by_hundredths_of_a_millimetre(shared_data):
 def test_the_page_shows_the_confidence_and_warns_of_an_unsure_fit(dome_face, frontal, photo):
     sure = dataclasses.replace(frontal, fit_confidence=0.91)
     unsure = dataclasses.replace(frontal, fit_confidence=0.12)
-    pages = [viewer_page(photo, face, dome_face, title="t") for face in (frontal, sure, unsure)]
+    pages = [
+        viewer_page(photo, face, dome_face, title="t", code_statistics=UNIT)
+        for face in (frontal, sure, unsure)
+    ]
     assert "not estimated" in pages[0]
     assert "<dd>0.91</dd>" in pages[1]
     assert ['id="unsure"' in page for page in pages] == [False, False, True]

@@ -17,6 +17,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
+from tests.predict.linear_faces import UNIT
 from twodasl_jax.predict.meshes.mesh import colours_from_photo, mesh_vertices
 from twodasl_jax.predict.meshes.mesh_files import mesh_bytes
 from twodasl_jax.predict.page.server import make_app
@@ -49,7 +50,7 @@ def browser(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory, dome_face, frontal, picture):
     path = tmp_path_factory.mktemp("pages") / "a face.html"
-    page = viewer_page(picture, frontal, dome_face, title="a face")
+    page = viewer_page(picture, frontal, dome_face, title="a face", code_statistics=UNIT)
     path.write_text(page, encoding="utf-8")
     return path
 

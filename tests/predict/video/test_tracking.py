@@ -1,14 +1,17 @@
 """Who is who from frame to frame, in made-up scenes whose faces are known."""
 
 import dataclasses
+import functools
 
 import cv2
 import numpy as np
 import pytest
 
+from tests.predict.linear_faces import LAYOUT, decoder, reconstruction_from_coefficients
 from twodasl_jax.data.face_crop import crop_image
-from twodasl_jax.predict.faces.reconstruct import reconstruction_from_coefficients
+from twodasl_jax.predict.faces.reconstruct import under_another_camera
 from twodasl_jax.predict.faces.upright import carry_back
+from twodasl_jax.predict.video.smoothing import FaceSmoother
 from twodasl_jax.predict.video.tracking import (
     FaceTracker,
     TrackingOptions,
@@ -97,12 +100,7 @@ def play(scene):
     """Plays frames: a function of the frame's number changes the scene; gives numbers by frame."""
 
     def played(change, count, **options):
-        tracker = FaceTracker(
-            scene.find,
-            scene.follow,
-            scene.face_model,
-            options=TrackingOptions(smooth=False, **options),
-        )
+        tracker = FaceTracker(scene.find, scene.follow, options=TrackingOptions(**options))
         shown = []
         for index in range(count):
             change(index)
@@ -262,8 +260,10 @@ def test_an_empty_video_is_searched_now_and_then(scene, play):
     assert scene.searches == 4
 
 
-def test_smoothing_is_on_by_default(scene):
-    tracker = FaceTracker(scene.find, scene.follow, scene.face_model)
+def test_faces_are_smoothed_where_a_smoother_is_given(scene):
+    model = scene.face_model
+    smoother = functools.partial(FaceSmoother, model, decoder(model), LAYOUT)
+    tracker = FaceTracker(scene.find, scene.follow, smoother)
     scene.faces = {"ada": (100, 150, 100)}
     tracker(scene.picture(), 0.0)
     scene.faces = {"ada": (106, 150, 100)}
@@ -300,8 +300,7 @@ def test_a_long_and_low_frame_does_not_end_the_video(scene):
         return [stretched(3600) for _ in boxes]
 
     found = [stretched(3000)]
-    options = TrackingOptions(smooth=False)
-    tracker = FaceTracker(lambda _: found, follow, scene.face_model, options=options)
+    tracker = FaceTracker(lambda _: found, follow)
     assert len(tracker(frame, 0.0)) == 1
     found.clear()
     assert [tracker(frame, 0.1), tracker(frame, 0.2)] == [[], []]
@@ -313,16 +312,14 @@ def test_a_turned_head_is_followed_in_turned_crops(dome_face):
     scene.faces = {"a": (200, 120, 90)}
     image = scene.picture()
     upright = scene.face(image, 200, 120, 90)
-    lying = reconstruction_from_coefficients(
-        dome_face, carry_back(upright.coefficients, -90.0), upright.roi_box, crop=upright.crop
-    )
+    lying = under_another_camera(upright, carry_back(upright.camera_matrix, -90.0), dome_face)
     asked = []
 
     def follow(_image, boxes, turns=None):
         asked.append(turns)
         return [lying for _ in boxes]
 
-    tracker = FaceTracker(lambda _: [lying], follow, dome_face)
+    tracker = FaceTracker(lambda _: [lying], follow)
     tracker(image, 0.0)
     assert [face.number for face in tracker(image, 0.04)] == [1]
     ((turn,),) = asked

@@ -30,7 +30,7 @@ def write(tmp_path, dome_face, frontal, photo):
     pytest.importorskip("av")
 
     def written(given=None, find=lambda _: [frontal]):
-        tracker = FaceTracker(find, lambda _, boxes: [frontal for _ in boxes], dome_face)
+        tracker = FaceTracker(find, lambda _, boxes: [frontal for _ in boxes])
         return write_faces_of_video(
             frames(photo, 6) if given is None else given,
             tracker,
@@ -147,7 +147,7 @@ def test_progress_shows_frames_per_second(tmp_path, dome_face, photo):
     console = Console(force_terminal=True, width=100, record=True)
     write_faces_of_video(
         frames(photo, 3),
-        FaceTracker(lambda _: [], lambda _, boxes: [], dome_face),
+        FaceTracker(lambda _: [], lambda _, boxes: []),
         dome_face,
         video_path=tmp_path / "a.mp4",
         lines_path=tmp_path / "a.jsonl",

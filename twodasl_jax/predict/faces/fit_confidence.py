@@ -170,16 +170,19 @@ def fit_signs(
 
 
 def second_view(image: np.ndarray, face: Reconstruction) -> np.ndarray:
-    """The face as the network is shown it again: ``(120, 120, 3)`` uint8 RGB."""
-    crop = cut_upright(image, _second_box(face), face.turn_degrees + _SECOND_TURN_DEGREES)
+    """The face as the network is shown it again: ``(size, size, 3)`` uint8 RGB."""
+    turn = face.turn_degrees + _SECOND_TURN_DEGREES
+    crop = cut_upright(image, _second_box(face), turn, crop_size=face.crop_size)
     return np.ascontiguousarray(crop[:, ::-1])
 
 
 def from_second_view(landmarks: np.ndarray, face: Reconstruction) -> np.ndarray:
     """``(68, 2)`` landmarks in the crop of `second_view` as image pixels."""
-    unmirrored = mirror_points(np.asarray(landmarks, np.float64))[MIRROR_68]
+    unmirrored = mirror_points(np.asarray(landmarks, np.float64), crop_size=face.crop_size)[
+        MIRROR_68
+    ]
     turn = face.turn_degrees + _SECOND_TURN_DEGREES
-    return upright_to_image(unmirrored, _second_box(face), turn)
+    return upright_to_image(unmirrored, _second_box(face), turn, crop_size=face.crop_size)
 
 
 def shape_deviation(face: Reconstruction, face_model: FaceModel) -> float:
@@ -189,11 +192,9 @@ def shape_deviation(face: Reconstruction, face_model: FaceModel) -> float:
       The root mean square in % of the mean face's size.
     """
     marks = np.asarray(face_model.landmark_vertices)
-    linear = face_model.linear
-    basis = np.concatenate([linear.shape_basis, linear.expression_basis])[..., marks]
-    offset = np.tensordot(np.asarray(face.coefficients[12:], np.float64), basis, axes=1)
+    mean = np.asarray(face_model.linear.mean, np.float64)[:, marks]
+    offset = face.points[:, marks].astype(np.float64) - mean
     offset -= offset.mean(axis=1, keepdims=True)
-    mean = np.asarray(linear.mean, np.float64)[:, marks]
     return float(100 * np.sqrt((offset**2).sum(axis=0).mean()) / _size(mean.T[:, :2]))
 
 

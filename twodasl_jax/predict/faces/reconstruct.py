@@ -1,17 +1,14 @@
-"""From coefficients to faces in a photograph: decode, project, carry back to image pixels."""
+"""From a method's faces of crops to faces in a photograph: project, carry back to image pixels."""
 
 import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from twodasl_jax.coefficients import NUM_COEFFICIENTS, split_coefficients
-from twodasl_jax.crop_frame import CROP_SIZE, crop_to_image, depth_to_image
-from twodasl_jax.face_model.linear import vertices_from_coefficients
+from twodasl_jax.crop_frame import crop_to_image, depth_to_image
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.geometry.camera import CameraParts, camera_parts, project_to_crop
 from twodasl_jax.geometry.rotation import EulerAngles, euler_from_rotation
@@ -35,9 +32,12 @@ class Reconstruction:
     (depth scaled like x and y); it is continuous: pixel c spans c to c + 1.
 
     Attributes:
-      coefficients: ``(62,)`` raw, of the crop cut at `roi_box`.
+      camera_matrix: ``(3, 4)`` ``[M | t]`` from model points to the view frame (y up) of the crop
+        cut at `roi_box`.
+      points: ``(3, n)`` planar, before the camera, in the face model's units.
+      code: ``(k,)`` what the points were decoded from.
       roi_box: ``(4,)`` ``(sx, sy, ex, ey)``: where the crop was cut.
-      crop: ``(120, 120, 3)`` uint8 RGB, cut at `roi_box`: what the network saw, up to the turn.
+      crop: ``(size, size, 3)`` uint8 RGB, cut at `roi_box`: what the network saw, up to the turn.
       box: ``(4,)`` ``(x1, y1, x2, y2)`` where the face was first looked for: a detector's box, a
         given one, or the middle of the whole image.
       score: the detector's confidence in the box, 0 to 1; None where no detector gave it.
@@ -49,9 +49,12 @@ class Reconstruction:
       vertices: ``(3, n)`` planar, image frame; ``face_model.triangles`` joins them.
       head_pose: degrees.
       camera: scale (crop pixels per model unit), rotation, translation, as numpy arrays.
+      texture: ``(3, n)`` RGB of the points in [0, 1], where the method predicts it.
     """
 
-    coefficients: np.ndarray
+    camera_matrix: np.ndarray
+    points: np.ndarray
+    code: np.ndarray
     roi_box: np.ndarray
     crop: np.ndarray
     box: np.ndarray
@@ -62,6 +65,17 @@ class Reconstruction:
     camera: CameraParts
     fit_confidence: float | None = None
     turn_degrees: float = 0.0
+    texture: np.ndarray | None = None
+
+    @property
+    def coefficients(self) -> np.ndarray:
+        """Camera and code in one row: 2DASL's 62."""
+        return np.concatenate([self.camera_matrix.ravel(), self.code])
+
+    @property
+    def crop_size(self) -> int:
+        """Side of the crop, pixels."""
+        return len(self.crop)
 
     @property
     def landmarks_px(self) -> np.ndarray:
@@ -73,53 +87,56 @@ class CropFaces(NamedTuple):
     """What a batch of crops shows; ``jax.device_get`` of it has numpy arrays.
 
     Attributes:
-      coefficients: ``(b, 62)`` raw.
+      faces: as the method predicted them.
       vertices: ``(b, 3, n)`` crop frame, pixels.
       camera: scale, rotation and translation of each.
       head_pose: radians.
     """
 
-    coefficients: Float[Array, "b 62"]
+    faces: Faces
     vertices: Float[Array, "b 3 n"]
     camera: CameraParts
     head_pose: EulerAngles
 
 
-ReconstructCrops = Callable[[np.ndarray, np.ndarray], CropFaces]
-"""``(b, 120, 120, 3)`` uint8 crops and ``(b, 18, 2)`` landmarks (NaN: unknown) to their faces."""
+class ReconstructCrops(Protocol):
+    """A network on crops."""
+
+    @property
+    def crop_size(self) -> int:
+        """Side of its crops, pixels."""
+        ...
+
+    def __call__(self, crops: np.ndarray, landmarks: np.ndarray, /) -> CropFaces:
+        """The faces of ``(b, size, size, 3)`` uint8 crops and ``(b, 18, 2)`` landmarks.
+
+        NaN is an unknown landmark; all arrays that come back are numpy's.
+        """
+        ...
 
 
-def crop_faces(faces: Faces) -> CropFaces:
+Decode = Callable[[np.ndarray, np.ndarray], Faces]
+"""``(b, 3, 4)`` cameras and ``(b, k)`` codes to faces as numpy arrays: a method's decoder."""
+
+
+def crop_faces(faces: Faces, *, crop_size: int) -> CropFaces:
     """Projects a batch of faces; pure, to be compiled.
 
     Args:
       faces: as a method predicts them.
+      crop_size: side of its crops, pixels.
     """
     camera = camera_parts(faces.camera)
-    flat = faces.camera.reshape(*faces.camera.shape[:-2], -1)
     return CropFaces(
-        jnp.concatenate([flat, faces.code], axis=-1),
-        project_to_crop(faces.camera, faces.points),
+        faces,
+        project_to_crop(faces.camera, faces.points, crop_size=crop_size),
         camera,
         euler_from_rotation(camera.rotation),
     )
 
 
-def decode_crops(face_model: FaceModel, coefficients: Float[Array, "b 62"]) -> CropFaces:
-    """Decodes and projects a batch of faces; pure, to be compiled (`_decode` is).
-
-    Args:
-      face_model: the model the coefficients belong to.
-      coefficients: raw (not whitened).
-    """
-    parts = split_coefficients(coefficients)
-    points = vertices_from_coefficients(face_model.linear, parts.shape, parts.expression)
-    code = jnp.concatenate([parts.shape, parts.expression], axis=-1)
-    return crop_faces(Faces(parts.camera, points, code))
-
-
-# Compiled once for each face model and number of faces, whoever calls.
-_decode = jax.jit(decode_crops)
+# Compiled once for each number of faces and points, whoever calls.
+_project = jax.jit(crop_faces, static_argnames="crop_size")
 
 
 def carry_to_image(
@@ -138,24 +155,29 @@ def carry_to_image(
       faces: of a batch, as numpy arrays.
       index: which one.
       roi_box: ``(4,)`` where its crop was cut, image pixels.
-      face_model: the model the coefficients belong to.
-      crop: ``(120, 120, 3)`` uint8 RGB, its pixels.
+      face_model: whose vertices the points are.
+      crop: ``(size, size, 3)`` uint8 RGB, its pixels.
       box: ``(4,)`` where the face was first looked for, image pixels.
       score: the detector's confidence in that box.
 
     Raises:
       ValueError: on values that are not finite, on an empty box.
     """
-    if not np.isfinite(faces.coefficients[index]).all():
+    face: Faces = jax.tree.map(lambda array: np.asarray(array[index]), faces.faces)
+    if not (np.isfinite(face.camera).all() and np.isfinite(face.code).all()):
         raise ValueError("the coefficients are not all finite; the network's weights are broken")
+    size = len(crop)
     roi_box = np.asarray(roi_box, np.float32)
     check_box(roi_box)
     planar = faces.vertices[index]
-    positions = crop_to_image(planar[:2].T, roi_box)
-    vertices = np.concatenate([positions.T, depth_to_image(planar[2], roi_box)[None]])
+    positions = crop_to_image(planar[:2].T, roi_box, crop_size=size)
+    depth = depth_to_image(planar[2], roi_box, crop_size=size)
+    vertices = np.concatenate([positions.T, depth[None]])
     angles = (float(np.degrees(angle[index])) for angle in faces.head_pose)
     return Reconstruction(
-        coefficients=np.asarray(faces.coefficients[index]),
+        camera_matrix=face.camera,
+        points=face.points,
+        code=face.code,
         roi_box=roi_box,
         crop=crop,
         box=np.asarray(box, np.float32),
@@ -164,51 +186,39 @@ def carry_to_image(
         vertices=vertices,
         head_pose=HeadPose(*angles),
         camera=CameraParts(*(part[index] for part in faces.camera)),
+        texture=face.texture,
     )
 
 
-def reconstruction_from_coefficients(
-    face_model: FaceModel,
-    coefficients: np.ndarray,
-    roi_box: np.ndarray,
-    *,
-    crop: np.ndarray | None = None,
-    box: np.ndarray | None = None,
-    score: float | None = None,
-    fit_confidence: float | None = None,
-    turn_degrees: float = 0.0,
+def under_another_camera(
+    face: Reconstruction, camera: np.ndarray, face_model: FaceModel, **changes: Any
 ) -> Reconstruction:
-    """Decodes, projects and carries one face of known coefficients back to the photograph.
+    """The same points seen by another camera of the same crop, carried to the photograph anew.
 
     Args:
-      face_model: the model the coefficients belong to.
-      coefficients: ``(62,)`` raw (not whitened).
-      roi_box: ``(4,)`` the crop they belong to, image pixels.
-      crop: ``(120, 120, 3)`` uint8 RGB, its pixels; black where None.
-      box: ``(4,)`` where the face was first looked for, image pixels; `roi_box` where None.
-      score: the detector's confidence in that box.
-      fit_confidence: as in `Reconstruction`.
-      turn_degrees: as in `Reconstruction`; the coefficients are of the crop without the turn.
+      face: whose crop, boxes and confidence stay.
+      camera: ``(3, 4)`` as `Reconstruction.camera_matrix`.
+      face_model: its own.
+      changes: other attributes: points and code that were changed too, another crop.
 
     Raises:
-      ValueError: on a wrong shape, on values that are not finite, on an empty box.
+      ValueError: on values that are not finite.
     """
-    coefficients = np.asarray(coefficients, np.float32)
-    if coefficients.shape != (NUM_COEFFICIENTS,) or np.shape(roi_box) != (4,):
-        raise ValueError(
-            f"coefficients are {coefficients.shape} and roi_box {np.shape(roi_box)}; expected "
-            f"({NUM_COEFFICIENTS},) and (4,): one face at a time"
-        )
-    face = carry_to_image(
-        jax.device_get(_decode(face_model, jnp.asarray(coefficients)[None])),
+    face = dataclasses.replace(face, **changes)
+    texture = None if face.texture is None else face.texture[None]
+    moved = Faces(np.asarray(camera, np.float32)[None], face.points[None], face.code[None], texture)
+    carried = carry_to_image(
+        jax.device_get(_project(moved, crop_size=face.crop_size)),
         0,
-        roi_box,
+        face.roi_box,
         face_model=face_model,
-        crop=np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8) if crop is None else crop,
-        box=roi_box if box is None else box,
-        score=score,
+        crop=face.crop,
+        box=face.box,
+        score=face.score,
     )
-    return dataclasses.replace(face, fit_confidence=fit_confidence, turn_degrees=turn_degrees)
+    return dataclasses.replace(
+        carried, fit_confidence=face.fit_confidence, turn_degrees=face.turn_degrees
+    )
 
 
 def check_box(box: np.ndarray) -> None:

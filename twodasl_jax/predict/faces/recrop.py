@@ -24,7 +24,7 @@ from twodasl_jax.predict.faces.reconstruct import (
     Reconstruction,
     carry_to_image,
     check_box,
-    reconstruction_from_coefficients,
+    under_another_camera,
 )
 from twodasl_jax.predict.faces.upright import (
     carry_back,
@@ -99,14 +99,18 @@ def _fit(
     boxes = np.asarray(roi_boxes, np.float32).round()
     for box in boxes:
         check_box(box)
+    size = reconstruct_crops.crop_size
     turned = [0.0] * len(boxes) if turns is None else [float(turn) for turn in turns]
     seen = np.stack(
-        [cut_upright(image, box, turn) for box, turn in zip(boxes, turned, strict=True)]
+        [
+            cut_upright(image, box, turn, crop_size=size)
+            for box, turn in zip(boxes, turned, strict=True)
+        ]
     )
     given = np.full((len(boxes), 18, 2), np.nan, np.float32)
     if landmarks_px is not None:
         for index, points in enumerate(landmarks_px):
-            in_crop = image_to_upright(points, boxes[index], turned[index])
+            in_crop = image_to_upright(points, boxes[index], turned[index], crop_size=size)
             given[index] = in_crop[LANDMARKS_18_FROM_68].mean(axis=1)
     fits = reconstruct_crops(seen, given)
     faces = []
@@ -117,13 +121,12 @@ def _fit(
             fits, index, boxes[index], face_model=face_model, crop=crop, **of_face
         )
         if turn:
-            face = reconstruction_from_coefficients(
+            face = under_another_camera(
+                face,
+                carry_back(face.camera_matrix, turn, crop_size=size),
                 face_model,
-                carry_back(face.coefficients, turn),
-                boxes[index],
-                crop=crop_image(image, boxes[index]),
+                crop=crop_image(image, boxes[index], crop_size=size),
                 turn_degrees=turn,
-                **of_face,
             )
         faces.append(face)
     return faces

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from twodasl_jax.crop_frame import CROP_SIZE, crop_to_image, image_to_crop, image_to_raster
-from twodasl_jax.data.augment import warp_coefficients
+from twodasl_jax.data.augment import warp_camera
 from twodasl_jax.data.face_crop import crop_image, roi_box_from_detection, roi_box_from_landmarks
 
 _NASION, _CHIN = 27, 8
@@ -65,9 +65,9 @@ def turn_of(upper: np.ndarray, lower: np.ndarray) -> float:
     return turn if abs(turn) >= LEAST_TURN_DEGREES else 0.0
 
 
-def turn_about_centre(turn: float) -> np.ndarray:
+def turn_about_centre(turn: float, *, crop_size: int = CROP_SIZE) -> np.ndarray:
     """``(2, 3)`` crop pixels to crop pixels: a turn about the crop's middle, counterclockwise."""
-    middle = CROP_SIZE / 2
+    middle = crop_size / 2
     return cv2.getRotationMatrix2D((middle, middle), turn, 1.0)
 
 
@@ -104,19 +104,22 @@ def roi_box_from_turned_detection(box: np.ndarray, turn: float) -> np.ndarray:
     return (roi_box + np.tile(moved, 2)).astype(np.float32)
 
 
-def cut_upright(image: np.ndarray, roi_box: np.ndarray, turn: float) -> np.ndarray:
+def cut_upright(
+    image: np.ndarray, roi_box: np.ndarray, turn: float, *, crop_size: int = CROP_SIZE
+) -> np.ndarray:
     """The crop of a photograph that was turned about the middle of the box; black outside it.
 
     Args:
       image: ``(height, width, 3)`` uint8 RGB.
       roi_box: ``(4,)`` a square, image pixels.
       turn: degrees; at 0 the crop is `crop_image`'s to the bit.
+      crop_size: side of the crop, pixels.
 
     Returns:
-      ``(120, 120, 3)`` uint8 RGB.
+      ``(crop_size, crop_size, 3)`` uint8 RGB.
     """
     if turn == 0.0:
-        return crop_image(image, roi_box)
+        return crop_image(image, roi_box, crop_size=crop_size)
     start, end = np.asarray(roi_box[:2], np.float64), np.asarray(roi_box[2:], np.float64)
     middle, reach = (start + end) / 2, (end - start).max() * np.sqrt(0.5) + 2.0
     height, width = image.shape[:2]
@@ -124,40 +127,48 @@ def cut_upright(image: np.ndarray, roi_box: np.ndarray, turn: float) -> np.ndarr
     high = np.ceil(middle + reach).clip(0, (width, height)).astype(int)
     part = image[low[1] : high[1], low[0] : high[0]]
     if 0 in part.shape:
-        return np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8)
+        return np.zeros((crop_size, crop_size, 3), np.uint8)
     # cv2.warpAffine addresses its source by 16 bits; twice the crop's resolution is enough.
-    shrink = max(1.0, float((end - start).max()) / (2 * CROP_SIZE))
+    shrink = max(1.0, float((end - start).max()) / (2 * crop_size))
     size = np.maximum(np.round(np.array(part.shape[1::-1]) / shrink), 1).astype(int)
     pixel = np.array(part.shape[1::-1]) / size  # of the photograph, in one of the part
     if shrink > 1.0:
         part = cv2.resize(part, size.tolist(), interpolation=cv2.INTER_LINEAR)
-    to_crop = turn_about_centre(turn)
-    linear = to_crop[:, :2] * (CROP_SIZE / (end - start))
+    to_crop = turn_about_centre(turn, crop_size=crop_size)
+    linear = to_crop[:, :2] * (crop_size / (end - start))
     offset = linear @ (low - start) + to_crop[:, 2]
     linear = linear * pixel
     # From where the centre of pixel c is c to where it is c + 1/2, and back.
     warp = np.column_stack([linear, image_to_raster(linear @ (0.5, 0.5) + offset)])
-    return cv2.warpAffine(part, warp, (CROP_SIZE, CROP_SIZE), flags=cv2.INTER_LINEAR)
+    return cv2.warpAffine(part, warp, (crop_size, crop_size), flags=cv2.INTER_LINEAR)
 
 
-def upright_to_image(points: np.ndarray, roi_box: np.ndarray, turn: float) -> np.ndarray:
+def upright_to_image(
+    points: np.ndarray, roi_box: np.ndarray, turn: float, *, crop_size: int = CROP_SIZE
+) -> np.ndarray:
     """Carries ``(n, 2)`` points of an upright crop to the photograph as it is."""
-    back = turn_about_centre(-turn)
-    return crop_to_image(points @ back[:, :2].T + back[:, 2], np.asarray(roi_box, np.float64))
+    back = turn_about_centre(-turn, crop_size=crop_size)
+    moved = points @ back[:, :2].T + back[:, 2]
+    return crop_to_image(moved, np.asarray(roi_box, np.float64), crop_size=crop_size)
 
 
-def image_to_upright(points_px: np.ndarray, roi_box: np.ndarray, turn: float) -> np.ndarray:
+def image_to_upright(
+    points_px: np.ndarray, roi_box: np.ndarray, turn: float, *, crop_size: int = CROP_SIZE
+) -> np.ndarray:
     """Inverse of `upright_to_image`."""
-    to_crop = turn_about_centre(turn)
-    in_crop = image_to_crop(np.asarray(points_px, np.float64), np.asarray(roi_box, np.float64))
+    to_crop = turn_about_centre(turn, crop_size=crop_size)
+    points, box = np.asarray(points_px, np.float64), np.asarray(roi_box, np.float64)
+    in_crop = image_to_crop(points, box, crop_size=crop_size)
     return in_crop @ to_crop[:, :2].T + to_crop[:, 2]
 
 
-def carry_back(coefficients: np.ndarray, turn: float) -> np.ndarray:
-    """Coefficients of an upright crop as those of the crop of the same box without the turn.
+def carry_back(camera: np.ndarray, turn: float, *, crop_size: int = CROP_SIZE) -> np.ndarray:
+    """The camera of an upright crop as that of the crop of the same box without the turn.
 
     Args:
-      coefficients: ``(62,)`` raw.
+      camera: ``(3, 4)``, view frame.
       turn: degrees that the photograph had been turned by.
+      crop_size: side of the crop, pixels.
     """
-    return warp_coefficients(coefficients, turn_about_centre(-turn))
+    warp = turn_about_centre(-turn, crop_size=crop_size)
+    return warp_camera(camera, warp, crop_size=crop_size)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from twodasl_jax.coefficients import Whitening
 from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.methods.method import CodeStatistics
 from twodasl_jax.predict.faces.reconstruct import Reconstruction
 from twodasl_jax.predict.files.prediction_json import prediction_json, prediction_record
 from twodasl_jax.predict.meshes.mesh import colours_from_photo, mesh_vertices
@@ -55,7 +55,7 @@ class PhotoFaces:
       face_model: they belong to.
       stem: of the files' names: the photograph's name.
       outputs: that were asked for; some look better beside another.
-      whitening: statistics of the training's coefficients, the sliders' unit; None: see `viewer`.
+      code_statistics: of the network's code, the unit of the page's sliders; None: see `viewer`.
       mesh_formats: of the meshes, without the dot.
       files: output -> names of its files that show all faces, as written so far.
       face_files: for each face, the same of the files of its own.
@@ -68,7 +68,7 @@ class PhotoFaces:
     face_model: FaceModel
     stem: str
     outputs: Sequence[str]
-    whitening: Whitening | None
+    code_statistics: CodeStatistics | None
     mesh_formats: Sequence[str]
     files: dict[str, list[str]]
     face_files: tuple[dict[str, list[str]], ...]
@@ -235,7 +235,11 @@ def _html(photo: PhotoFaces) -> Iterator[OutputFile]:
     def page(number: int) -> dict[str, bytes]:
         face = photo.faces[number]
         text = viewer_page(
-            photo.image, face, photo.face_model, title=photo.stem, whitening=photo.whitening
+            photo.image,
+            face,
+            photo.face_model,
+            title=photo.stem,
+            code_statistics=photo.code_statistics,
         )
         return {".html": text.encode(errors="backslashreplace")}
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from twodasl_jax.coefficients import Whitening
 from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.methods.method import CodeStatistics
 from twodasl_jax.predict.faces.reconstruct import Reconstruction
 from twodasl_jax.predict.files.output_writers import OUTPUTS, PhotoFaces
 from twodasl_jax.predict.meshes.mesh_files import MESH_SUFFIXES
@@ -30,7 +30,7 @@ def write_outputs(
     folder: str | Path,
     stem: str,
     *,
-    whitening: Whitening | None = None,
+    code_statistics: CodeStatistics | None = None,
     mesh_formats: Sequence[str] = ("glb",),
 ) -> list[Path]:
     """Writes the wanted outputs of one photograph.
@@ -44,8 +44,7 @@ def write_outputs(
       stem: of the files' names. Pictures and the JSON show all faces: ``stem_depth.png``. Meshes
         and textures are one for each face: ``stem.glb``, or ``stem_0.glb``, ``stem_1.glb``, …
         where there are several.
-      whitening: statistics of the coefficients that the network was trained on: the unit of the
-        page's sliders.
+      code_statistics: of the network's code: the unit of the page's sliders; None gives it none.
       mesh_formats: one or more of glb, obj and ply.
 
     Returns:
@@ -70,7 +69,7 @@ def write_outputs(
         face_model,
         stem=stem,
         outputs=chosen,
-        whitening=whitening,
+        code_statistics=code_statistics,
         mesh_formats=mesh_formats,
         files={},
         face_files=tuple({} for _ in faces),

@@ -1,13 +1,10 @@
 """The reconstructed face as a mesh: its vertices in millimetres, coloured by the photograph."""
 
-import jax.numpy as jnp
 import numpy as np
 from scipy.ndimage import map_coordinates
 from scipy.spatial import KDTree
 
-from twodasl_jax.coefficients import split_coefficients
 from twodasl_jax.crop_frame import image_to_raster
-from twodasl_jax.face_model.linear import vertices_from_coefficients
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.predict.faces.reconstruct import Reconstruction
 from twodasl_jax.predict.pictures.visibility import FaceNotShownError, in_picture, visible_vertices
@@ -17,16 +14,13 @@ def mesh_vertices(reconstruction: Reconstruction, face_model: FaceModel) -> np.n
     """The face in millimetres: x right, y up; it looks along +z, however the head was turned.
 
     Args:
-      reconstruction: whose shape and expression to decode.
+      reconstruction: whose points they are.
       face_model: the model it belongs to.
 
     Returns:
       ``(n, 3)`` float32, centred on the mean vertex.
     """
-    parts = split_coefficients(jnp.asarray(reconstruction.coefficients))
-    points = np.asarray(
-        vertices_from_coefficients(face_model.linear, parts.shape, parts.expression), np.float64
-    )
+    points = reconstruction.points.astype(np.float64)
     points = points / face_model.units_per_millimetre
     points -= points.mean(axis=1, keepdims=True)
     return points.T.astype(np.float32)

@@ -23,8 +23,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from twodasl_jax.coefficients import Whitening
 from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.methods.method import CodeStatistics
 from twodasl_jax.predict.faces.fit_confidence import unsure_warning
 from twodasl_jax.predict.faces.photo import read_image
 from twodasl_jax.predict.faces.photo_bounds import PhotoTooLargeError
@@ -80,7 +80,7 @@ class FaceServer:
     Attributes:
       reconstruct: the network, with a face detector.
       face_model: the one it predicts coefficients of.
-      whitening: for the sliders of the pages, as for `viewer.viewer_page`.
+      code_statistics: for the sliders of the pages, as for `viewer.viewer_page`.
       limits: on memory and time.
       kept: the last photographs with their faces.
       turn: whose turn it is to use the cores and the memory for decoded pictures.
@@ -89,7 +89,7 @@ class FaceServer:
 
     reconstruct: Reconstruct
     face_model: FaceModel
-    whitening: Whitening | None
+    code_statistics: CodeStatistics | None
     limits: Limits
     kept: KeptUploads
     turn: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
@@ -190,7 +190,9 @@ class FaceServer:
             return file.getvalue()
         if part == "view.html":
             title = _title(upload, number)
-            page = viewer_page(image, face, self.face_model, title=title, whitening=self.whitening)
+            page = viewer_page(
+                image, face, self.face_model, title=title, code_statistics=self.code_statistics
+            )
             return page.encode()
         return mesh_bytes(
             Path(part).suffix,
@@ -204,7 +206,7 @@ def make_app(
     reconstruct: Reconstruct,
     face_model: FaceModel,
     *,
-    whitening: Whitening | None = None,
+    code_statistics: CodeStatistics | None = None,
     host: str = "127.0.0.1",
     limits: Limits | None = None,
 ) -> Starlette:
@@ -213,13 +215,13 @@ def make_app(
     Args:
       reconstruct: finds and reconstructs the faces of a photograph.
       face_model: the model of their coefficients.
-      whitening: statistics for the sliders, as for `viewer.viewer_page`.
+      code_statistics: statistics for the sliders, as for `viewer.viewer_page`.
       host: what it listens on, which decides the names that it answers to
         (`server_origin.answers_to`).
       limits: on memory and time; None is `Limits()`.
     """
     limits = limits or Limits()
-    server = FaceServer(reconstruct, face_model, whitening, limits, KeptUploads(limits))
+    server = FaceServer(reconstruct, face_model, code_statistics, limits, KeptUploads(limits))
     app = Starlette(
         routes=[
             Route("/", server.index),

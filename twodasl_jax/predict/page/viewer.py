@@ -16,8 +16,8 @@ import numpy as np
 import trimesh
 import trimesh.resources
 
-from twodasl_jax.coefficients import Whitening
 from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.methods.method import CodeStatistics
 from twodasl_jax.predict.faces.fit_confidence import unsure_warning
 from twodasl_jax.predict.faces.reconstruct import HeadPose, Reconstruction
 from twodasl_jax.predict.meshes.mesh import colours_from_photo, mesh_vertices
@@ -59,7 +59,7 @@ def viewer_page(
     face_model: FaceModel,
     *,
     title: str,
-    whitening: Whitening | None = None,
+    code_statistics: CodeStatistics | None = None,
 ) -> str:
     """The page of one face: photograph, mesh in its colours, sliders, pose and the GLB file.
 
@@ -68,7 +68,7 @@ def viewer_page(
       face: the reconstruction.
       face_model: the model it belongs to.
       title: plain text, shown at the head; the name of the downloaded file is made of it.
-      whitening: statistics that the sliders' standard deviations come from; None as for
+      code_statistics: statistics that the sliders' standard deviations come from; None as for
         `viewer_data.slider_components`.
 
     Returns:
@@ -81,7 +81,7 @@ def viewer_page(
     colours = colours_from_photo(image, face, face_model)
     triangles = np.asarray(face_model.triangles)
     glb = mesh_bytes(".glb", mesh_vertices(face, face_model), triangles, colours)
-    components, sliders = viewer_data.slider_components(face, face_model, whitening)
+    components, sliders = viewer_data.slider_components(face, face_model, code_statistics)
     headers, payload = viewer_data.face_arrays(face, face_model, components, colours, glb)
     described = {
         "arrays": headers,

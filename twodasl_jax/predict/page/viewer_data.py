@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from twodasl_jax.coefficients import EXPRESSION, NUM_EXPRESSION, SHAPE, Whitening
 from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.methods.method import CodeStatistics
 from twodasl_jax.predict.faces.reconstruct import Reconstruction
 from twodasl_jax.predict.meshes.mesh import mesh_vertices
 from twodasl_jax.predict.pictures.drawing import LANDMARK_GROUPS
@@ -89,33 +89,31 @@ def pack_arrays(arrays: dict[str, np.ndarray]) -> tuple[list[dict[str, Any]], st
 
 
 def slider_components(
-    face: Reconstruction, face_model: FaceModel, whitening: Whitening | None
+    face: Reconstruction, face_model: FaceModel, statistics: CodeStatistics | None
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
     """The components that have sliders, per standard deviation, and where the face is on each.
 
     Args:
       face: of `face_model`.
       face_model: whose components.
-      whitening: statistics of the coefficients; None takes the face model's own, and where it has
-        none, coefficients of mean 0 and variance 1, as the open face model's are by construction.
+      statistics: of the code; None, where it weighs no bases of the face model, gives no slider.
 
     Returns:
       ``(k, 3, n)`` millimetres per standard deviation: all expression components, then the first
       `NUM_SHAPE_SLIDERS` of shape; and for each ``{"kind", "number", "value"}``, the value in
       standard deviations from the average.
     """
-    statistics = whitening or face_model.whitening
     if statistics is None:
-        mean, std = np.zeros_like(face.coefficients), np.ones_like(face.coefficients)
-    else:
-        mean, std = (np.asarray(array, np.float64) for array in statistics)
-    offsets = (np.asarray(face.coefficients, np.float64) - mean) / std
+        return np.zeros((0, 3, face_model.num_vertices)), []
+    mean, std = (np.asarray(array, np.float64) for array in statistics[:2])
+    offsets = (np.asarray(face.code, np.float64) - mean) / std
     parts, described = [], []
-    for kind, where, basis, count in (
-        ("expression", EXPRESSION, face_model.linear.expression_basis, NUM_EXPRESSION),
-        ("shape", SHAPE, face_model.linear.shape_basis, NUM_SHAPE_SLIDERS),
+    for kind, basis, count in (
+        ("expression", face_model.linear.expression_basis, len(face_model.linear.expression_basis)),
+        ("shape", face_model.linear.shape_basis, NUM_SHAPE_SLIDERS),
     ):
-        chosen = slice(where.start, where.start + count)
+        start = statistics.layout[kind].start
+        chosen = slice(start, start + count)
         parts.append(np.asarray(basis, np.float64)[:count] * std[chosen, None, None])
         described += [
             {"kind": kind, "number": number, "value": round(float(value), 4)}
@@ -139,7 +137,7 @@ def geometry_of(face: Reconstruction, face_model: FaceModel) -> dict[str, Any]:
     # The crop's two scales differ where a box was clipped: the photograph's own pixels count.
     scale = np.append(face.roi_box[2:] - face.roi_box[:2], 0.0)
     scale[2] = scale[:2].mean()
-    camera = np.asarray(face.coefficients[:12], np.float64).reshape(3, 4)[:, :3]
+    camera = np.asarray(face.camera_matrix, np.float64)[:, :3]
     matrix = camera * (scale[:, None] / len(face.crop))
     matrix *= to_frame * face_model.units_per_millimetre
     centre = face.vertices.mean(axis=1, dtype=np.float64)

@@ -1,8 +1,9 @@
 """Reconstructs the faces of a video or of a camera's pictures."""
 
+import functools
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -11,10 +12,12 @@ import numpy as np
 from rich.console import Console
 
 from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.methods.method import Faces
 from twodasl_jax.predict.faces.reconstruct import Reconstruction
 from twodasl_jax.predict.files.outputs import check_writable
 from twodasl_jax.predict.files.photo_list import result_stem
-from twodasl_jax.predict.video.tracking import FaceTracker, TrackingOptions
+from twodasl_jax.predict.video.smoothing import FaceSmoother
+from twodasl_jax.predict.video.tracking import FaceTracker
 from twodasl_jax.predict.video.video import (
     VideoSummary,
     interrupt_asked,
@@ -34,6 +37,15 @@ class VideoReconstructor(Protocol):
     @property
     def face_model(self) -> FaceModel:
         """Of the reconstructions."""
+        ...
+
+    @property
+    def code_layout(self) -> Mapping[str, slice]:
+        """Parts of their codes."""
+        ...
+
+    def decode(self, camera: np.ndarray, code: np.ndarray) -> Faces:
+        """Of cameras ``(b, 3, 4)`` and codes ``(b, k)``; numpy arrays."""
         ...
 
     def __call__(self, image: np.ndarray) -> list[Reconstruction]:
@@ -174,8 +186,11 @@ def _tracker(reconstructor: VideoReconstructor, smooth: bool) -> FaceTracker:
     return FaceTracker(
         reconstructor,
         reconstructor.reconstruct_at,
-        reconstructor.face_model,
-        options=TrackingOptions(smooth=smooth),
+        functools.partial(
+            FaceSmoother, reconstructor.face_model, reconstructor.decode, reconstructor.code_layout
+        )
+        if smooth
+        else None,
     )
 
 

@@ -22,7 +22,6 @@ import cv2
 import numpy as np
 
 from twodasl_jax.data.face_crop import roi_box_from_landmarks
-from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.predict.faces.reconstruct import Reconstruction
 from twodasl_jax.predict.faces.same_face import are_one
 from twodasl_jax.predict.faces.upright import turn_of_rotation
@@ -62,14 +61,12 @@ class TrackingOptions:
       patience_seconds: a face that no search confirmed for so long is given up. Longer than a
         head stays turned away, for detectors miss profiles.
       memory_seconds: a lost face that is found where it was within this time keeps its number.
-      smooth: with the One-Euro filter; else each frame is shown as predicted.
     """
 
     search_seconds: float = 1.0
     empty_search_seconds: float = 0.2
     patience_seconds: float = 4.0
     memory_seconds: float = 1.0
-    smooth: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +101,7 @@ class FaceTracker:
         self,
         find_faces: FindFaces,
         follow_faces: FollowFaces,
-        face_model: FaceModel,
+        make_smoother: Callable[[], FaceSmoother] | None = None,
         *,
         options: TrackingOptions | None = None,
     ) -> None:
@@ -113,12 +110,12 @@ class FaceTracker:
         Args:
           find_faces: detects and reconstructs.
           follow_faces: reconstructs at boxes.
-          face_model: of the reconstructions.
+          make_smoother: of one person's faces; None leaves them as they are.
           options: None is the default.
         """
         self._find_faces = find_faces
         self._follow_faces = follow_faces
-        self._face_model = face_model
+        self._make_smoother = make_smoother
         self._options = options or TrackingOptions()
         self._is_cut = SceneCutDetector()
         self._tracks: list[_Track] = []
@@ -218,7 +215,7 @@ class FaceTracker:
     def _begin(self, face: Reconstruction, time: float) -> _Track:
         self._count += 1
         box = roi_box_from_landmarks(face.landmarks_px)
-        smoother = FaceSmoother(self._face_model) if self._options.smooth else None
+        smoother = None if self._make_smoother is None else self._make_smoother()
         return _Track(self._count, face, box, time, time, smoother)
 
     @staticmethod
