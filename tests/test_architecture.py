@@ -138,7 +138,9 @@ def test_every_part_has_its_rule():
 def test_imports_go_one_way(path):
     part = part_of(path)
     if part == "__init__":
-        assert not imports(path), "the package's __init__ re-exports nothing"
+        is_top = path.parent == PACKAGE
+        assert is_top or not imports(path), "only the package itself gives names of its modules"
+        # The imports for type checkers run nowhere else: `tests/test_public_names.py`.
         return
     inner = {
         part_of_name(name.removeprefix("twodasl_jax."))

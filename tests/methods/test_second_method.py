@@ -103,7 +103,7 @@ def test_it_is_scored_again_and_predicts(trained, capsys):
     run("predict", None, workdir=str(trained), outputs=["json", "mesh", "overlay"])
     (told,) = (trained / "prediction").glob("*.json")
     (face,) = json.loads(told.read_text())["faces"]
-    assert len(face["landmarks"]) == 68
+    assert len(face["landmarks_2d"]) == 68
     assert list((trained / "prediction").glob("*.glb"))
 
 

@@ -112,9 +112,8 @@ def test_no_human_face_and_none_from_behind(flag_photo, flag_network, symmetric_
     photo = flag_photo(0.0)
     (face,) = reconstruct_at(photo, [np.array([60, 40, 180, 160])], flag_network, symmetric_face)
     assert shape_deviation(face, symmetric_face) == 0.0
-    coefficients = face.coefficients.copy()
-    coefficients[12:] = 100.0
-    monster = dataclasses.replace(face, coefficients=coefficients)
+    noise = np.random.default_rng(0).normal(size=face.points.shape)
+    monster = dataclasses.replace(face, points=face.points + 100.0 * noise.astype(np.float32))
     behind = dataclasses.replace(
         face, camera=face.camera._replace(rotation=np.diag([-1.0, 1.0, -1.0]))
     )

@@ -214,6 +214,9 @@ def test_another_trimesh_is_named(monkeypatch):
 @pytest.mark.shared_data
 def test_bfm_is_rounded_by_hundredths_of_a_millimetre(shared_data):
     face_model = face_model_from_file(shared_data / "bfm" / "bfm2009_53215.npz")
+    assert face_model.whitening is not None
+    mean, std = (np.asarray(part)[12:] for part in face_model.whitening)
+    statistics = CodeStatistics(mean, std, LAYOUT)
     coefficients = np.zeros(62, np.float32)
     coefficients[[0, 5, 10]] = 1e-3
     coefficients[[3, 7]] = 60
@@ -221,7 +224,7 @@ def test_bfm_is_rounded_by_hundredths_of_a_millimetre(shared_data):
     face = reconstruction_from_coefficients(
         face_model, coefficients, box, crop=np.zeros((120, 120, 3), np.uint8), box=box
     )
-    components, described = slider_components(face, face_model, None)
+    components, described = slider_components(face, face_model, statistics)
     values, scales = quantise(components, COMPONENT_BITS)
     offsets = np.random.default_rng(0).choice([-3.0, 3.0], len(described))
     exact = np.tensordot(offsets, components, axes=1)

@@ -93,8 +93,8 @@ def starting_checkpoint(
             f"train it to its end first: python run.py --workdir={config.init_from}"
         )
     checkpoint = restore_for_prediction(earlier.networks(last.name, earlier_config))
-    _require_arrays(config, face_model, checkpoint)
     _require_same_meaning(config, face_model, checkpoint)
+    _require_arrays(config, face_model, checkpoint)
     _require_same_shapes(config, checkpoint)
     console.print(
         f"starting from {config.init_from}: stage {last.name}, step {checkpoint.step:,} of "

@@ -98,6 +98,12 @@ class CropFaces(NamedTuple):
     camera: CameraParts
     head_pose: EulerAngles
 
+    @property
+    def coefficients(self) -> np.ndarray:
+        """``(b, k)`` camera and code joined: 2DASL's 62; of numpy arrays."""
+        flat = np.reshape(self.faces.camera, (len(self.faces.camera), -1))
+        return np.concatenate([flat, self.faces.code], axis=1)
+
 
 class ReconstructCrops(Protocol):
     """A network on crops."""

@@ -189,11 +189,8 @@ class FaceServer:
             Image.fromarray(reconstruction_strip(image, face, self.face_model)).save(file, "PNG")
             return file.getvalue()
         if part == "view.html":
-            title = _title(upload, number)
-            page = viewer_page(
-                image, face, self.face_model, title=title, code_statistics=self.code_statistics
-            )
-            return page.encode()
+            told = {"title": _title(upload, number), "code_statistics": self.code_statistics}
+            return viewer_page(image, face, self.face_model, **told).encode()
         return mesh_bytes(
             Path(part).suffix,
             mesh_vertices(face, self.face_model),
@@ -215,7 +212,7 @@ def make_app(
     Args:
       reconstruct: finds and reconstructs the faces of a photograph.
       face_model: the model of their coefficients.
-      code_statistics: statistics for the sliders, as for `viewer.viewer_page`.
+      code_statistics: as for `viewer.viewer_page`.
       host: what it listens on, which decides the names that it answers to
         (`server_origin.answers_to`).
       limits: on memory and time; None is `Limits()`.

@@ -53,7 +53,7 @@ def quantise(array: np.ndarray, bits: int) -> Quantised:
       array: ``(k, ...)`` finite.
       bits: 2 to 16, sign included.
     """
-    largest = np.abs(array.reshape(len(array), -1)).max(axis=1)
+    largest = np.abs(array).max(axis=tuple(range(1, array.ndim)), initial=0.0)
     scales = np.where(largest > 0, largest, 1.0) / (2 ** (bits - 1) - 1)
     values = np.round(array / scales.reshape(-1, *[1] * (array.ndim - 1)))
     return Quantised(values.astype(np.int16), scales)
