@@ -38,12 +38,12 @@ BELOW_EXPERIMENT = (
         "metrics",
     }
 )
-EXPERIMENT = BELOW_EXPERIMENT | {
-    "experiment",
-    "experiment.annotation",
-    "experiment.run",
-    "experiment.settings",
-}
+# The wing's own order: settings <- run <- sources <- scores <- start.
+BELOW_RUN = BELOW_EXPERIMENT | {"experiment.settings"}
+BELOW_SOURCES = BELOW_RUN | {"experiment.run"}
+BELOW_SCORES = BELOW_SOURCES | {"experiment.sources"}
+BELOW_START = BELOW_SCORES | {"experiment.scores"}
+EXPERIMENT = BELOW_START | {"experiment.start", "experiment.annotation"}
 # part: the other parts it may import. `training` knows no loss, `models` no face.
 MAY_IMPORT = {
     "crop_frame": set(),
@@ -74,10 +74,13 @@ MAY_IMPORT = {
     "predict.page": BELOW_PAGE,
     "predict.files": BELOW_FILES,
     "predict.video": BELOW_VIDEO,
-    "experiment.annotation": BELOW_EXPERIMENT,
+    "experiment": set(),
     "experiment.settings": BELOW_EXPERIMENT,
-    "experiment": EXPERIMENT,
-    "experiment.run": EXPERIMENT,
+    "experiment.run": BELOW_RUN,
+    "experiment.sources": BELOW_SOURCES,
+    "experiment.scores": BELOW_SCORES,
+    "experiment.start": BELOW_START,
+    "experiment.annotation": BELOW_EXPERIMENT,
     "face_reconstructor": EXPERIMENT,
     "jobs": EXPERIMENT | BELOW_VIDEO | {"predict.video", "face_reconstructor"},
 }

@@ -29,7 +29,7 @@ from twodasl_jax.coefficient_layout import (
 from twodasl_jax.crop_frame import CROP_SIZE, crop_to_image, depth_to_image
 from twodasl_jax.data.original import aflw_lfpa, umdfaces, umdfaces_table, w300_lp
 from twodasl_jax.data.sources import RENDER_TO_CROP_PX
-from twodasl_jax.experiment.rendered_data import sample_model_faces
+from twodasl_jax.experiment.sources.rendered_data import sample_model_faces
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coefficients
 from twodasl_jax.face_model.model import OPEN_FACE_FILE

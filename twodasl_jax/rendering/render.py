@@ -173,7 +173,7 @@ def pmap_over_devices(
         size = jax.tree.leaves(batched)[0].shape[0]
         shard = -(-size // count)
 
-        def split(array: Any) -> Array:
+        def split(array: Any) -> Any:
             padding = [(0, shard * count - size)] + [(0, 0)] * (array.ndim - 1)
             padded = jnp.pad(array, padding, mode="edge")
             return padded.reshape(count, shard, *array.shape[1:])

@@ -16,11 +16,11 @@ from rich.console import Console
 
 from twodasl_jax.evaluation.benchmark_faces import open_aflw2000_3d
 from twodasl_jax.evaluation.coded_faces import LINEAR_CODE
-from twodasl_jax.experiment import benchmark
-from twodasl_jax.experiment.benchmark import score_benchmark
-from twodasl_jax.experiment.benchmark_settings import RESULT_FILES, read_landmark_vertices
-from twodasl_jax.experiment.rendered_data import sample_model_faces
 from twodasl_jax.experiment.run.trained import TrainedRun
+from twodasl_jax.experiment.scores import benchmark
+from twodasl_jax.experiment.scores.benchmark import score_benchmark
+from twodasl_jax.experiment.scores.benchmark_checks import RESULT_FILES, read_landmark_vertices
+from twodasl_jax.experiment.sources.rendered_data import sample_model_faces
 from twodasl_jax.face_model.linear import vertices_from_coefficients
 from twodasl_jax.face_model.model import OPEN_FACE_FILE, load_face_model
 from twodasl_jax.jobs.modes import MODES, run_mode

@@ -15,6 +15,11 @@ def make_method(config: ExperimentSettings, stage: StageSettings) -> Method:
     return family_of(config.method).make(models=config.models, losses=config.losses, stage=stage)
 
 
+def crop_size_of(config: ExperimentSettings) -> int:
+    """Side of the crops that the experiment's networks read, pixels; all stages have one."""
+    return make_method(config, config.stages[0]).crop_size
+
+
 def make_stage_optimizer(stage: StageSettings) -> optax.GradientTransformation:
     """One `optax.multi_transform` over the stage's networks; a cosine ends with the stage."""
     return make_optimizer(

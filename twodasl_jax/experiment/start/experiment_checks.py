@@ -6,9 +6,8 @@ belongs to the mistake. Names are known to the tables of their makers, which are
 
 import numpy as np
 
-from twodasl_jax.experiment.assembly import make_stage_optimizer
-from twodasl_jax.experiment.evaluation import check_evaluation
-from twodasl_jax.experiment.rendered_data import check_rendered
+from twodasl_jax.experiment.run.assembly import make_stage_optimizer
+from twodasl_jax.experiment.scores.evaluation import check_evaluation
 from twodasl_jax.experiment.settings.experiment_settings import (
     DataSettings,
     ExperimentSettings,
@@ -22,7 +21,8 @@ from twodasl_jax.experiment.settings.setting_checks import (
     require_unique,
     require_whole,
 )
-from twodasl_jax.experiment.validation import PREFIX, check_validation
+from twodasl_jax.experiment.sources.rendered_data import check_rendered
+from twodasl_jax.experiment.sources.validation import PREFIX, check_validation
 from twodasl_jax.methods.registry import family_of
 from twodasl_jax.metrics.nme import nme_summary
 from twodasl_jax.training.best_checkpoint import SIGN

@@ -10,28 +10,29 @@ from rich.console import Console
 
 from twodasl_jax.data.mirrored_faces import CoefficientMirror
 from twodasl_jax.evaluation.sets import EvaluationSet
-from twodasl_jax.experiment.evaluation import make_evaluation_sets, open_given_sets
-from twodasl_jax.experiment.folder_lock import hold_folder
-from twodasl_jax.experiment.run.experiment_checks import BEFORE, check_experiment
+from twodasl_jax.experiment.run.assembly import crop_size_of
 from twodasl_jax.experiment.run.face_model_place import find_face_model, read_place, write_place
-from twodasl_jax.experiment.run.inputs import require_inputs
-from twodasl_jax.experiment.run.run_identity import (
-    require_same_arrays,
-    run_identity,
-    starting_checkpoint,
-)
+from twodasl_jax.experiment.run.folder_lock import hold_folder
 from twodasl_jax.experiment.run.workdir import Workdir
-from twodasl_jax.experiment.training_data import (
+from twodasl_jax.experiment.scores.evaluation import make_evaluation_sets, open_given_sets
+from twodasl_jax.experiment.sources.inputs import require_inputs
+from twodasl_jax.experiment.sources.training_data import (
     Sources,
     annotated_coefficients,
     make_coefficient_mirror,
     make_sources,
     open_given_sources,
 )
-from twodasl_jax.experiment.validation import (
+from twodasl_jax.experiment.sources.validation import (
     ValidationFaces,
     check_number_of_faces,
     hold_out_validation,
+)
+from twodasl_jax.experiment.start.experiment_checks import BEFORE, check_experiment
+from twodasl_jax.experiment.start.run_identity import (
+    require_same_arrays,
+    run_identity,
+    starting_checkpoint,
 )
 from twodasl_jax.face_model.albedo import with_colours
 from twodasl_jax.face_model.import_bfm import face_model_from_file
@@ -129,7 +130,9 @@ def start_run(
     sources = make_sources(config, workdir.folder, model, console, given, may_replace=not resumed)
     sources, faces = hold_out_validation(config, sources)
     sets = make_evaluation_sets(config, workdir.folder, model, console, given_sets)
-    arrays: Arrays = family.fit_arrays(model, annotated_coefficients(sources))
+    arrays: Arrays = family.fit_arrays(
+        model, annotated_coefficients(sources, crop_size=crop_size_of(config))
+    )
     if saved is not None and saved.arrays:
         if not config.init_from:  # else they are those of the run it started from
             require_same_arrays(family, saved.arrays, arrays, folder=workdir.folder)

@@ -1,5 +1,6 @@
 """The evaluation sets of a config, and networks scored on them at the moments of a run."""
 
+import functools
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,17 +11,22 @@ from rich.console import Console
 from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS
 from twodasl_jax.evaluation.network_input import InputSources
 from twodasl_jax.evaluation.sets import EvaluationSet
-from twodasl_jax.experiment import report
-from twodasl_jax.experiment.benchmark_predictions import make_input, make_predictor, predict_input
-from twodasl_jax.experiment.rendered_data import ensure_rendered
+from twodasl_jax.experiment.run.assembly import crop_size_of
 from twodasl_jax.experiment.run.trained import TrainedRun
 from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.scores import report
+from twodasl_jax.experiment.scores.benchmark_predictions import (
+    make_input,
+    make_predictor,
+    predict_input,
+)
 from twodasl_jax.experiment.settings.setting_checks import (
     require_file_name,
     require_one_of,
     require_unique,
     require_whole,
 )
+from twodasl_jax.experiment.sources.rendered_data import ensure_rendered
 from twodasl_jax.face_model.model import FaceModel
 
 _logger = logging.getLogger(__name__)
@@ -76,10 +82,15 @@ def make_evaluation_sets(
       console: where progress is shown.
       given: from `open_given_sets`.
     """
+    render = functools.partial(
+        ensure_rendered,
+        workdir,
+        face_model=face_model,
+        console=console,
+        crop_size=crop_size_of(config),
+    )
     return tuple(
-        given[chosen.name]
-        if chosen.name in given
-        else _open_set(chosen, ensure_rendered(workdir, chosen, face_model, console))
+        given[chosen.name] if chosen.name in given else _open_set(chosen, render(chosen))
         for chosen in config.evaluation.sets
     )
 

@@ -3,21 +3,23 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from absl import logging
 from rich.console import Console
 
 from twodasl_jax.data.crop_files import crop_names
+from twodasl_jax.data.crop_resize import resized_coefficients
 from twodasl_jax.data.fitted_source import FittedSource
 from twodasl_jax.data.mirrored_faces import CoefficientMirror
 from twodasl_jax.data.pipeline import Batches, TrainingSource, make_pipeline
 from twodasl_jax.data.seeds import derived_seed
-from twodasl_jax.data.sources import CropSource, RenderedSource, Role
+from twodasl_jax.data.source_protocol import AnnotatedSource, Role
+from twodasl_jax.data.sources import CropSource, RenderedSource
 from twodasl_jax.data.tfds_source import TfdsSource
-from twodasl_jax.experiment.assembly import make_method
-from twodasl_jax.experiment.rendered_data import ensure_rendered
+from twodasl_jax.experiment.run.assembly import crop_size_of, make_method
+from twodasl_jax.experiment.sources.rendered_data import ensure_rendered
 from twodasl_jax.face_model.mirrored_model import LARGEST_RESIDUAL_PX, fit_mirror
 from twodasl_jax.face_model.model import FaceModel, face_model_crc
 from twodasl_jax.face_model.model_identity import face_model_identity, require_same_face_model
@@ -72,7 +74,14 @@ def make_sources(
     for role, index, source in _listed_sources(config):
         opened = given.get((role, index))
         if opened is None:
-            folder = ensure_rendered(workdir, source, face_model, console, may_replace=may_replace)
+            folder = ensure_rendered(
+                workdir,
+                source,
+                face_model,
+                console,
+                may_replace=may_replace,
+                crop_size=crop_size_of(config),
+            )
             opened = RenderedSource(folder, role=role)
         halves[role].append(TrainingSource(opened, source.weight, source.flip))
     return Sources(tuple(halves["annotated"]), tuple(halves["in_the_wild"]))
@@ -122,9 +131,22 @@ SOURCES: dict[str, Callable[..., Any]] = {
 """``kind`` of a data source -> how it is opened."""
 
 
-def annotated_coefficients(sources: Sources) -> np.ndarray:
-    """``(n, 62)`` raw coefficients of the annotated sources, for the whitening statistics."""
-    return np.concatenate([source.faces.coefficients for source in sources.annotated])
+def annotated_coefficients(sources: Sources, *, crop_size: int) -> np.ndarray:
+    """``(n, 62)`` raw coefficients of the annotated sources, for statistics.
+
+    Args:
+      sources: all training data.
+      crop_size: that the networks read, pixels; those of crops of another size are carried along.
+    """
+    parts = []
+    for source in sources.annotated:
+        faces = cast(AnnotatedSource, source.faces)
+        size = faces[0]["image"].shape[0]
+        given = faces.coefficients
+        if size != crop_size:
+            given = resized_coefficients(given, crop_size=size, new_size=crop_size)
+        parts.append(given)
+    return np.concatenate(parts)
 
 
 def make_coefficient_mirror(
@@ -169,6 +191,7 @@ def make_batches(
         seed=derived_seed(config.seed, "stage", stage.name),
         coefficient_mirror=coefficient_mirror,
         num_threads=data.num_threads,
+        crop_size=crop_size_of(config),
         shard_index=parallel.process_index(),
         shard_count=parallel.process_count(),
     )

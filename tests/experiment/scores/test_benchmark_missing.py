@@ -11,7 +11,7 @@ import scipy.io
 from rich.console import Console
 
 from twodasl_jax.evaluation.benchmark_faces import open_aflw2000_3d
-from twodasl_jax.experiment.benchmark import score_benchmark
+from twodasl_jax.experiment.scores.benchmark import score_benchmark
 from twodasl_jax.face_model.model import OPEN_FACE_FILE
 from twodasl_jax.jobs.modes import run_mode
 

@@ -11,14 +11,14 @@ import sys
 
 import pytest
 
-from twodasl_jax.experiment.folder_lock import hold_folder, hold_output
+from twodasl_jax.experiment.run.folder_lock import hold_folder, hold_output
 
 HOLDERS = pytest.mark.parametrize("hold", [hold_folder, hold_output])
 
 OTHER = """
 import sys, time
 from pathlib import Path
-from twodasl_jax.experiment.folder_lock import {hold}
+from twodasl_jax.experiment.run.folder_lock import {hold}
 with {hold}(Path(sys.argv[1]), doing="trains this run"):
     print("held", flush=True)
     time.sleep(60)

@@ -5,8 +5,8 @@ import importlib
 import pytest
 
 from configs import base
-from twodasl_jax.experiment.run.experiment_checks import check_experiment
 from twodasl_jax.experiment.settings.reading import experiment_settings
+from twodasl_jax.experiment.start.experiment_checks import check_experiment
 
 job = importlib.import_module("twodasl_jax.jobs.train")  # the package's `train` is the function
 

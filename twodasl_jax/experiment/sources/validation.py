@@ -5,16 +5,19 @@ best of many tries, and no longer say what the networks do on faces never looked
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax.numpy as jnp
 import numpy as np
 
 from twodasl_jax.coefficients import split_coefficients
 from twodasl_jax.data.checked_source import check_element
+from twodasl_jax.data.crop_resize import resized_element
 from twodasl_jax.data.held_out import hold_out, require_enough_faces, without_faces
 from twodasl_jax.data.pipeline import TrainingSource
-from twodasl_jax.experiment.training_data import Given, Sources
+from twodasl_jax.data.source_protocol import AnnotatedSource
+from twodasl_jax.experiment.run.assembly import crop_size_of
+from twodasl_jax.experiment.sources.training_data import Given, Sources
 from twodasl_jax.face_model.landmarks import landmarks_from_coefficients
 from twodasl_jax.face_model.linear import LinearModel
 from twodasl_jax.geometry.camera import head_pose
@@ -59,11 +62,11 @@ def hold_out_validation(config: Any, sources: Sources) -> tuple[Sources, Validat
     index = check_validation(config)
     if index is None:
         return sources, None
-    source = sources.annotated[index].faces
+    source = cast(AnnotatedSource, sources.annotated[index].faces)
     held = hold_out(source, every=config.data.validation.every)
     taken = frozenset(held.identities())
     left = Sources(*(_without(half, taken) for half in (sources.annotated, sources.in_the_wild)))
-    return left, _read_faces(held)
+    return left, _read_faces(held, crop_size_of(config))
 
 
 def check_validation(config: Any) -> int | None:
@@ -135,12 +138,12 @@ def _without(half: tuple[TrainingSource, ...], taken: frozenset[str]) -> tuple[T
     return tuple(source._replace(faces=faces) for source, faces in zip(half, left, strict=True))
 
 
-def _read_faces(held: Any) -> ValidationFaces:
+def _read_faces(held: Any, crop_size: int) -> ValidationFaces:
     elements = []
     for index in range(len(held)):
-        element = held[index]
+        element = resized_element(held[index], crop_size=crop_size)
         try:
-            check_element(element)
+            check_element(element, crop_size=crop_size)
         except ValueError as error:
             raise ValueError(f"held-out face {held.record_name(index)}: {error}") from error
         elements.append(element)

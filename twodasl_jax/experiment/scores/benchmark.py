@@ -27,17 +27,17 @@ from twodasl_jax.evaluation.predictions_file import (
     write_predictions,
 )
 from twodasl_jax.evaluation.report import write_per_image, write_results
-from twodasl_jax.experiment.benchmark_predictions import predict_benchmark
-from twodasl_jax.experiment.benchmark_settings import (
+from twodasl_jax.experiment.run.provenance import git_revision, sha256_of
+from twodasl_jax.experiment.run.trained import TrainedRun, load_trained_run
+from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.scores.benchmark_checks import (
     RESULT_FILES,
     check_settings,
     input_sources,
     open_benchmark,
     own_conventions,
 )
-from twodasl_jax.experiment.provenance import git_revision, sha256_of
-from twodasl_jax.experiment.run.trained import TrainedRun, load_trained_run
-from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.scores.benchmark_predictions import predict_benchmark
 from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import FaceModel

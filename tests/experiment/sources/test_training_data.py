@@ -10,9 +10,9 @@ from ml_collections import ConfigDict
 from rich.console import Console
 
 from configs import quickstart
-from twodasl_jax.experiment import training_data
 from twodasl_jax.experiment.settings.reading import experiment_settings
-from twodasl_jax.experiment.training_data import make_coefficient_mirror, open_given_sources
+from twodasl_jax.experiment.sources import training_data
+from twodasl_jax.experiment.sources.training_data import make_coefficient_mirror, open_given_sources
 from twodasl_jax.face_model.mirrored_model import fit_mirror
 from twodasl_jax.face_model.model import load_face_model
 from twodasl_jax.face_model.model_identity import face_model_identity

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from configs import base
-from twodasl_jax.experiment.folder_lock import hold_folder
 from twodasl_jax.experiment.run.face_model_place import PLACE_FILE, read_place
+from twodasl_jax.experiment.run.folder_lock import hold_folder
 from twodasl_jax.experiment.run.trained import load_trained_run
 from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.face_model.model import OPEN_FACE_FILE

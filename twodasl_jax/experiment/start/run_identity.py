@@ -12,7 +12,7 @@ import jax
 from absl import logging
 from rich.console import Console
 
-from twodasl_jax.experiment.assembly import make_method
+from twodasl_jax.experiment.run.assembly import make_method
 from twodasl_jax.experiment.run.face_model_place import find_face_model
 from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings

@@ -4,7 +4,7 @@ import hashlib
 import re
 import subprocess
 
-from twodasl_jax.experiment.provenance import git_revision, sha256_of
+from twodasl_jax.experiment.run.provenance import git_revision, sha256_of
 
 
 def git(folder, *arguments):

@@ -13,9 +13,9 @@ from ml_collections import ConfigDict
 from twodasl_jax.data.sources import write_rendered
 from twodasl_jax.evaluation.benchmark import Benchmark, Predictions
 from twodasl_jax.evaluation.sets import EvaluationSet
-from twodasl_jax.experiment import report
-from twodasl_jax.experiment.evaluation import open_given_sets
 from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.scores import report
+from twodasl_jax.experiment.scores.evaluation import open_given_sets
 from twodasl_jax.jobs.modes import run_mode
 
 CONVENTIONS = {"crop_source": "landmarks", "landmark_map_source": "none"}

@@ -13,13 +13,13 @@ from configs import base, quickstart
 from twodasl_jax.coefficients import split_coefficients
 from twodasl_jax.data.pipeline import TrainingSource
 from twodasl_jax.data.sources import RenderedSource, write_rendered
-from twodasl_jax.experiment import validation
 from twodasl_jax.experiment.run.trained import load_trained_run
 from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.experiment.settings.experiment_settings import PreparedSettings
 from twodasl_jax.experiment.settings.reading import experiment_settings
-from twodasl_jax.experiment.training_data import Sources, make_batches
-from twodasl_jax.experiment.validation import hold_out_validation, make_validation_evaluator
+from twodasl_jax.experiment.sources import validation
+from twodasl_jax.experiment.sources.training_data import Sources, make_batches
+from twodasl_jax.experiment.sources.validation import hold_out_validation, make_validation_evaluator
 from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coefficients
 from twodasl_jax.face_model.linear import vertices_from_coefficients
 from twodasl_jax.jobs.train import train
