@@ -1,11 +1,18 @@
-"""Rendered sets: by the command, on one device and on eight, the same faces."""
+"""Rendered sets: on one device and on eight the same faces, and known again afterwards."""
 
+import json
 import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
+from rich.console import Console
+
+from twodasl_jax.data.crop_files import CHECKSUMS
+from twodasl_jax.data.sources import RenderedSource, is_rendered_with
+from twodasl_jax.experiment.sources.rendered_data import ensure_rendered, rendered_folder
 
 CONFIG = """
 from configs import base
@@ -56,5 +63,39 @@ def test_eight_devices_render_what_one_does(rendered):
     assert (difference > 0).mean() < 1e-3
     one, eight = (np.load(rendered[count] / "labels.npz") for count in (1, 8))
     # The checksums are of the pictures' bytes.
-    for name in set(one.files) - {"checksums"}:
+    for name in set(one.files) - {CHECKSUMS}:
         np.testing.assert_array_equal(one[name], eight[name])
+
+
+def source(**changes):
+    return ConfigDict({"name": "faces", "num_faces": 3, "seed": 1, "supersample": 1} | changes)
+
+
+def render(workdir, face_model, **options):
+    quiet = Console(quiet=True)
+    return ensure_rendered(workdir, source(), face_model, quiet, **options)
+
+
+def test_the_size_of_the_crop_is_part_of_what_a_set_is(small_face_model, tmp_path):
+    folder = render(tmp_path, small_face_model, crop_size=96)
+    assert RenderedSource(folder).images.shape == (3, 96, 96, 3)
+    written = (folder / "image.npy").stat().st_mtime_ns
+    assert render(tmp_path, small_face_model, crop_size=96) == folder
+    assert (folder / "image.npy").stat().st_mtime_ns == written
+    with pytest.raises(ValueError, match="crop_size: 96 there, 120 now"):
+        render(tmp_path, small_face_model, may_replace=False)
+    render(tmp_path, small_face_model)
+    assert RenderedSource(folder).images.shape == (3, 120, 120, 3)
+
+
+def test_sets_of_before_the_size_was_noted_are_known_again(small_face_model, tmp_path):
+    folder = render(tmp_path, small_face_model)
+    settings = json.loads((folder / "settings.json").read_text())
+    assert settings.pop("crop_size") == 120
+    (folder / "settings.json").write_text(json.dumps(settings))
+    assert render(tmp_path, small_face_model, may_replace=False) == rendered_folder(
+        tmp_path, source()
+    )
+    assert is_rendered_with(folder, settings), "it is left as it was"
+    with pytest.raises(ValueError, match="crop_size: None there, 96 now"):
+        render(tmp_path, small_face_model, may_replace=False, crop_size=96)
