@@ -5,7 +5,7 @@ Command:   python run.py --mode=evaluate --config=configs/evaluation.py --workdi
              --checkpoint=RUN            a trained run's workdir, or instead of it
              --predictions=FILE.npz      with --face_model=FILE where it holds coefficients
 Data:      aflw2000_3d, aflw_lfpa: FOLDER in the owners' layout, or prepared (--mode=prepare);
-           aflw: a crops folder (docs/data.md).
+           aflw: a crops folder (docs/data.md); rendered: a set in a run's data folder.
 Writes:    OUT/results.json, per_image.csv, predictions.npz, error_curve.png, faces.png.
 """
 
@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 def get_config() -> ConfigDict:
     """AFLW2000-3D by its published boxes, without given landmarks."""
     config = ConfigDict()
-    # aflw2000_3d, aflw_lfpa or aflw.
+    # aflw2000_3d, aflw_lfpa, aflw or rendered.
     config.benchmark = "aflw2000_3d"
     config.data_dir = ""
     # () is all that can be computed; a metric that is named here must be.

@@ -9,6 +9,7 @@ from twodasl_jax.data.face_crop import crop_image, roi_box_from_landmarks
 from twodasl_jax.evaluation import network_input
 from twodasl_jax.evaluation.benchmark import Benchmark
 from twodasl_jax.evaluation.network_input import (
+    crops_of_size,
     cut_detected,
     detect_landmarks,
     map_landmarks,
@@ -81,6 +82,20 @@ def test_the_map_takes_18_landmarks_in_crop_pixels():
             )
     assert np.isnan(map_landmarks(None, BOXES, crop_size=120)).all()
     assert map_landmarks(None, BOXES, crop_size=120).shape == (3, 18, 2)
+
+
+def test_crops_of_another_size_are_cut_from_the_photographs():
+    photos = np.random.default_rng(0).integers(0, 256, (2, 90, 100, 3)).astype(np.uint8)
+    boxes = np.array([[5, 5, 85, 85], [10, 0, 90, 60]])
+    crops = np.stack([crop_image(*pair) for pair in zip(photos, boxes, strict=True)])
+    same = crops_of_size(crops, boxes, lambda index: photos[index], crop_size=120)
+    assert same is crops
+    smaller = crops_of_size(crops, boxes, lambda index: photos[index], crop_size=96)
+    expected = crop_image(photos[1], boxes[1], crop_size=96)
+    np.testing.assert_array_equal(smaller[1], expected)
+    resized = crops_of_size(crops, boxes, None, crop_size=96)
+    assert resized.shape == smaller.shape
+    assert not np.array_equal(resized, smaller)
 
 
 def test_detections_are_joined_by_name(tmp_path):
