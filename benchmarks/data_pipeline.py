@@ -23,10 +23,10 @@ from machine import describe_machine
 from train_step import answer, start_worker
 
 from twodasl_jax.data.augment import AugmentOptions
-from twodasl_jax.data.backgrounds import photo_like_backgrounds
 from twodasl_jax.data.mirrored_faces import CoefficientMirror
 from twodasl_jax.data.pipeline import make_pipeline
 from twodasl_jax.data.sources import CropSource, RenderedSource, write_rendered
+from twodasl_jax.rendering.backgrounds import photo_like_backgrounds
 
 BATCH_SIZE = 32
 """Of each half; what `train_step`'s cases are made for."""

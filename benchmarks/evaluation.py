@@ -20,9 +20,9 @@ from configs import quickstart
 from twodasl_jax.evaluation.benchmark import Benchmark, Predictions
 from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS
 from twodasl_jax.evaluation.predictions_file import predictions_from_coefficients
-from twodasl_jax.experiment.benchmark_predictions import make_predictor
-from twodasl_jax.experiment.rendered_data import sample_model_faces
 from twodasl_jax.experiment.run.trained import TrainedRun
+from twodasl_jax.experiment.scores.benchmark_predictions import make_predictor
+from twodasl_jax.experiment.sources.rendered_data import sample_model_faces
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel
 from twodasl_jax.methods.twodasl_setup import TwoDASLFamily

@@ -1,6 +1,8 @@
 """The layout's rules, read from the source by `ast`: who may import whom, and what an API owes."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,9 @@ PACKAGE = ROOT / "twodasl_jax"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # The parts without own imports from the package, free for all who may use jax.
-FOUNDATION = {"crop_frame", "landmark_tables", "coefficients", "array_types"} | {
+WITHOUT_JAX = {"crop_frame", "landmark_tables", "coefficient_layout", "array_types"}
+FOUNDATION = WITHOUT_JAX | {
+    "coefficients",
     "file_errors",
     "replaced_files",
     "standard_streams",
@@ -34,18 +38,19 @@ BELOW_EXPERIMENT = (
         "metrics",
     }
 )
-EXPERIMENT = BELOW_EXPERIMENT | {
-    "experiment",
-    "experiment.annotation",
-    "experiment.run",
-    "experiment.settings",
-}
+# The wing's own order: settings <- run <- sources <- scores <- start.
+BELOW_RUN = BELOW_EXPERIMENT | {"experiment.settings"}
+BELOW_SOURCES = BELOW_RUN | {"experiment.run"}
+BELOW_SCORES = BELOW_SOURCES | {"experiment.sources"}
+BELOW_START = BELOW_SCORES | {"experiment.scores"}
+EXPERIMENT = BELOW_START | {"experiment.start", "experiment.annotation"}
 # part: the other parts it may import. `training` knows no loss, `models` no face.
 MAY_IMPORT = {
     "crop_frame": set(),
     "landmark_tables": set(),
-    "coefficients": set(),
-    "array_types": set(),
+    "coefficient_layout": set(),
+    "coefficients": {"coefficient_layout"},
+    "array_types": {"crop_frame"},
     "file_errors": set(),
     "user_files": set(),
     "standard_streams": set(),
@@ -54,13 +59,12 @@ MAY_IMPORT = {
     "geometry": FOUNDATION,
     "face_model": FOUNDATION | {"geometry"},
     "rendering": FOUNDATION | {"geometry", "face_model"},
-    "models": {"coefficients", "crop_frame"},
-    "data": {"crop_frame", "landmark_tables", "user_files"}
-    | {"file_errors", "replaced_files", "whole_file"},
+    "models": {"coefficients", "coefficient_layout", "crop_frame"},
+    "data": WITHOUT_JAX | {"file_errors", "replaced_files", "user_files", "whole_file"},
     "losses": MATHS,
     "fitting": MATHS,
     "metrics": MATHS,
-    "training": {"coefficients", "file_errors", "user_files", "whole_file"},
+    "training": {"coefficients", "coefficient_layout", "file_errors", "user_files", "whole_file"},
     "methods": MATHS | {"losses", "metrics", "models", "training"},
     "evaluation": MATHS | {"data", "metrics", "models", "training", "methods", "predict.faces"},
     "predict": set(),
@@ -70,10 +74,13 @@ MAY_IMPORT = {
     "predict.page": BELOW_PAGE,
     "predict.files": BELOW_FILES,
     "predict.video": BELOW_VIDEO,
-    "experiment.annotation": BELOW_EXPERIMENT,
+    "experiment": set(),
     "experiment.settings": BELOW_EXPERIMENT,
-    "experiment": EXPERIMENT,
-    "experiment.run": EXPERIMENT,
+    "experiment.run": BELOW_RUN,
+    "experiment.sources": BELOW_SOURCES,
+    "experiment.scores": BELOW_SCORES,
+    "experiment.start": BELOW_START,
+    "experiment.annotation": BELOW_EXPERIMENT,
     "face_reconstructor": EXPERIMENT,
     "jobs": EXPERIMENT | BELOW_VIDEO | {"predict.video", "face_reconstructor"},
 }
@@ -167,11 +174,32 @@ def test_outer_libraries_stay_where_they_belong(path):
         assert part == "jobs" or part.startswith("experiment"), (
             "maths takes plain arguments, not configs"
         )
-    if part in {"data", "crop_frame", "landmark_tables", "user_files"}:
+    if part in WITHOUT_JAX | {"data", "user_files"}:
         assert not top & JAX_FAMILY, "the host side runs without jax"
     if part == "models":
         assert not top & {"optax", "orbax", "grain"}, "networks only"
     assert not top & {"torch", "tensorflow", "clu"}
+
+
+def test_the_host_side_is_imported_without_jax():
+    """`jaxtyping.Array`, for one, imports it without being in `JAX_FAMILY`; so does grain."""
+    host = [
+        path
+        for path in FILES
+        if part_of(path) in WITHOUT_JAX | {"data", "user_files"} and "grain" not in imports(path)
+    ]
+    modules = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in host
+    ]
+    program = (
+        f"import importlib, sys\nfor name in {modules!r}: importlib.import_module(name)\n"
+        f"print(sorted(set(sys.modules) & {JAX_FAMILY!r}))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == "[]", ran.stdout
 
 
 @every_file

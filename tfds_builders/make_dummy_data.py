@@ -17,16 +17,25 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.io
 
+from twodasl_jax.coefficient_layout import (
+    CAMERA,
+    EXPRESSION,
+    NUM_EXPRESSION,
+    NUM_SHAPE,
+    SHAPE,
+    TRANSLATION_X,
+    TRANSLATION_Y,
+)
 from twodasl_jax.crop_frame import CROP_SIZE, crop_to_image, depth_to_image
-from twodasl_jax.data.backgrounds import photo_like_backgrounds
 from twodasl_jax.data.original import aflw_lfpa, umdfaces, umdfaces_table, w300_lp
 from twodasl_jax.data.sources import RENDER_TO_CROP_PX
-from twodasl_jax.experiment.rendered_data import sample_model_faces
+from twodasl_jax.experiment.sources.rendered_data import sample_model_faces
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coefficients
 from twodasl_jax.face_model.model import OPEN_FACE_FILE
 from twodasl_jax.geometry.camera import pose_para_from_camera
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21, LANDMARKS_18_FROM_68
+from twodasl_jax.rendering.backgrounds import photo_like_backgrounds
 from twodasl_jax.rendering.face_renderer import render_faces
 from twodasl_jax.rendering.rasterizer import default_capacity
 
@@ -53,20 +62,20 @@ class Faces:
             ]
         )
         side = SUPERSAMPLE * PHOTO_SIZE
-        image, overflow = render_faces(
+        render = render_faces(
             face_model,
             *(jnp.asarray(array) for array in faces[:3]),
             jnp.asarray(background),
             capacity=4 * default_capacity(side, side, len(face_model.triangles)),
             supersample=SUPERSAMPLE,
         )
-        assert not np.asarray(overflow).any(), "the rasteriser's capacity is too small"
-        self.photos = np.clip(np.asarray(image) * 255 + 0.5, 0, 255).astype(np.uint8)
+        assert not np.asarray(render.overflow).any(), "the rasteriser's capacity is too small"
+        self.photos = np.clip(np.asarray(render.image) * 255 + 0.5, 0, 255).astype(np.uint8)
         # The photograph is the crop, enlarged; its labels count photographs' pixels.
         coefficients = faces.coefficients.copy()
         shift = RENDER_TO_CROP_PX * CROP_SIZE / PHOTO_SIZE
-        coefficients[:, 3] += shift
-        coefficients[:, 7] -= shift
+        coefficients[:, TRANSLATION_X] += shift
+        coefficients[:, TRANSLATION_Y] -= shift
         box = np.tile(np.float32([0, 0, PHOTO_SIZE, PHOTO_SIZE]), (count, 1))
         points = np.asarray(
             landmarks_from_coefficients(landmark_model(face_model), jnp.asarray(coefficients))
@@ -76,7 +85,7 @@ class Faces:
             [crop_to_image(points[..., :2], box), depth[..., None]], axis=-1
         )
         height = np.full(count, PHOTO_SIZE, np.float32)
-        camera = coefficients[:, :12].reshape(-1, 3, 4)
+        camera = coefficients[:, CAMERA].reshape(-1, 3, 4)
         self.pose_para = np.asarray(
             pose_para_from_camera(jnp.asarray(camera), jnp.asarray(box), jnp.asarray(height))
         )
@@ -94,8 +103,8 @@ class Faces:
     def parameters(self, index: int) -> dict[str, np.ndarray]:
         """The fields that 300W-LP and AFLW2000-3D share."""
         shape, expression = np.zeros((199, 1)), np.zeros((29, 1))
-        shape[:40, 0] = self.coefficients[index, 12:52]
-        expression[:10, 0] = self.coefficients[index, 52:]
+        shape[:NUM_SHAPE, 0] = self.coefficients[index, SHAPE]
+        expression[:NUM_EXPRESSION, 0] = self.coefficients[index, EXPRESSION]
         x1, y1 = self.landmarks[index, :, :2].min(axis=0)
         x2, y2 = self.landmarks[index, :, :2].max(axis=0)
         return {

@@ -2,22 +2,21 @@
 
 A missing landmark is NaN in `detected_landmarks` (it draws nothing), and has weight 0 in
 `landmark_weights` (its position is then 0, never NaN: ``0·NaN`` would poison a sum).
+Named tuples: JAX knows them as trees by itself, and the host side reads them without JAX.
 """
 
-import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
+from twodasl_jax.crop_frame import CROP_SIZE
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class AnnotatedBatch:
+
+class AnnotatedBatch(NamedTuple):
     """Photos (or renders) with known coefficients.
 
     Attributes:
-      image: ``(b, 120, 120, 3)`` uint8 RGB.
+      image: ``(b, size, size, 3)`` uint8 RGB.
       coefficients: ``(b, 62)`` float32, raw, crop frame.
       detected_landmarks: ``(b, 18, 2)`` float32 crop pixels, as a detector would give them
         (noisy, NaN where missed): input of the landmark map only.
@@ -28,13 +27,11 @@ class AnnotatedBatch:
     detected_landmarks: Any
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class InTheWildBatch:
+class InTheWildBatch(NamedTuple):
     """Photos with 2D landmarks only.
 
     Attributes:
-      image: ``(b, 120, 120, 3)`` uint8 RGB.
+      image: ``(b, size, size, 3)`` uint8 RGB.
       landmarks: ``(b, 68, 2)`` float32 crop pixels, 0 where unknown; a source with only 18
         leaves them all at weight 0.
       landmark_weights: ``(b, 68)`` float32, 0 where missing or self-occluded.
@@ -51,11 +48,11 @@ class InTheWildBatch:
     detected_landmarks: Any
 
     @staticmethod
-    def empty() -> "InTheWildBatch":
-        """No photos: the half of a stage none of whose terms reads it."""
+    def empty(*, crop_size: int = CROP_SIZE) -> "InTheWildBatch":
+        """No photos, of a given side: the half of a stage none of whose terms reads it."""
         points, weights = np.zeros((0, 68, 2), np.float32), np.zeros((0, 68), np.float32)
         return InTheWildBatch(
-            np.zeros((0, 120, 120, 3), np.uint8),
+            np.zeros((0, crop_size, crop_size, 3), np.uint8),
             points,
             weights,
             points[:, :18],
@@ -64,9 +61,7 @@ class InTheWildBatch:
         )
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """One training step's data: ``batch.annotated`` and ``batch.in_the_wild``, maybe empty."""
 
     annotated: AnnotatedBatch

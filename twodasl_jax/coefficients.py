@@ -1,7 +1,6 @@
-"""The 62 coefficients: their order, splitting and joining, and whitening.
+"""The 62 coefficients: splitting and joining, and whitening.
 
-``q = [camera 12 | shape 40 | expression 10]`` where ``camera.reshape(3, 4) = [f·R | t]``
-row-major, the scale ``f`` absorbed in the rotation.
+Their order is `coefficient_layout`'s, which is free of JAX; its names may be imported from here.
 
 Paper says f, t and a 9-number projection matrix (1 + 2 + 9); the released data use these
 12 numbers; we do as the released data, because every published coefficient is in that
@@ -13,16 +12,33 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-NUM_CAMERA = 12
-NUM_SHAPE = 40
-NUM_EXPRESSION = 10
-NUM_COEFFICIENTS = NUM_CAMERA + NUM_SHAPE + NUM_EXPRESSION
+from twodasl_jax.coefficient_layout import (
+    CAMERA,
+    EXPRESSION,
+    NUM_CAMERA,
+    NUM_COEFFICIENTS,
+    NUM_EXPRESSION,
+    NUM_SHAPE,
+    SHAPE,
+    TRANSLATION_Z,
+)
 
-CAMERA = slice(0, NUM_CAMERA)
-SHAPE = slice(NUM_CAMERA, NUM_CAMERA + NUM_SHAPE)
-EXPRESSION = slice(NUM_CAMERA + NUM_SHAPE, NUM_COEFFICIENTS)
-TRANSLATION_Z = 11
-"""Index of t_z, the depth of the translation: unobservable, weight 0 in every loss."""
+__all__ = [
+    "CAMERA",
+    "EXPRESSION",
+    "NUM_CAMERA",
+    "NUM_COEFFICIENTS",
+    "NUM_EXPRESSION",
+    "NUM_SHAPE",
+    "SHAPE",
+    "TRANSLATION_Z",
+    "Coefficients",
+    "Whitening",
+    "join_coefficients",
+    "split_coefficients",
+    "unwhiten",
+    "whiten",
+]
 
 
 class Coefficients(NamedTuple):

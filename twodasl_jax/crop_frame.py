@@ -1,13 +1,14 @@
-"""The 120x120 crop frame: the one place that knows its size, its y flip and its box.
+"""The crop frame: the one place that knows its size, its y flip and its box.
 
 Two frames meet here. The *view frame* is what the camera coefficients produce,
 ``V = f·R·S + t``, x right, **y up**. The *crop frame* is what pictures, landmark maps
-and published scores use, x right, **y down**, in pixels of the 120x120 crop::
+and published scores use, x right, **y down**, in pixels of the crop::
 
-    x = V_x        y = 121 - V_y
+    x = V_x        y = crop_size + 1 - V_y
 
-121 and not 120: the released coefficients count rows from one (MATLAB). A shift of one
-pixel moves the AFLW2000-3D number by about 0.1 points, so nothing else may know this.
+The crop's size is that of the method's input; 2DASL's, and that of all stored crops, is 120. One
+pixel is added because the released coefficients count rows from one (MATLAB). A shift of one pixel
+moves the AFLW2000-3D number by about 0.1 points, so nothing else may know this.
 
 Both, and the image frame that crops are cut from, are **continuous**: pixel c of a picture spans
 c to c + 1. Whatever rasterises, samples or draws needs its centre at c instead: the *raster frame*
@@ -20,10 +21,10 @@ host-side data code and the compiled step share it.
 from typing import Any
 
 CROP_SIZE = 120
-"""Side of the network's input crop, in pixels."""
+"""Side of 2DASL's input crop, in pixels, and of the crops that data sets are stored as."""
 
-CROP_Y_ORIGIN = CROP_SIZE + 1
-"""``y_crop = CROP_Y_ORIGIN - y_view`` (and back: the map is its own inverse)."""
+HALF_PIXEL = 0.5
+"""From the centre of a picture's pixel c in the continuous frame to c."""
 
 
 def flip_y(y: Any, *, crop_size: int = CROP_SIZE) -> Any:
@@ -34,7 +35,7 @@ def flip_y(y: Any, *, crop_size: int = CROP_SIZE) -> Any:
       crop_size: side of the crop, pixels.
 
     Returns:
-      ``121 - y``, same shape.
+      ``crop_size + 1 - y``, same shape; the map is its own inverse.
     """
     return crop_size + 1 - y
 
@@ -42,7 +43,7 @@ def flip_y(y: Any, *, crop_size: int = CROP_SIZE) -> Any:
 def crop_to_image(points: Any, roi_box: Any, *, crop_size: int = CROP_SIZE) -> Any:
     """Carries 2D points from the crop to the image it was cut from.
 
-    ``X = x·(ex - sx)/120 + sx``, ``Y = y·(ey - sy)/120 + sy`` (method.md section 1).
+    ``X = x·(ex - sx)/size + sx``, ``Y = y·(ey - sy)/size + sy`` (method.md section 1).
 
     Args:
       points: ``(*batch, n, 2)`` crop pixels, x right, y down.
@@ -86,7 +87,7 @@ def image_to_raster(positions: Any) -> Any:
     Returns:
       The same in the *raster frame*.
     """
-    return positions - 0.5
+    return positions - HALF_PIXEL
 
 
 def depth_to_image(depth: Any, roi_box: Any, *, crop_size: int = CROP_SIZE) -> Any:

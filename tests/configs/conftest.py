@@ -66,9 +66,9 @@ class CoarseEncoder(nn.Module):
 @pytest.fixture
 def coarse_networks(monkeypatch):
     """Small networks, and no photograph at the end."""
-    assembly, job = "twodasl_jax.experiment.assembly", "twodasl_jax.jobs.train"
-    monkeypatch.setattr(f"{assembly}.make_regressor", lambda *_, **__: CoarseRegressor())
-    monkeypatch.setattr(f"{assembly}.make_encoder", lambda **_: CoarseEncoder())
+    setup, job = "twodasl_jax.methods.twodasl_setup", "twodasl_jax.jobs.train"
+    monkeypatch.setattr(f"{setup}.make_regressor", lambda *_, **__: CoarseRegressor())
+    monkeypatch.setattr(f"{setup}.make_encoder", lambda **_: CoarseEncoder())
     monkeypatch.setattr(f"{job}.reconstruct_photo", lambda *_, **__: None)
 
 

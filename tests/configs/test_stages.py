@@ -52,7 +52,9 @@ def test_a_stage_begun_in_another_order_is_refused_and_a_finished_one_is_not(sta
     """As a run of an earlier version, which had seed + index of the stage."""
     folder, trained = stage2_run
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("twodasl_jax.experiment.training_data.derived_seed", lambda seed, *_: seed)
+        patch.setattr(
+            "twodasl_jax.experiment.sources.training_data.derived_seed", lambda seed, *_: seed
+        )
         before = trained()
     chex.assert_trees_all_equal(trained().params, before.params)
     shutil.rmtree(folder / "checkpoints" / "stage2" / "2")

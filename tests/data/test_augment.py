@@ -12,7 +12,8 @@ from twodasl_jax.data.augment import (
     warp_points,
 )
 from twodasl_jax.data.mirrored_faces import CoefficientMirror
-from twodasl_jax.data.synthetic import LandmarkArrays, project_landmarks
+from twodasl_jax.face_model.landmarks import landmarks_from_coefficients
+from twodasl_jax.face_model.linear import LinearModel
 from twodasl_jax.geometry.camera import camera_parts, project_to_crop
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_68, MIRROR_18, MIRROR_68
 
@@ -203,8 +204,15 @@ def symmetric_landmark_model():
     basis = generator.normal(size=(50, 3, 68))
     signs = np.repeat([1.0, -1.0], 25)
     basis = (basis + signs[:, None, None] * mirrored(basis)) / 2
-    landmarks = LandmarkArrays(mean, basis[:40], basis[40:])
+    landmarks = LinearModel(
+        *(jnp.asarray(part, jnp.float32) for part in (mean, basis[:40], basis[40:]))
+    )
     return landmarks, CoefficientMirror(np.diag(signs), np.zeros(50), plane)
+
+
+def projected(landmarks, coefficients):
+    """``(68, 2)`` crop pixels."""
+    return np.asarray(landmarks_from_coefficients(landmarks, jnp.asarray(coefficients)))[:, :2]
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -215,7 +223,7 @@ def test_image_coefficients_and_landmarks_of_an_annotated_face_stay_together(see
     camera = np.array([[0.7, 0.1, 0.2, 58], [-0.1, 0.8, 0.1, 62], [0.1, 0, 0.7, 5]])
     coefficients = np.append(camera.ravel(), generator.normal(size=50)).astype(np.float32)
     tip, mirrored_tip = 30, MIRROR_68[30]
-    points = project_landmarks(coefficients[None], landmarks)[0, :, :2]
+    points = projected(landmarks, coefficients)
     element = {
         "image": spot_at(points[tip]),
         "coefficients": coefficients,
@@ -224,7 +232,7 @@ def test_image_coefficients_and_landmarks_of_an_annotated_face_stay_together(see
     }
     flips = AugmentOptions(4, 0.08, 12, seed % 2, 0, 0, 0, 0)
     example = augment(element, generator, flips, coefficient_mirror=mirror)
-    moved = project_landmarks(example["coefficients"][None], landmarks)[0, :, :2]
+    moved = projected(landmarks, example["coefficients"])
     # OpenCV places pixels to 1/32 px and rounds to 8 bits.
     np.testing.assert_allclose(spot_of(example["image"]), moved[mirrored_tip], atol=0.05)
     # Rows of 18 that are single points of 68, where the detector did not miss or move them;

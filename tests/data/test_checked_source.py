@@ -31,6 +31,9 @@ class Source:
     def __len__(self):
         return self.count
 
+    def record_name(self, index):
+        return f"face {index}"
+
     def __getitem__(self, index):
         self.visits += 1
         if index in self.bad:
@@ -72,14 +75,16 @@ def test_the_next_good_record_comes_in_a_bad_ones_place(error, caplog):
     assert numbers(source, np.arange(3, 5)) == [5, 5]
     messages = [record.getMessage() for record in caplog.records]
     assert len(messages) == 3, "each bad record is logged once"
-    assert messages[0].startswith(f"crops: bad record number 3: {error} (1 bad of 2 visited, 50")
+    assert messages[0].startswith(
+        f"crops: bad record face 3 (number 3): {error} (1 bad of 2 visited"
+    )
     assert all(record.levelno == logging.WARNING for record in caplog.records)
 
 
 def test_what_tfds_raises_on_a_broken_picture_is_put_in_words(caplog):
     error = AttributeError("'NoneType' object has no attribute 'astype'")
     assert numbers(CheckedSource(Source(50, {3: error}), name="crops"), [3]) == [4]
-    assert "number 3: it seems that its picture cannot be decoded ('NoneType'" in caplog.text
+    assert "number 3): it seems that its picture cannot be decoded ('NoneType'" in caplog.text
 
 
 def test_a_bad_record_is_read_once():
@@ -98,11 +103,11 @@ def test_faces_that_would_poison_a_batch_are_bad_records(caplog):
             return element | bad.get(index, {})
 
     assert numbers(CheckedSource(Poisoned(50, {}), name="crops"), range(7)) == [0, 2, 2, 3, 4, 6, 6]
-    assert "number 1: landmarks18 holds NaN" in caplog.text
-    assert "number 5: the image is (100, 120, 3) uint8" in caplog.text
+    assert "number 1): landmarks18 holds NaN" in caplog.text
+    assert "number 5): the image is (100, 120, 3) uint8" in caplog.text
 
 
-def test_names_are_the_sources_own_where_it_has_any(caplog):
+def test_names_are_the_sources_own(caplog):
     class Named(Source):
         def record_name(self, index):
             return f"face{index}.png"
@@ -117,7 +122,7 @@ def test_more_than_a_hundredth_stop_the_run():
     source = CheckedSource(Source(2000, bad), name="crops")
     numbers(source, range(1000))
     # 10 are borne at any time; the eleventh is one of 1,201, which bear 12.
-    with pytest.raises(ValueError, match=r"crops: bad record number (\d+): .*over 1%.*first ones"):
+    with pytest.raises(ValueError, match=r"crops: bad record face (\d+) .*over 1%.*first ones"):
         numbers(source, range(1000, 2000))
     found = sum(source._visited[list(bad)])
     assert found == 13
@@ -127,7 +132,7 @@ def test_more_than_a_hundredth_stop_the_run():
 def test_in_a_small_source_a_tenth_is_borne():
     source = CheckedSource(Source(40, unreadable([1, 2, 3, 4, 20])), name="crops")
     assert numbers(source, [1]) == [5]
-    with pytest.raises(ValueError, match=r"bad record number 20: .*5 bad of 6 visited, 40 in all"):
+    with pytest.raises(ValueError, match=r"bad record face 20 .*5 bad of 6 visited, 40 in all"):
         source[20]
     with pytest.raises(ValueError, match="1 bad of 1 visited, 5 in all"):
         CheckedSource(Source(5, unreadable([0])), name="crops")[0]

@@ -13,6 +13,10 @@ class Faces:
 
     def __init__(self, first, count, *, annotated=True):
         self.first, self.count, self.annotated = first, count, annotated
+        self.role = "annotated" if annotated else "in_the_wild"
+
+    def record_name(self, index):
+        return f"face {index}"
 
     def __len__(self):
         return self.count

@@ -135,7 +135,7 @@ def with_nan(array):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"images": np.zeros((5, 112, 112, 3), np.uint8)}, r"expected \(n, 120, 120, 3\) uint8"),
+        ({"images": np.zeros((5, 112, 120, 3), np.uint8)}, r"expected \(n, size, size, 3\) uint8"),
         ({"images": np.zeros((5, 120, 120, 3), np.float32)}, "float32; expected"),
         ({"images": np.zeros((4, 120, 120, 3), np.uint8)}, r"expected \(4, 62\), one per image"),
         ({"yaw_degrees": np.zeros(6)}, r"yaw_degrees are \(6,\) float64; expected \(5,\)"),

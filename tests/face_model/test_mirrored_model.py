@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 from twodasl_jax.data.mirrored_faces import CoefficientMirror, mirror_coefficients, mirror_points
-from twodasl_jax.data.synthetic import LandmarkArrays, project_landmarks, sample_faces
 from twodasl_jax.face_model.import_bfm import face_model_from_file
-from twodasl_jax.face_model.landmarks import landmark_model
+from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coefficients
 from twodasl_jax.face_model.linear import LinearModel
 from twodasl_jax.face_model.mirrored_model import LARGEST_RESIDUAL_PX, fit_mirror
 from twodasl_jax.face_model.model import load_face_model
@@ -15,6 +14,7 @@ from twodasl_jax.landmark_tables import MIRROR_68
 from twodasl_jax.rendering.face_renderer import render_faces
 from twodasl_jax.rendering.rasterizer import default_capacity
 from twodasl_jax.rendering.shading import directional_lighting
+from twodasl_jax.rendering.synthetic_faces import sample_faces
 
 
 @pytest.fixture(scope="module")
@@ -26,21 +26,19 @@ def mirror_of(fit):
     return CoefficientMirror(fit.matrix, fit.offset, fit.plane_x)
 
 
-def landmark_arrays(face_model):
-    return LandmarkArrays(*(np.asarray(array) for array in landmark_model(face_model)))
-
-
 def random_coefficients(face_model, count=20):
-    landmarks = landmark_arrays(face_model)
+    landmarks = landmark_model(face_model)
     return sample_faces(np.random.default_rng(0), count, landmarks, num_albedo=0).coefficients
 
 
 def landmark_errors(face_model, coefficients, mirror):
     """``(n, 68)`` px: mirrored landmarks against the landmarks of mirrored coefficients."""
-    landmarks = landmark_arrays(face_model)
-    before = project_landmarks(coefficients, landmarks)[..., :2]
+    landmarks = landmark_model(face_model)
     mirrored = np.stack([mirror_coefficients(row, mirror) for row in coefficients])
-    after = project_landmarks(mirrored, landmarks)[..., :2]
+    before, after = (
+        np.asarray(landmarks_from_coefficients(landmarks, jnp.asarray(rows)))[..., :2]
+        for rows in (coefficients, mirrored)
+    )
     return np.linalg.norm(mirror_points(before)[:, MIRROR_68] - after, axis=2)
 
 
@@ -129,7 +127,7 @@ def render(face_model, coefficients):
         albedo_mean=jnp.full((3, face_model.num_vertices), 0.8),
         albedo_basis=jnp.zeros((1, 3, face_model.num_vertices)),
     )
-    image, overflow = render_faces(
+    render = render_faces(
         plain,
         jnp.asarray(coefficients),
         jnp.zeros((count, 1)),
@@ -138,8 +136,8 @@ def render(face_model, coefficients):
         capacity=2 * default_capacity(240, 240, len(face_model.triangles)),
         supersample=2,
     )
-    assert not np.asarray(overflow).any()
-    return np.asarray(image)
+    assert not np.asarray(render.overflow).any()
+    return np.asarray(render.image)
 
 
 def test_the_render_of_mirrored_coefficients_is_the_mirrored_render(open_face):

@@ -19,7 +19,7 @@ from twodasl_jax.data.labelled_faces import read_labelled_faces
 from twodasl_jax.data.pipeline import make_pipeline
 from twodasl_jax.data.sources import CropSource
 from twodasl_jax.experiment.annotation.folder import ANNOTATION_FILES
-from twodasl_jax.experiment.rendered_data import sample_model_faces
+from twodasl_jax.experiment.sources.rendered_data import sample_model_faces
 from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coefficients
 from twodasl_jax.face_model.model import face_model_crc, load_face_model
 from twodasl_jax.jobs.annotate import annotate

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from twodasl_jax.data.tfds_source import TfdsSource
 from twodasl_jax.evaluation.benchmark_faces import open_aflw2000_3d
-from twodasl_jax.experiment.folder_lock import hold_folder
+from twodasl_jax.experiment.run.folder_lock import hold_folder
 from twodasl_jax.jobs.prepare import (
     PUBLISHED_COUNTS,
     layout_table,

@@ -72,7 +72,7 @@ def light_from(direction: list[float], batch: int = 1) -> jax.Array:
 
 def render(coefficients, lighting, *, size=120, model=None, **options):
     batch = coefficients.shape[0]
-    return render_faces(
+    image, _, overflow = render_faces(
         model or dome_model(),
         coefficients,
         jnp.zeros((batch, 4)),
@@ -81,6 +81,7 @@ def render(coefficients, lighting, *, size=120, model=None, **options):
         capacity=60_000,
         **options,
     )
+    return image, overflow
 
 
 class RenderFacesTest(chex.TestCase):
@@ -128,28 +129,28 @@ class RenderFacesTest(chex.TestCase):
         chex.assert_trees_all_close(fine[:, ::2, ::2], coarse, atol=1e-4)
 
     def test_too_small_a_capacity_is_reported(self):
-        _, overflow = render_faces(
+        overflow = render_faces(
             dome_model(),
             frontal(1),
             jnp.zeros((1, 4)),
             light_from([0.0, 0.0, 1.0]),
             jnp.zeros((1, 120, 120, 3)),
             capacity=100,
-        )
+        ).overflow
         assert int(overflow[0]) > 0
 
     def test_default_capacity_is_enough_for_a_face_that_fills_the_crop(self):
         model = dome_model()
         capacity = default_capacity(120, 120, model.triangles.shape[0])
         coefficients = jnp.concatenate([frontal(1, scale=60.0), frontal(1, scale=60.0, yaw=1.2)])
-        _, overflow = render_faces(
+        overflow = render_faces(
             model,
             coefficients,
             jnp.zeros((2, 4)),
             light_from([0.0, 0.0, 1.0], 2),
             jnp.zeros((2, 120, 120, 3)),
             capacity=capacity,
-        )
+        ).overflow
         np.testing.assert_array_equal(overflow, [0, 0])
 
     def test_refuses_a_model_without_colours(self):

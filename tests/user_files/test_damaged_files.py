@@ -26,8 +26,8 @@ from twodasl_jax.data.sources import is_rendered_with
 from twodasl_jax.evaluation.benchmark_layouts import _skipped
 from twodasl_jax.evaluation.network_input import read_detections
 from twodasl_jax.evaluation.result_files import read_benchmark_results, read_per_image
-from twodasl_jax.experiment.benchmark_settings import read_landmark_vertices
 from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.scores.benchmark_checks import read_landmark_vertices
 from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.face_model.import_basel import load_landmark_vertices, read_expression_file
 from twodasl_jax.face_model.import_bfm import face_model_from_file

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from twodasl_jax.coefficient_layout import NUM_COEFFICIENTS
+from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.data.face_builder import FaceBuilder, array_feature
 from twodasl_jax.data.original.aflw2000_3d import (
     Aflw2000Face,
@@ -29,10 +31,12 @@ class Builder(FaceBuilder):
         return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(
                 {
-                    "image": tfds.features.Image(shape=(120, 120, 3), encoding_format="png"),
+                    "image": tfds.features.Image(
+                        shape=(CROP_SIZE, CROP_SIZE, 3), encoding_format="png"
+                    ),
                     "photo": tfds.features.Image(shape=(None, None, 3), encoding_format="jpeg"),
                     "file_name": tfds.features.Text(),
-                    "coefficients": array_feature(62, doc="raw, of the crop"),
+                    "coefficients": array_feature(NUM_COEFFICIENTS, doc="raw, of the crop"),
                     "landmarks": array_feature(68, 2, doc="crop px"),
                     "landmarks_px": array_feature(68, 3, doc="image px"),
                     "landmarks21_px": array_feature(21, 2, doc="image px, NaN where not visible"),

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.data.face_builder import FaceBuilder, array_feature
 from twodasl_jax.data.original.aflw_lfpa import LfpaFace, find_aflw_lfpa, read_aflw_lfpa
 
@@ -24,7 +25,9 @@ class Builder(FaceBuilder):
         return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(
                 {
-                    "image": tfds.features.Image(shape=(120, 120, 3), encoding_format="png"),
+                    "image": tfds.features.Image(
+                        shape=(CROP_SIZE, CROP_SIZE, 3), encoding_format="png"
+                    ),
                     "landmarks34": array_feature(34, 2, doc="crop px, NaN where not visible"),
                     "landmarks34_px": array_feature(34, 2, doc="image px, NaN where not visible"),
                     "visibility": tfds.features.Tensor(shape=(34,), dtype=np.bool_),

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.data.face_builder import FaceBuilder, array_feature
 from twodasl_jax.data.original.umdfaces import UmdFace, find_umdfaces, read_umdfaces
 
@@ -22,7 +23,9 @@ class Builder(FaceBuilder):
         return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(
                 {
-                    "image": tfds.features.Image(shape=(120, 120, 3), encoding_format="jpeg"),
+                    "image": tfds.features.Image(
+                        shape=(CROP_SIZE, CROP_SIZE, 3), encoding_format="jpeg"
+                    ),
                     "landmarks21": array_feature(21, 2, doc="crop px, AFLW's order"),
                     "landmarks21_px": array_feature(21, 2, doc="image px, AFLW's order"),
                     "visibility": array_feature(21, doc="the CSV's VIS1 … VIS21"),

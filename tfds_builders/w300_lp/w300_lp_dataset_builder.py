@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from twodasl_jax.coefficient_layout import NUM_COEFFICIENTS
+from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.data.face_builder import FaceBuilder, array_feature
 from twodasl_jax.data.original.w300_lp import W300LpFace, find_w300_lp, read_w300_lp
 from twodasl_jax.face_model.annotation import coefficients_of_face
@@ -23,8 +25,10 @@ class Builder(FaceBuilder):
         return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(
                 {
-                    "image": tfds.features.Image(shape=(120, 120, 3), encoding_format="jpeg"),
-                    "coefficients": array_feature(62, doc="raw, of the crop"),
+                    "image": tfds.features.Image(
+                        shape=(CROP_SIZE, CROP_SIZE, 3), encoding_format="jpeg"
+                    ),
+                    "coefficients": array_feature(NUM_COEFFICIENTS, doc="raw, of the crop"),
                     "landmarks": array_feature(68, 2, doc="crop px"),
                     "landmark_source": tfds.features.Text(doc="pts_3d or pt2d"),
                     "file_name": tfds.features.Text(),

@@ -49,7 +49,7 @@ def draw(
     light[0], light[1], light[2], light[3] = 2.4, 0.35, 0.75, -0.25
     count = len(coefficients)
     capacity = 2 * default_capacity(2 * size, 2 * size, len(face_model.triangles))
-    image, overflow = render_faces(
+    render = render_faces(
         face_model,
         jnp.asarray(coefficients, jnp.float32),
         jnp.asarray(albedo, jnp.float32),
@@ -58,9 +58,9 @@ def draw(
         capacity=capacity,
         supersample=2,
     )
-    if int(overflow.max()):
+    if int(render.overflow.max()):
         raise ValueError(f"a capacity of {capacity} candidates was too small for this mesh")
-    return (np.asarray(image) * 255 + 0.5).astype(np.uint8)
+    return (np.asarray(render.image) * 255 + 0.5).astype(np.uint8)
 
 
 def landmark_sheet(face_model: FaceModel, *, size: int = 480) -> np.ndarray:

@@ -1,10 +1,10 @@
 """Augmentation of one crop: geometry exact on landmarks and camera, then colour and damage.
 
 Positions here are continuous: pixel c of a picture spans c to c + 1 and has its centre at
-c + 1/2. That is what ``X = x·(ex - sx)/120 + sx`` and ``cv2.resize`` agree on, what the landmark
+c + 1/2. That is what ``X = x·(ex - sx)/size + sx`` and ``cv2.resize`` agree on, what the landmark
 map's floor asks for, and what real labels show: in 362 near-frontal AFLW crops the picture's own
 axis of symmetry lies 0.59 ± 0.05 px before the labels' middle when pixel c is taken to have its
-centre at c. So a mirrored face has its points at ``120 - x``. OpenCV's warps do put the centre
+centre at c. So a mirrored face has its points at ``size - x``. OpenCV's warps do put the centre
 of pixel c at c; `warp_image` converts.
 
 300W-LP's labels count pixels from one: they lie half a pixel of the photograph farther right and
@@ -19,7 +19,14 @@ import cv2
 import numpy as np
 from scipy.special import ndtri
 
-from twodasl_jax.crop_frame import CROP_SIZE, flip_y
+from twodasl_jax.coefficient_layout import (
+    CAMERA,
+    TRANSLATION_X,
+    TRANSLATION_Y,
+    WEIGHTS,
+)
+from twodasl_jax.crop_frame import CROP_SIZE, HALF_PIXEL, flip_y
+from twodasl_jax.data.crop_resize import LABEL_OFFSET
 from twodasl_jax.data.detector_noise import DetectorNoise, detector_like
 from twodasl_jax.data.mirrored_faces import (
     CoefficientMirror,
@@ -28,13 +35,10 @@ from twodasl_jax.data.mirrored_faces import (
 )
 from twodasl_jax.landmark_tables import MIRROR_18, MIRROR_68
 
-LABEL_OFFSET = "label_offset_px"
-"""Key of an element: how far right and down of the picture its labels lie, crop pixels; else 0."""
-
 
 @dataclasses.dataclass(frozen=True)
 class AugmentOptions:
-    """How far a training crop may stray; probabilities in [0, 1], lengths in crop pixels.
+    """How far a training crop may stray; probabilities in [0, 1], lengths in pixels of 120.
 
     Attributes:
       shift_px: largest shift in x and y.
@@ -73,10 +77,10 @@ def augment(
     *,
     coefficient_mirror: CoefficientMirror | None = None,
 ) -> dict[str, Any]:
-    """One training example from one element of a source.
+    """One training example from one element of a source; lengths grow with its crop.
 
     Args:
-      element: as `twodasl_jax.data.sources` describes.
+      element: as `twodasl_jax.data.source_protocol` describes, its crop of any size.
       generator: source of all randomness.
       options: how far.
       coefficient_mirror: of the face model; without it annotated faces are never mirrored.
@@ -84,7 +88,8 @@ def augment(
     Returns:
       The fields of `AnnotatedBatch` or `InTheWildBatch` for one example.
     """
-    warp = _random_warp(generator, options)
+    crop_size = element["image"].shape[0]
+    warp = _random_warp(generator, options, crop_size)
     annotated = "coefficients" in element
     flip = bool(generator.random() < options.flip_probability)
     flip &= not annotated or coefficient_mirror is not None
@@ -94,7 +99,10 @@ def augment(
     weights = {name: element[name] for name in _WEIGHTS if name in element}
     if flip:
         image = cv2.flip(image, 1)
-        moved = {name: mirror_points(points)[_MIRROR[name]] for name, points in moved.items()}
+        moved = {
+            name: mirror_points(points, crop_size=crop_size)[_MIRROR[name]]
+            for name, points in moved.items()
+        }
         weights = {name: values[_MIRROR[name]] for name, values in weights.items()}
     moved = {name: points + offset for name, points in moved.items()}
     known = weights["landmark18_weights"] > 0
@@ -104,12 +112,15 @@ def augment(
     seen = np.where(known[:, None], moved["landmarks18"], np.nan)
     example = {
         "image": damage_colours(image, generator, options),
-        "detected_landmarks": detector_like(seen, generator, noise),
+        "detected_landmarks": detector_like(seen, generator, noise, crop_size=crop_size),
     }
     if annotated:
-        coefficients = warp_coefficients(_moved_by(element["coefficients"], -offset), warp)
+        coefficients = _moved_by(element["coefficients"], -offset)
+        coefficients = warp_coefficients(coefficients, warp, crop_size=crop_size)
         if flip and coefficient_mirror is not None:
-            coefficients = mirror_coefficients(coefficients, coefficient_mirror)
+            coefficients = mirror_coefficients(
+                coefficients, coefficient_mirror, crop_size=crop_size
+            )
         return example | {"coefficients": _moved_by(coefficients, offset)}
     # An unknown point was moved with the rest: back to 0, its weight is 0 anyway.
     for name, points in moved.items():
@@ -132,18 +143,21 @@ _MIRROR = {
 def _moved_by(coefficients: np.ndarray, offset: np.float32) -> np.ndarray:
     """The coefficients of the face that lies `offset` crop pixels farther right and down."""
     moved = coefficients.copy()
-    moved[3] += offset
-    moved[7] -= offset  # the view frame's y points up
+    moved[TRANSLATION_X] += offset
+    moved[TRANSLATION_Y] -= offset  # the view frame's y points up
     return moved
 
 
-def _random_warp(generator: np.random.Generator, options: AugmentOptions) -> np.ndarray:
+def _random_warp(
+    generator: np.random.Generator, options: AugmentOptions, crop_size: int
+) -> np.ndarray:
     """``(2, 3)``: a rotation and scaling about the crop's centre, then a shift."""
     angle = generator.uniform(-options.rotation_degrees, options.rotation_degrees)
     scale = np.exp(generator.uniform(-options.scale, options.scale))
-    centre = CROP_SIZE / 2
+    centre = crop_size / 2
     warp = cv2.getRotationMatrix2D((centre, centre), angle, scale)
-    warp[:, 2] += generator.uniform(-options.shift_px, options.shift_px, 2)
+    shift = generator.uniform(-options.shift_px, options.shift_px, 2)
+    warp[:, 2] += shift * (crop_size / CROP_SIZE)
     return warp
 
 
@@ -151,12 +165,12 @@ def warp_image(image: np.ndarray, warp: np.ndarray) -> np.ndarray:
     """Moves a picture as `warp_points` moves its points; black comes in at the edges.
 
     Args:
-      image: ``(120, 120, 3)`` uint8.
+      image: ``(size, size, 3)`` uint8.
       warp: ``(2, 3)`` crop pixels to crop pixels.
     """
     between_centres = warp.copy()
-    between_centres[:, 2] += warp[:, :2] @ (0.5, 0.5) - 0.5
-    return cv2.warpAffine(image, between_centres, (CROP_SIZE, CROP_SIZE), flags=cv2.INTER_LINEAR)
+    between_centres[:, 2] += warp[:, :2] @ (HALF_PIXEL, HALF_PIXEL) - HALF_PIXEL
+    return cv2.warpAffine(image, between_centres, image.shape[1::-1], flags=cv2.INTER_LINEAR)
 
 
 def warp_points(points: np.ndarray, warp: np.ndarray) -> np.ndarray:
@@ -164,29 +178,32 @@ def warp_points(points: np.ndarray, warp: np.ndarray) -> np.ndarray:
     return (points @ warp[:, :2].T + warp[:, 2]).astype(np.float32)
 
 
-def warp_coefficients(coefficients: np.ndarray, warp: np.ndarray) -> np.ndarray:
+def warp_coefficients(
+    coefficients: np.ndarray, warp: np.ndarray, *, crop_size: int = CROP_SIZE
+) -> np.ndarray:
     """The coefficients whose projection is the warped projection; exact.
 
     The warp acts on crop pixels, the camera makes view-frame points (y up), so the warp is
-    carried there: with ``F: y -> 121 - y``, the camera's first two rows become
+    carried there: with ``F: y -> size + 1 - y``, the camera's first two rows become
     ``F·warp·F`` of themselves. Depth keeps the proportions: its row is scaled alike.
 
     Args:
       coefficients: ``(62,)`` raw.
       warp: ``(2, 3)`` a rotation, uniform scaling and shift.
+      crop_size: side of the crop, pixels.
 
     Returns:
       ``(62,)`` float32.
     """
-    camera = coefficients[:12].astype(np.float64).reshape(3, 4)
+    camera = coefficients[CAMERA].astype(np.float64).reshape(3, 4)
     mirrored = warp[:, :2] * np.array([[1, -1], [-1, 1]])
     # F·warp·F on a point (x, y): the shift is what happens to the view frame's origin.
-    origin = warp[:, :2] @ np.array([0, flip_y(0)]) + warp[:, 2]
+    origin = warp[:, :2] @ np.array([0, flip_y(0, crop_size=crop_size)]) + warp[:, 2]
     moved = np.empty((3, 4))
     moved[:2] = mirrored @ camera[:2]
-    moved[:2, 3] += (origin[0], flip_y(origin[1]))
+    moved[:2, 3] += (origin[0], flip_y(origin[1], crop_size=crop_size))
     moved[2] = camera[2] * np.sqrt(np.linalg.det(warp[:, :2]))
-    return np.concatenate([moved.ravel(), coefficients[12:]]).astype(np.float32)
+    return np.concatenate([moved.ravel(), coefficients[WEIGHTS]]).astype(np.float32)
 
 
 _NORMAL_QUANTILES = ndtri((np.arange(256) + 0.5) / 256).astype(np.float32)[None]
@@ -199,13 +216,15 @@ def damage_colours(
     """Colour changes, and now and then blur, an erased rectangle, noise, JPEG artefacts.
 
     Args:
-      image: ``(120, 120, 3)`` uint8.
+      image: ``(size, size, 3)`` uint8.
       generator: source of all randomness.
       options: how much.
 
     Returns:
-      ``(120, 120, 3)`` uint8, contiguous.
+      ``(size, size, 3)`` uint8, contiguous.
     """
+    crop_size = image.shape[0]
+    ratio = crop_size / CROP_SIZE
     contrast = 1 + options.colour * generator.normal(scale=0.5)
     gain = contrast * (1 + options.colour * generator.normal(scale=0.15, size=3))
     offset = 128 * options.colour * generator.normal(scale=0.5)
@@ -213,10 +232,10 @@ def damage_colours(
     image = cv2.LUT(np.ascontiguousarray(image), table[None])
     blurred, erased, noisy, compressed = generator.random(4) < options.damage_probability
     if blurred:
-        image = cv2.GaussianBlur(image, (0, 0), generator.uniform(0.5, 1.8))
+        image = cv2.GaussianBlur(image, (0, 0), generator.uniform(0.5, 1.8) * ratio)
     if erased:
-        width, height = generator.integers(12, 50, 2)
-        x, y = generator.integers(0, CROP_SIZE - width), generator.integers(0, CROP_SIZE - height)
+        width, height = np.rint(generator.integers(12, 50, 2) * ratio).astype(int)
+        x, y = generator.integers(0, crop_size - width), generator.integers(0, crop_size - height)
         image[y : y + height, x : x + width] = generator.integers(0, 256, 3)
     if noisy:
         quantiles = generator.uniform(2, 12) * _NORMAL_QUANTILES

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 
 from twodasl_jax.crop_frame import CROP_SIZE
+from twodasl_jax.data.crop_resize import resized_element
+from twodasl_jax.data.source_protocol import Source
 
 LARGEST_BAD_SHARE = 0.01
 """Of the records visited so far; more than this is a broken data set and stops the run."""
@@ -24,15 +26,21 @@ AttributeError for a picture that OpenCV cannot decode."""
 _logger = logging.getLogger(__name__)
 
 
-def check_element(element: Mapping[str, np.ndarray]) -> None:
-    """Checks one face of a source, as `twodasl_jax.data.sources` describes it.
+def check_element(element: Mapping[str, np.ndarray], *, crop_size: int = CROP_SIZE) -> None:
+    """Checks one face of a source, as `twodasl_jax.data.source_protocol` describes it.
+
+    Args:
+      element: the face; its picture is a stored crop, or one of `crop_size`.
+      crop_size: side of the crops that are trained on, pixels.
 
     Raises:
       ValueError: what is wrong with it: its picture's kind, or the field that is not finite.
     """
     image = element["image"]
-    if image.shape != (CROP_SIZE, CROP_SIZE, 3) or image.dtype != np.uint8:
-        raise ValueError(f"the image is {image.shape} {image.dtype}; expected (120, 120, 3) uint8")
+    shapes = [(size, size, 3) for size in dict.fromkeys((CROP_SIZE, crop_size))]
+    if image.shape not in shapes or image.dtype != np.uint8:
+        expected = " or ".join(map(str, shapes))
+        raise ValueError(f"the image is {image.shape} {image.dtype}; expected {expected} uint8")
     for name, values in element.items():
         if name != "image" and not np.isfinite(values).all():
             raise ValueError(f"{name} holds NaN or infinity; expected finite numbers")
@@ -46,14 +54,15 @@ class CheckedSource:
     the count so far; a resumed run counts anew.
     """
 
-    def __init__(self, source: Any, *, name: str) -> None:
+    def __init__(self, source: Source, *, name: str, crop_size: int = CROP_SIZE) -> None:
         """Wraps a source.
 
         Args:
-          source: with ``__len__`` and ``__getitem__``, and optionally
-            ``record_name(index) -> str``.
+          source: see `twodasl_jax.data.source_protocol`.
           name: of the source, for messages.
+          crop_size: side of the crops to give, pixels; others are resampled.
         """
+        self._crop_size = crop_size
         self._source, self._name = source, name
         self._visited = np.zeros(len(source), bool)
         self._bad: dict[int, str] = {}
@@ -70,12 +79,12 @@ class CheckedSource:
                 continue
             try:
                 element = self._source[current]
-                check_element(element)
+                check_element(element, crop_size=self._crop_size)
             except _UNREADABLE as error:
                 self._report(current, error)
                 continue
             self._visited[current] = True
-            return element
+            return resized_element(element, crop_size=self._crop_size)
         raise ValueError(f"{self._name}: none of its {count} records can be used")
 
     def _report(self, index: int, error: Exception) -> None:
@@ -99,8 +108,7 @@ class CheckedSource:
         _logger.warning("%s; the next record is used in its place", message)
 
     def _record_name(self, index: int) -> str:
-        name = getattr(self._source, "record_name", None)
-        return f"number {index}" if name is None else f"{name(index)} (number {index})"
+        return f"{self._source.record_name(index)} (number {index})"
 
 
 def _in_words(error: Exception) -> str:

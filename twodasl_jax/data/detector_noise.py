@@ -47,14 +47,19 @@ class DetectorNoise:
 
 
 def detector_like(
-    landmarks: np.ndarray, generator: np.random.Generator, noise: DetectorNoise
+    landmarks: np.ndarray,
+    generator: np.random.Generator,
+    noise: DetectorNoise,
+    *,
+    crop_size: int = CROP_SIZE,
 ) -> np.ndarray:
     """Gives one face's landmarks the faults of a detector.
 
     Args:
       landmarks: ``(n, 2)`` crop pixels, NaN where the true position is unknown.
       generator: source of all randomness.
-      noise: how wrong.
+      noise: how wrong, in pixels of a crop of 120; it grows with the crop.
+      crop_size: side of the crop, pixels.
 
     Returns:
       ``(n, 2)`` float32 crop pixels, NaN where missed or unknown.
@@ -65,14 +70,15 @@ def detector_like(
     count = len(landmarks)
     # Every draw is made whatever the outcome, so that one face's options never shift the
     # random numbers of what follows it.
-    jitter = generator.normal(size=(count, 2)) * generator.uniform(0.0, noise.jitter_px)
-    offset = generator.normal(scale=noise.offset_px, size=(1, 2))
-    wild = generator.normal(scale=noise.outlier_px, size=(count, 2))
+    ratio = crop_size / CROP_SIZE
+    jitter = generator.normal(size=(count, 2)) * generator.uniform(0.0, noise.jitter_px) * ratio
+    offset = generator.normal(scale=noise.offset_px, size=(1, 2)) * ratio
+    wild = generator.normal(scale=noise.outlier_px, size=(count, 2)) * ratio
     is_outlier = generator.random(count) < noise.outlier_probability
     is_missed = generator.random(count) < noise.miss_probability
     failed = generator.random() < noise.failure_probability
     found = landmarks + jitter + offset + np.where(is_outlier[:, None], wild, 0.0)
     # A detector that saw only the crop cannot report a point far outside of it.
-    found = np.clip(found, 0.0, CROP_SIZE - 1.0)
+    found = np.clip(found, 0.0, crop_size - 1.0)
     found[is_missed | failed] = np.nan
     return found.astype(np.float32)

@@ -85,7 +85,7 @@ def can_be_cut(roi_box: np.ndarray, *, height: int, width: int) -> bool:
 
 
 def crop_image(image: np.ndarray, roi_box: np.ndarray, *, crop_size: int = CROP_SIZE) -> np.ndarray:
-    """Cuts a box out of a photograph, black outside it, and resizes to 120x120 bilinearly.
+    """Cuts a box out of a photograph, black outside it, and resizes it to a crop bilinearly.
 
     The box is rounded to whole pixels first, as the 3DDFA family does.
 

@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from twodasl_jax.coefficient_layout import NUM_COEFFICIENTS
 from twodasl_jax.data.crop_files import ANNOTATION_MARKER
-from twodasl_jax.data.sources import CropSource, Role
+from twodasl_jax.data.source_protocol import Role
+from twodasl_jax.data.sources import CropSource
 from twodasl_jax.replaced_files import finish_replacing
 from twodasl_jax.user_files.arrays import numbers_of, read_npz
 from twodasl_jax.user_files.json_file import read_json, require_entries
@@ -64,10 +66,10 @@ class FittedSource(CropSource):
             )
         self.face_model_identity: dict[str, Any] | None = settings.get("face_model_identity")
         super().__init__(folder)
-        self._role = role
+        self.role = role
         path = folder / "annotations.npz"
         arrays = read_npz(path, expected=expected, only=("coefficients",))
-        self.coefficients = numbers_of(path, arrays, "coefficients", (len(self), 62))
+        self.coefficients = numbers_of(path, arrays, "coefficients", (len(self), NUM_COEFFICIENTS))
         broken = np.flatnonzero(~np.isfinite(self.coefficients).all(axis=1))
         if len(broken):
             raise ValueError(
@@ -77,7 +79,7 @@ class FittedSource(CropSource):
 
     def __getitem__(self, index: Any) -> dict[str, np.ndarray]:
         element = super().__getitem__(index)
-        if self._role == "in_the_wild":
+        if self.role == "in_the_wild":
             return element
         return {
             "image": element["image"],

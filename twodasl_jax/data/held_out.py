@@ -10,18 +10,26 @@ from typing import Any
 
 import numpy as np
 
+from twodasl_jax.data.source_protocol import AnnotatedSource, Role, Source
+
 
 class SubsetSource:
     """Some faces of a source; a source itself."""
 
-    def __init__(self, source: Any, rows: np.ndarray) -> None:
+    def __init__(self, source: Source, rows: np.ndarray) -> None:
         """Chooses faces.
 
         Args:
-          source: see `twodasl_jax.data.sources`.
+          source: see `twodasl_jax.data.source_protocol`.
           rows: ``(n,)`` indices of the faces.
         """
-        self._source, self._rows = source, rows
+        self._source: Any = source
+        self._rows = rows
+
+    @property
+    def role(self) -> Role:
+        """That of the source."""
+        return self._source.role
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -30,10 +38,9 @@ class SubsetSource:
         return self._source[self._rows[int(index)]]
 
     def record_name(self, index: int) -> str:
-        """The face's name in its source, else its number there."""
+        """The face's name in its source."""
         row = int(self._rows[int(index)])
-        name = getattr(self._source, "record_name", None)
-        return f"number {row}" if name is None else name(row)
+        return self._source.record_name(row)
 
     def identities(self) -> list[str]:
         """As those of the source, of the chosen faces."""
@@ -46,11 +53,11 @@ class SubsetSource:
         return self._source.coefficients[self._rows]
 
 
-def hold_out(source: Any, *, every: int) -> SubsetSource:
+def hold_out(source: AnnotatedSource, *, every: int) -> SubsetSource:
     """Every k-th face of a source: those of indices k - 1, 2k - 1, ….
 
     Args:
-      source: can tell its faces' ``identities()``.
+      source: of annotated faces.
       every: k, at least 2.
 
     Raises:
@@ -73,12 +80,11 @@ def require_enough_faces(count: int, *, every: int) -> None:
         )
 
 
-def without_faces(sources: Sequence[Any], held_out: Collection[str]) -> list[Any]:
+def without_faces(sources: Sequence[Source], held_out: Collection[str]) -> list[Source]:
     """The sources without some faces.
 
     Args:
-      sources: those that cannot tell ``identities()`` (prepared data sets) are other faces by
-        themselves and are left as they are.
+      sources: of either half.
       held_out: identities.
 
     Returns:
@@ -86,9 +92,6 @@ def without_faces(sources: Sequence[Any], held_out: Collection[str]) -> list[Any
     """
     left = []
     for source in sources:
-        if not hasattr(source, "identities"):
-            left.append(source)
-            continue
         kept = ~np.isin(source.identities(), sorted(held_out))
         left.append(source if kept.all() else SubsetSource(source, np.flatnonzero(kept)))
     return left

@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 
 import grain
 
+from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.data.augment import AugmentOptions, augment
 from twodasl_jax.data.checked_source import CheckedSource
 from twodasl_jax.data.mirrored_faces import CoefficientMirror
 from twodasl_jax.data.seeds import derived_seed
+from twodasl_jax.data.source_protocol import Role, Source
 
-_HALVES = ("annotated", "in_the_wild")
+_HALVES: tuple[Role, ...] = ("annotated", "in_the_wild")
 
 _ENDLESS = 2**40
 """Faces per source: more than any training sees. grain's own endlessness overflows where sources
@@ -24,7 +26,7 @@ class TrainingSource(NamedTuple):
     """One source of one half of the training data.
 
     Attributes:
-      faces: see `twodasl_jax.data.sources`.
+      faces: a `Source` of that half; an `AnnotatedSource` in the annotated one.
       share: of the half's mixture, positive.
       flip: False never mirrors its faces: it holds their mirror images already.
     """
@@ -74,13 +76,14 @@ class Batches:
 
 
 def make_pipeline(
-    annotated: Sequence[TrainingSource | tuple[Any, float]],
-    in_the_wild: Sequence[TrainingSource | tuple[Any, float]],
+    annotated: Sequence[TrainingSource | tuple[Source, float]],
+    in_the_wild: Sequence[TrainingSource | tuple[Source, float]],
     *,
     annotated_batch_size: int,
     in_the_wild_batch_size: int,
     augment_options: AugmentOptions,
     seed: int,
+    crop_size: int = CROP_SIZE,
     coefficient_mirror: CoefficientMirror | None = None,
     num_threads: int = 2,
     shard_index: int = 0,
@@ -98,6 +101,7 @@ def make_pipeline(
       in_the_wild_batch_size: likewise; 0 leaves this half out, which a stage does not read then.
       augment_options: for both halves.
       seed: names the whole sequence.
+      crop_size: side of the pictures, pixels; crops stored in another size are resampled.
       coefficient_mirror: of the face model; without it annotated faces are never mirrored.
       num_threads: threads that decode and augment; worker processes were slower.
       shard_index: this process's number.
@@ -115,6 +119,7 @@ def make_pipeline(
     if not 0 <= shard_index < shard_count:
         raise ValueError(f"shard {shard_index} of {shard_count}; expected 0 to {shard_count - 1}")
     sizes = (annotated_batch_size, in_the_wild_batch_size)
+    unflipped = dataclasses.replace(augment_options, flip_probability=0.0)
     halves, order = {}, []
     for name, given, size in zip(_HALVES, (annotated, in_the_wild), sizes, strict=True):
         if name == "in_the_wild" and size == 0:
@@ -128,7 +133,12 @@ def make_pipeline(
         seeds = [derived_seed(seed, name, number) for number in range(len(sources))]
         order += [size, *(_fingerprint(*pair) for pair in zip(sources, seeds, strict=True))]
         examples = [
-            _examples(source, f"data.{name}[{number}]", augment_options, coefficient_mirror, own)
+            _examples(
+                CheckedSource(source.faces, name=f"data.{name}[{number}]", crop_size=crop_size),
+                augment_options if source.flip else unflipped,
+                coefficient_mirror,
+                own,
+            )
             for number, (source, own) in enumerate(zip(sources, seeds, strict=True))
         ]
         halves[name] = _mixed(examples, sources)[shard_index::shard_count].batch(
@@ -143,7 +153,7 @@ def make_pipeline(
     return Batches(iter(named.to_iter_dataset(options)), zlib.crc32(repr(order).encode()))
 
 
-def _check_half(half: str, sources: Sequence[TrainingSource], size: int, shard_count: int) -> None:
+def _check_half(half: Role, sources: Sequence[TrainingSource], size: int, shard_count: int) -> None:
     if not sources:
         raise ValueError(f"data.{half} names no source; expected at least one")
     if size < 1 or size % shard_count:
@@ -156,6 +166,11 @@ def _check_half(half: str, sources: Sequence[TrainingSource], size: int, shard_c
                 f"data.{half}: source {number} has {len(source.faces)} faces and the share "
                 f"{source.share}; expected at least one face and a positive share"
             )
+        if source.faces.role != half:
+            raise ValueError(
+                f"data.{half}: source {number} gives faces of the half '{source.faces.role}'; "
+                f"open it in the role '{half}'"
+            )
 
 
 def _fingerprint(source: TrainingSource, seed: int) -> tuple[int, int, float, bool]:
@@ -163,22 +178,19 @@ def _fingerprint(source: TrainingSource, seed: int) -> tuple[int, int, float, bo
 
 
 def _examples(
-    source: TrainingSource,
-    name: str,
+    faces: CheckedSource,
     options: AugmentOptions,
     coefficient_mirror: CoefficientMirror | None,
     seed: int,
 ) -> grain.MapDataset:
     """One source, shuffled anew in every epoch and augmented, without end."""
-    if not source.flip:
-        options = dataclasses.replace(options, flip_probability=0.0)
     # Before sharding: grain seeds by position, and two processes at the same position of
     # their shards must not distort their faces alike.
     return (
-        grain.MapDataset.source(CheckedSource(source.faces, name=name))
+        grain.MapDataset.source(faces)
         .seed(seed)
         .shuffle()
-        .repeat(-(-_ENDLESS // len(source.faces)))
+        .repeat(-(-_ENDLESS // len(faces)))
         .random_map(
             functools.partial(augment, options=options, coefficient_mirror=coefficient_mirror)
         )

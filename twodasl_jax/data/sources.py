@@ -1,34 +1,24 @@
-"""Where training faces come from: random access to one face at a time, as numpy.
-
-A source has ``__len__`` and ``__getitem__``; every element has ``image`` ``(120, 120, 3)``
-uint8 RGB, ``landmarks18`` ``(18, 2)`` and ``landmark18_weights`` ``(18,)``, and
-
-- annotated: ``coefficients`` ``(62,)``;
-- in the wild: ``landmarks`` ``(68, 2)`` and ``landmark_weights`` ``(68,)``.
-
-Positions are crop pixels, pixel c spanning c to c + 1 (see `augment`); a missing or
-self-occluded point is 0 with weight 0 everywhere.
-"""
+"""Where training faces come from: rendered sets and folders of crops, see `source_protocol`."""
 
 import hashlib
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from twodasl_jax.crop_frame import CROP_SIZE
+from twodasl_jax.coefficient_layout import NUM_COEFFICIENTS, TRANSLATION_X, TRANSLATION_Y
+from twodasl_jax.crop_frame import CROP_SIZE, HALF_PIXEL
 from twodasl_jax.data import crop_files
 from twodasl_jax.data.crop_files import CHECKSUMS, decode_crop, require_written
 from twodasl_jax.data.detector_noise import DetectorNoise, detector_like
+from twodasl_jax.data.source_protocol import Role
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21, LANDMARKS_18_FROM_68
 from twodasl_jax.replaced_files import finish_replacing, replaced_files
 from twodasl_jax.user_files.arrays import read_npz
 from twodasl_jax.user_files.json_file import read_json
 from twodasl_jax.user_files.record_file import RecordFile
-
-Role = Literal["annotated", "in_the_wild"]
 
 CONTOUR_WEIGHT = 0.15
 """Of the 17 jaw points among 68 labels: annotators place them on the silhouette, which is not
@@ -47,7 +37,7 @@ RENDERED = "expected a set of rendered faces: delete the folder, to render it ag
 RENDERED_MARKER = "settings.json"
 """What a set of rendered faces was made with; without it a set is not complete."""
 
-RENDER_TO_CROP_PX = 0.5
+RENDER_TO_CROP_PX = HALF_PIXEL
 """The renderer puts the centre of pixel c at c, the crop frame of photographs at c + 1/2."""
 
 
@@ -87,7 +77,8 @@ class RenderedSource:
           FileNotFoundError: where there is no complete set.
           ValueError: where its arrays do not belong together.
         """
-        folder, self._role = Path(folder), role
+        folder = Path(folder)
+        self.role: Role = role
         finish_replacing(folder, marker=RENDERED_MARKER)
         for name in (RENDERED_MARKER, "image.npy", "labels.npz"):
             if not (folder / name).exists():
@@ -99,14 +90,18 @@ class RenderedSource:
         _check_rendered(folder, self.images, labels)
         labels["landmarks"] = labels["landmarks"] + np.float32(RENDER_TO_CROP_PX)
         labels["coefficients"] = labels["coefficients"].copy()
-        labels["coefficients"][:, 3] += RENDER_TO_CROP_PX
-        labels["coefficients"][:, 7] -= RENDER_TO_CROP_PX  # the view frame's y points up
+        labels["coefficients"][:, TRANSLATION_X] += RENDER_TO_CROP_PX
+        labels["coefficients"][:, TRANSLATION_Y] -= RENDER_TO_CROP_PX  # upwards
         self.labels = labels
 
     @property
     def coefficients(self) -> np.ndarray:
         """``(n, 62)`` raw, of all faces."""
         return self.labels["coefficients"]
+
+    def record_name(self, index: int) -> str:
+        """The face's number in the set, for messages."""
+        return f"picture {index}"
 
     def identities(self) -> list[str]:
         """One string per face; equal where two rendered sets, whatever their names, share it."""
@@ -117,7 +112,7 @@ class RenderedSource:
         return len(self.images)
 
     def read_pictures(self) -> np.ndarray:
-        """``(n, 120, 120, 3)`` uint8 RGB, in memory; refuses a damaged one by a ValueError."""
+        """``(n, size, size, 3)`` uint8 RGB, in memory; refuses a damaged one by a ValueError."""
         return np.stack([self._picture(index) for index in range(len(self))])
 
     def _picture(self, index: int) -> np.ndarray:
@@ -132,12 +127,14 @@ class RenderedSource:
         landmarks = self.labels["landmarks"][index]
         points, weights = landmarks18_and_weights(landmarks, np.ones(68, np.float32))
         element = {"image": self._picture(index)}
-        if self._role == "annotated":
+        if self.role == "annotated":
             element["coefficients"] = self.labels["coefficients"][index]
             return element | {"landmarks18": points, "landmark18_weights": weights}
         # Seeded by the index: a photograph's labels are wrong in the same way at every visit.
         noise = DetectorNoise(failure_probability=0.0, outlier_probability=0.0)
-        found = detector_like(points, np.random.default_rng(index), noise)
+        found = detector_like(
+            points, np.random.default_rng(index), noise, crop_size=element["image"].shape[0]
+        )
         seen = np.asarray(np.isfinite(found).all(axis=1))
         return element | {
             "landmarks": np.zeros((68, 2), np.float32),
@@ -160,7 +157,7 @@ def write_rendered(
 
     Args:
       folder: another set in it is replaced; other files stay.
-      images: ``(n, 120, 120, 3)`` uint8 RGB.
+      images: ``(n, size, size, 3)`` uint8 RGB.
       coefficients: ``(n, 62)`` raw.
       landmarks: ``(n, 68, 2)`` crop pixels.
       yaw_degrees: ``(n,)``.
@@ -183,11 +180,12 @@ def write_rendered(
 def _check_rendered(
     folder: Path, images: np.ndarray | RecordFile, labels: Mapping[str, np.ndarray]
 ) -> None:
-    if images.shape[1:] != (CROP_SIZE, CROP_SIZE, 3) or images.dtype != np.uint8:
+    side = images.shape[1] if len(images.shape) == 4 else 0
+    if images.shape[1:] != (side, side, 3) or images.dtype != np.uint8:
         raise ValueError(
-            f"{folder}: images are {images.shape} {images.dtype}; expected (n, 120, 120, 3) uint8"
+            f"{folder}: images are {images.shape} {images.dtype}; expected (n, size, size, 3) uint8"
         )
-    shapes = {"coefficients": (62,), "landmarks": (68, 2), "yaw_degrees": ()}
+    shapes = {"coefficients": (NUM_COEFFICIENTS,), "landmarks": (68, 2), "yaw_degrees": ()}
     shapes |= {CHECKSUMS: ()} if CHECKSUMS in labels else {}  # sets of before have none
     for name, shape in shapes.items():
         if name not in labels:
@@ -252,6 +250,7 @@ class CropSource:
             kept = kept[~np.isin(annotations["file_name"][kept], sorted(without))]
             if not len(kept):
                 raise ValueError(f"all faces of {folder} are left out; nothing remains to train on")
+        self.role: Role = "in_the_wild"
         self._names = [str(name) for name in annotations["file_name"][kept]]
         self._landmarks21 = annotations["landmarks21_crop_px"][kept]
         self._landmarks68, self._visibility = positions[kept], visibility[kept]

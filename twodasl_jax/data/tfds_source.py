@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from twodasl_jax.crop_frame import CROP_SIZE
-from twodasl_jax.data.augment import LABEL_OFFSET
+from twodasl_jax.coefficient_layout import NUM_COEFFICIENTS
+from twodasl_jax.crop_frame import CROP_SIZE, HALF_PIXEL
+from twodasl_jax.data.crop_resize import LABEL_OFFSET
 from twodasl_jax.data.prepared_files import PreparedRecords, open_prepared
-from twodasl_jax.data.sources import Role, landmarks18_and_weights
+from twodasl_jax.data.source_protocol import Role
+from twodasl_jax.data.sources import landmarks18_and_weights
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_21
 
 DEFAULT_DATA_DIR = Path("~/tensorflow_datasets")
@@ -70,7 +72,7 @@ class TfdsSource:
                 raise ValueError(
                     f"{folder} has no split '{part}'; it has {', '.join(builder.info.splits)}"
                 )
-        self._role: Role = role
+        self.role: Role = role
         self._counts_from_one = role == "annotated" and name in COUNTED_FROM_ONE
         needed = _FEATURES[role] + (("roi_box",) if self._counts_from_one else ())
         features: Any = builder.info.features or {}
@@ -83,6 +85,7 @@ class TfdsSource:
         for key, shape in shapes.items():
             if shape != _SHAPES[key]:
                 raise ValueError(f"{folder}: {key} is {shape}; expected {_SHAPES[key]}")
+        self._identity = f"{folder}:{split}"
         self._data = PreparedRecords(builder, split)
         # A record whose picture is damaged must still be able to say its name.
         decoders: Any = {"image": tfds.decode.SkipDecoding()}
@@ -98,9 +101,13 @@ class TfdsSource:
             return str(index)
         return self._undecoded[int(index)]["file_name"].decode()
 
+    def identities(self) -> list[str]:
+        """One string per face, of this split alone: no other source shows the same faces."""
+        return [f"{self._identity}:{index}" for index in range(len(self))]
+
     def __getitem__(self, index: Any) -> dict[str, np.ndarray]:
         example = self._data[int(index)]
-        if self._role == "annotated":
+        if self.role == "annotated":
             landmarks = np.asarray(example["landmarks"], np.float32)
             points, weights = landmarks18_and_weights(landmarks, np.ones(68, np.float32))
             element = {
@@ -138,7 +145,7 @@ _FEATURES: dict[Role, tuple[str, ...]] = {
 
 _SHAPES = {
     "image": (CROP_SIZE, CROP_SIZE, 3),
-    "coefficients": (62,),
+    "coefficients": (NUM_COEFFICIENTS,),
     "landmarks": (68, 2),
     "roi_box": (4,),
     "landmarks21": (21, 2),
@@ -152,7 +159,7 @@ def offset_from_one(roi_box: np.ndarray) -> np.float32:
     Args:
       roi_box: ``(4,)`` ``(sx, sy, ex, ey)``, the crop's square in the photograph's pixels.
     """
-    return np.float32(0.5 * CROP_SIZE / (roi_box[2] - roi_box[0]))
+    return np.float32(HALF_PIXEL * CROP_SIZE / (roi_box[2] - roi_box[0]))
 
 
 def newest_version(folder: Path) -> Path | None:

@@ -25,6 +25,7 @@ from twodasl_jax.evaluation.comparison import (
 from twodasl_jax.evaluation.pictures import write_error_curve
 from twodasl_jax.evaluation.report import NME_HEADINGS, shown_number
 from twodasl_jax.metrics.error_curve import without_largest
+from twodasl_jax.whole_file import write_whole
 
 NME_COLUMNS = {
     name: NME_HEADINGS[name].replace("mean of ", "mean of\n") for name in report.NME_COLUMNS
@@ -138,7 +139,6 @@ def write_comparison(
     without_worst: int,
 ) -> None:
     """Every number in ``comparison.csv``; a curve of the first metric per label set."""
-    folder.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["metric", "labels", "system", "landmark_map", "number", "value"])
@@ -148,7 +148,7 @@ def write_comparison(
             for number, value in numbers.items():
                 if value is not None:
                     writer.writerow([metric, label, name, source, number, repr(float(value))])
-    (folder / "comparison.csv").write_text(text.getvalue(), encoding="utf-8", newline="")
+    write_whole(folder / "comparison.csv", text.getvalue().encode())
     metric = next(iter(tables))[0]
     for label, errors in curves.items():
         write_error_curve(

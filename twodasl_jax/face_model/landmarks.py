@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from twodasl_jax.coefficients import split_coefficients
+from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.face_model.linear import LinearModel, vertices_from_coefficients
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.geometry.camera import project_to_crop
@@ -21,20 +22,24 @@ def landmark_model(face_model: FaceModel) -> LinearModel:
 
 
 def landmarks_from_coefficients(
-    landmarks: LinearModel, coefficients: Float[Array, "*batch 62"]
+    landmarks: LinearModel,
+    coefficients: Float[Array, "*batch 62"],
+    *,
+    crop_size: int = CROP_SIZE,
 ) -> Float[Array, "*batch 68 3"]:
     """The 3D landmarks ``H(q)``, carried to the crop frame.
 
     Args:
       landmarks: from `landmark_model`.
       coefficients: raw, not whitened.
+      crop_size: side of the crop that they are of, pixels.
 
     Returns:
       x right, y down, z towards the viewer; crop pixels.
     """
     parts = split_coefficients(coefficients)
     points = vertices_from_coefficients(landmarks, parts.shape, parts.expression)
-    return jnp.swapaxes(project_to_crop(parts.camera, points), -1, -2)
+    return jnp.swapaxes(project_to_crop(parts.camera, points, crop_size=crop_size), -1, -2)
 
 
 def landmarks18_from_68(landmarks: Float[Array, "*batch 68 d"]) -> Float[Array, "*batch 18 d"]:

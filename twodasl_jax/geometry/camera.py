@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from twodasl_jax.crop_frame import CROP_SIZE, CROP_Y_ORIGIN, flip_y
+from twodasl_jax.crop_frame import CROP_SIZE, flip_y
 from twodasl_jax.geometry.rotation import (
     EulerAngles,
     euler_from_rotation,
@@ -39,12 +39,12 @@ def project_to_crop(
     *,
     crop_size: int = CROP_SIZE,
 ) -> Float[Array, "*batch 3 n"]:
-    """``V = f·R·S + t``, then ``x = V_x``, ``y = 121 - V_y``, ``z = V_z``.
+    """``V = f·R·S + t``, then ``x = V_x``, ``y = crop_size + 1 - V_y``, ``z = V_z``.
 
     Args:
       camera: ``[f·R | t]``.
       points: planar, in the model's frame (y up).
-      crop_size: side of the crop, pixels.
+      crop_size: side of the crop that the camera is of, pixels.
 
     Returns:
       Planar crop-frame points: x right, y down, z towards the viewer, crop pixels.
@@ -52,7 +52,7 @@ def project_to_crop(
     # HIGHEST: model units run to 1e5 (BFM, micrometres); reduced precision costs whole pixels.
     view = jnp.matmul(camera[..., :3], points, precision=jax.lax.Precision.HIGHEST)
     view = view + camera[..., 3:]
-    x, y, z = view[..., 0, :], view[..., 1, :], view[..., 2, :]
+    x, y, z = (view[..., i, :] for i in range(3))
     return jnp.stack([x, flip_y(y, crop_size=crop_size), z], axis=-2)
 
 
@@ -99,7 +99,7 @@ def camera_from_pose_para(
     translation = jnp.stack(
         [
             scale * (tx - roi_box[..., 0]),
-            CROP_Y_ORIGIN - scale * (row - roi_box[..., 1]),
+            flip_y(scale * (row - roi_box[..., 1])),
             scale * tz,
         ],
         axis=-1,
@@ -118,7 +118,7 @@ def pose_para_from_camera(
     angles = euler_from_rotation(parts.rotation)
     scale = CROP_SIZE / (roi_box[..., 2] - roi_box[..., 0])
     x, y, z = (parts.translation[..., i] for i in range(3))
-    row = (CROP_Y_ORIGIN - y) / scale + roi_box[..., 1]
+    row = flip_y(y) / scale + roi_box[..., 1]
     return jnp.stack(
         [
             angles.pitch,

@@ -22,7 +22,7 @@ from twodasl_jax.evaluation.comparison_report import (
     measured_rows,
     write_comparison,
 )
-from twodasl_jax.experiment.report import result_files
+from twodasl_jax.experiment.scores.report import result_files
 
 
 def compare(

@@ -16,10 +16,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from twodasl_jax.data.tfds_source import DEFAULT_DATA_DIR, newest_version
-from twodasl_jax.experiment.run.experiment_checks import check_experiment
 from twodasl_jax.experiment.run.workdir import Workdir, checkpoint_steps
 from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
 from twodasl_jax.experiment.settings.reading import experiment_settings
+from twodasl_jax.experiment.start.experiment_checks import check_experiment
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import OPEN_FACE_FILE
 from twodasl_jax.training import parallel

@@ -5,20 +5,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from twodasl_jax.experiment import report
-from twodasl_jax.experiment.benchmark import score_benchmark
-from twodasl_jax.experiment.evaluation import (
+from twodasl_jax.experiment.run.folder_lock import hold_folder, hold_output
+from twodasl_jax.experiment.run.trained import load_trained_run
+from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.scores import report
+from twodasl_jax.experiment.scores.benchmark import score_benchmark
+from twodasl_jax.experiment.scores.evaluation import (
     check_evaluation,
     evaluate_networks,
     make_evaluation_sets,
     open_given_sets,
 )
-from twodasl_jax.experiment.folder_lock import hold_folder, hold_output
-from twodasl_jax.experiment.rendered_data import check_rendered
-from twodasl_jax.experiment.run.trained import load_trained_run
-from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.experiment.settings.benchmark_settings import BenchmarkSettings
 from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
+from twodasl_jax.experiment.sources.rendered_data import check_rendered
 
 
 def evaluate(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from twodasl_jax.experiment.folder_lock import hold_output
+from twodasl_jax.experiment.run.folder_lock import hold_output
 from twodasl_jax.training.stop_request import stopping_at_once
 
 EXPERIMENT, BENCHMARK = "experiment", "benchmark"

@@ -26,7 +26,7 @@ from rich.table import Table
 from twodasl_jax.data.original import aflw2000_3d, aflw_lfpa, umdfaces, w300_lp
 from twodasl_jax.data.original.reading import Face
 from twodasl_jax.data.tfds_source import DEFAULT_DATA_DIR
-from twodasl_jax.experiment.folder_lock import hold_folder
+from twodasl_jax.experiment.run.folder_lock import hold_folder
 
 BUILDERS = "tfds_builders"
 

@@ -9,16 +9,16 @@ import jax
 from rich.console import Console
 
 from twodasl_jax.array_types import AnnotatedBatch, Batch, InTheWildBatch
-from twodasl_jax.experiment import report
-from twodasl_jax.experiment.assembly import make_method, make_stage_optimizer
-from twodasl_jax.experiment.evaluation import evaluate_networks
-from twodasl_jax.experiment.run.experiment_checks import BEFORE
-from twodasl_jax.experiment.run.run_start import Run, start_run
+from twodasl_jax.experiment.run.assembly import make_method, make_stage_optimizer
 from twodasl_jax.experiment.run.trained import TrainedRun
 from twodasl_jax.experiment.run.workdir import Workdir, checkpoint_steps
+from twodasl_jax.experiment.scores import report
+from twodasl_jax.experiment.scores.evaluation import evaluate_networks
 from twodasl_jax.experiment.settings.reading import plain
-from twodasl_jax.experiment.training_data import in_the_wild_batch_size, make_batches
-from twodasl_jax.experiment.validation import make_validation_evaluator
+from twodasl_jax.experiment.sources.training_data import in_the_wild_batch_size, make_batches
+from twodasl_jax.experiment.sources.validation import make_validation_evaluator
+from twodasl_jax.experiment.start.experiment_checks import BEFORE
+from twodasl_jax.experiment.start.run_start import Run, start_run
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.jobs.predict import check_photo, reconstruct_photo
 from twodasl_jax.methods.method import Method

@@ -1,6 +1,4 @@
-"""From coefficients to pictures of faces, for training data and for overlays."""
-
-from functools import partial
+"""From points, camera and colours to pictures of faces; and from coefficients to those."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +10,7 @@ from twodasl_jax.face_model.linear import vertices_from_coefficients
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.geometry.camera import project_to_crop
 from twodasl_jax.geometry.mesh import vertex_normals
-from twodasl_jax.rendering.render import Batching, map_over_batch, render_face
+from twodasl_jax.rendering.render import Batching, Render, map_over_batch, render_face
 from twodasl_jax.rendering.shading import shade_spherical_harmonics
 
 
@@ -36,8 +34,62 @@ def albedo_from_coefficients(
     return jnp.clip(mean + offsets, 0.0, 1.0)
 
 
-@partial(jax.jit, static_argnames=("capacity", "supersample", "batching"))
-def render_faces(
+def render_points(
+    camera: Float[Array, "b 3 4"],
+    points: Float[Array, "b 3 n"],
+    triangles: Int[Array, "t 3"],
+    albedo: Float[Array, "b 3 n"],
+    lighting: Float[Array, "b 9 3"],
+    background: Float[Array, "b size size 3"],
+    *,
+    capacity: int,
+    crop_size: int = CROP_SIZE,
+    supersample: int = 1,
+    batching: Batching = "map",
+) -> Render:
+    """Renders lit points, whatever they were decoded from: project, light, draw over a background.
+
+    Args:
+      camera: ``[M | t]``, model points to the view frame, pixels of a crop of `crop_size`.
+      points: before the camera, planar.
+      triangles: of the points.
+      albedo: RGB in [0, 1] of the points, planar.
+      lighting: spherical harmonics in the view frame (y up), see `shade_spherical_harmonics`.
+      background: RGB in [0, 1]. Of another size than the crop, it shows the same crop at another
+        resolution.
+      capacity: of the rasteriser, see `default_capacity` (for ``supersample·size`` pixels).
+      crop_size: side of the crop, pixels.
+      supersample: 2 smooths the outline, see `render_face`.
+      batching: see `map_over_batch`.
+
+    Returns:
+      A `Render` of the batch; an image whose overflow is not 0 is incomplete (see
+      `render_with_enough_capacity`).
+    """
+    size = background.shape[1]
+
+    def draw(
+        camera: Array, points: Array, albedo: Array, lighting: Array, background: Array
+    ) -> Render:
+        vertices = project_to_crop(camera, points, crop_size=crop_size)
+        # Lit where y points up, as the winding and the lighting's frame ask.
+        view = vertices.at[1].set(flip_y(vertices[1], crop_size=crop_size))
+        normals = vertex_normals(view, triangles)
+        colours = shade_spherical_harmonics(normals, albedo, lighting)
+        # X = x·size/crop_size, the same map as from the crop to its image (`crop_to_image`).
+        return render_face(
+            vertices * (size / crop_size),
+            triangles,
+            colours,
+            background,
+            capacity=capacity,
+            supersample=supersample,
+        )
+
+    return map_over_batch(draw, batching)(camera, points, albedo, lighting, background)
+
+
+def render_coefficients(
     face_model: FaceModel,
     coefficients: Float[Array, "b 62"],
     albedo_coefficients: Float[Array, "b k"],
@@ -45,56 +97,43 @@ def render_faces(
     background: Float[Array, "b size size 3"],
     *,
     capacity: int,
+    crop_size: int = CROP_SIZE,
     supersample: int = 1,
     batching: Batching = "map",
-) -> tuple[Float[Array, "b size size 3"], Int[Array, " b"]]:
-    """Renders faces in the 120x120 crop: decode, project, light, draw over the background.
+) -> Render:
+    """Renders a linear model's faces: `render_points` of what coefficients decode to.
 
     Args:
       face_model: with an albedo.
       coefficients: raw, not whitened.
       albedo_coefficients: of the face model's albedo basis.
-      lighting: spherical harmonics in the view frame (y up), see `shade_spherical_harmonics`.
-      background: RGB in [0, 1]. A size other than 120 draws the same crop at another
-        resolution.
-      capacity: of the rasteriser, see `default_capacity` (for ``supersample·size`` pixels).
-      supersample: 2 smooths the outline, see `render_face`.
-      batching: see `map_over_batch`.
-
-    Returns:
-      ``(image, overflow)``: RGB in [0, 1], and per image the candidates beyond the capacity;
-      an image whose overflow is not 0 is incomplete (see `render_with_enough_capacity`).
+      lighting: as the rest, of `render_points`.
+      background: see there.
+      capacity: see there.
+      crop_size: see there; the coefficients are of it.
+      supersample: see there.
+      batching: see there.
 
     Raises:
       ValueError: where the face model has no albedo.
     """
     parts = split_coefficients(coefficients)
-    points = vertices_from_coefficients(face_model.linear, parts.shape, parts.expression)
-    albedo = albedo_from_coefficients(face_model, albedo_coefficients)
-    size = background.shape[1]
-
-    def draw(camera: Array, points: Array, albedo: Array, lighting: Array, background: Array):
-        vertices = project_to_crop(camera, points)
-        # Lit where y points up, as the winding and the lighting's frame ask.
-        view = vertices.at[1].set(flip_y(vertices[1]))
-        normals = vertex_normals(view, face_model.triangles)
-        colours = shade_spherical_harmonics(normals, albedo, lighting)
-        render = render_face(
-            _resized(vertices, size),
-            face_model.triangles,
-            colours,
-            background,
-            capacity=capacity,
-            supersample=supersample,
-        )
-        return render.image, render.overflow
-
-    return map_over_batch(draw, batching)(parts.camera, points, albedo, lighting, background)
+    return render_points(
+        parts.camera,
+        vertices_from_coefficients(face_model.linear, parts.shape, parts.expression),
+        face_model.triangles,
+        albedo_from_coefficients(face_model, albedo_coefficients),
+        lighting,
+        background,
+        capacity=capacity,
+        crop_size=crop_size,
+        supersample=supersample,
+        batching=batching,
+    )
 
 
-def _resized(vertices: Float[Array, "3 n"], size: int) -> Float[Array, "3 n"]:
-    """Crop pixels to those of a ``size`` x ``size`` picture of the same crop.
-
-    ``X = x·size/120``, the same map as from the crop to its image (`crop_to_image`).
-    """
-    return vertices * (size / CROP_SIZE)
+render_faces = jax.jit(
+    render_coefficients,
+    static_argnames=("capacity", "crop_size", "supersample", "batching"),
+)
+"""`render_coefficients`, compiled, on one device."""

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from twodasl_jax.geometry.camera import project_to_crop
 from twodasl_jax.rendering.rasterizer import OVERFLOW_LIMIT, interpolate, rasterize
 
 Batching = Literal["map", "vmap"]
@@ -141,7 +140,7 @@ def render_batch(
 
 
 def pmap_over_devices(
-    function: Callable[..., Any], devices: Sequence[Any], *, num_shared: int = 0
+    function: Callable[..., Any], devices: Sequence[Any] | None = None, *, num_shared: int = 0
 ) -> Callable[..., Any]:
     """Spreads the batch of a function over devices by `jax.pmap`.
 
@@ -151,14 +150,17 @@ def pmap_over_devices(
     Args:
       function: takes shared arguments first, then arguments with a leading batch axis; returns
         a pytree of arrays with that axis. Its own arithmetic must treat examples apart.
-      devices: to run on, at least one.
+      devices: to run on, at least one; None: all of this process. On one, plain ``jit`` does
+        without the reshaping.
       num_shared: how many leading arguments are the same for all examples.
 
     Returns:
       A function of the same arguments.
     """
-    devices = tuple(devices)
+    devices = tuple(jax.local_devices() if devices is None else devices)
     count = len(devices)
+    if count == 1:
+        return jax.jit(function)
     # Shared arguments one by one: an empty tuple with axis None misplaces its neighbour's axis.
     spread = jax.pmap(
         lambda batched, *shared: function(*shared, *batched),
@@ -171,7 +173,7 @@ def pmap_over_devices(
         size = jax.tree.leaves(batched)[0].shape[0]
         shard = -(-size // count)
 
-        def split(array: Array) -> Array:
+        def split(array: Any) -> Any:
             padding = [(0, shard * count - size)] + [(0, 0)] * (array.ndim - 1)
             padded = jnp.pad(array, padding, mode="edge")
             return padded.reshape(count, shard, *array.shape[1:])
@@ -184,58 +186,21 @@ def pmap_over_devices(
     return call
 
 
-def make_pmapped_projection(devices: Sequence[Any]) -> Callable[..., Array]:
-    """`project_to_crop` across devices: ``(cameras (b, 3, 4), points (b, 3, n))``."""
-    return pmap_over_devices(project_to_crop, devices)
-
-
-def make_pmapped_renderer(
-    devices: Sequence[Any],
-    *,
-    capacity: int,
-    supersample: int = 1,
-    cull_back_faces: bool = False,
-    batching: Batching = "map",
-) -> Callable[..., Render]:
-    """`render_batch` across devices: ``(triangles, vertices, colours, background)``.
-
-    Args:
-      devices: to run on.
-      capacity: as all options, of `render_batch`.
-      supersample: see there.
-      cull_back_faces: see there.
-      batching: how each device goes through its share.
-    """
-
-    def draw(triangles: Array, vertices: Array, colours: Array, background: Array) -> Render:
-        return render_batch(
-            vertices,
-            triangles,
-            colours,
-            background,
-            capacity=capacity,
-            supersample=supersample,
-            cull_back_faces=cull_back_faces,
-            batching=batching,
-        )
-
-    return pmap_over_devices(draw, devices, num_shared=1)
-
-
 def render_with_enough_capacity(
     render: Callable[[int], RenderLike], capacity: int
 ) -> tuple[RenderLike, int]:
     """Renders; where the capacity overflows, once more with one that suffices.
 
     Host side: it waits for the overflow count. The second attempt compiles again; keep the
-    returned capacity for later calls.
+    returned capacity for later calls: it is doubled, not fitted, so that the next picture finds
+    the larger one compiled.
 
     Args:
       render: takes a capacity, returns something with an `overflow`.
       capacity: to begin with.
 
     Returns:
-      The complete render, and the capacity that it took: the given one, or at least twice it.
+      The complete render, and the capacity that it took: the given one, or a power of two times it.
 
     Raises:
       ValueError: where the mesh would need more candidates than the rasteriser can count.
@@ -244,7 +209,9 @@ def render_with_enough_capacity(
     worst = int(jnp.max(result.overflow))
     if worst == 0:
         return result, capacity
-    capacity = max(2 * capacity, capacity + worst)
+    needed = capacity + worst
+    while capacity < needed:
+        capacity *= 2
     if capacity >= OVERFLOW_LIMIT:
         raise ValueError(
             f"the mesh needs {capacity} candidates or more, the rasteriser takes fewer than "

@@ -92,6 +92,16 @@ def directional_lighting(
     return lighting.at[..., 0, :].add(ambient / _C0)
 
 
+def brightest_light(lighting: Float[Array, "*batch 9 3"]) -> Float[Array, "*batch 3"]:
+    """The light of bands 0 and 1 in the direction that they light most, RGB.
+
+    Args:
+      lighting: as `shade_spherical_harmonics` takes it.
+    """
+    uniform, directed = lighting[..., 0, :] * _C0, lighting[..., 1:4, :] * _C1
+    return jnp.abs(uniform) + jnp.linalg.norm(directed, axis=-2)
+
+
 def shade_headlight(
     normals: Float[Array, "*batch 3 n"], albedo: Float[Array, "*batch 3 n"], *, ambient: float = 0.3
 ) -> Float[Array, "*batch 3 n"]:

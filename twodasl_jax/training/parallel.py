@@ -180,9 +180,14 @@ def over_local_devices(function: Callable[..., Any], *, num_shared: int) -> Call
         count = math.gcd(jax.tree.leaves(batched)[0].shape[0], len(devices))
         if count == 1:
             return on_one(*arguments)
-        split = jax.tree.map(lambda leaf: leaf.reshape(count, -1, *leaf.shape[1:]), batched)
+        split = jax.tree.map(
+            lambda leaf: leaf.reshape(count, leaf.shape[0] // count, *leaf.shape[1:]), batched
+        )
         outputs = on_many(count, len(arguments))(*shared, *split)
-        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), outputs)
+        # Not -1: an array without entries has every size.
+        return jax.tree.map(
+            lambda leaf: leaf.reshape(leaf.shape[0] * leaf.shape[1], *leaf.shape[2:]), outputs
+        )
 
     return run
 

@@ -65,22 +65,30 @@ def _not_lost_in_callbacks(arm: Callable[[], None]) -> Iterator[None]:
 
     JAX has one for the garbage collector, which may run at any moment.
     """
-    usual, again = sys.unraisablehook, threading.Timer(0.01, _signal_main_thread)
+    usual, lost, left = sys.unraisablehook, threading.Event(), threading.Event()
+
+    def signal_again() -> None:
+        lost.wait()
+        # Only when the callback has been left: the exception would be swallowed again.
+        if not left.wait(0.1):
+            _signal_main_thread()
+
+    # Before it is needed: to start a thread is to wait for it, in the callback.
+    threading.Thread(target=signal_again, daemon=True).start()
 
     def hook(unraisable: Any) -> None:
-        nonlocal again
         if not isinstance(unraisable.exc_value, TrainingInterrupted):
             usual(unraisable)
             return
         arm()
-        again = threading.Timer(0.01, _signal_main_thread)
-        again.start()
+        lost.set()
 
     sys.unraisablehook = hook
     try:
         yield
     finally:
-        again.cancel()
+        left.set()
+        lost.set()
         if sys.unraisablehook is hook:  # another one may have been put around it
             sys.unraisablehook = usual
 

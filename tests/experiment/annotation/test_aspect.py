@@ -11,7 +11,7 @@ from rich.console import Console
 from twodasl_jax.data.labelled_faces import LabelledFaces
 from twodasl_jax.experiment.annotation import aspect as annotation_aspect
 from twodasl_jax.experiment.annotation.aspect import UNUSUAL, unusualness, why_stretched
-from twodasl_jax.experiment.rendered_data import sample_model_faces
+from twodasl_jax.experiment.sources.rendered_data import sample_model_faces
 from twodasl_jax.face_model.model import FaceModel, load_face_model
 from twodasl_jax.jobs.annotate import fit_faces
 

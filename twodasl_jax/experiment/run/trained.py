@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from twodasl_jax.experiment.assembly import make_method
+from twodasl_jax.experiment.run.assembly import make_method
 from twodasl_jax.experiment.run.face_model_place import find_face_model, read_place
 from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.face_model.albedo import with_colours

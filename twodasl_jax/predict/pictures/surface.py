@@ -20,6 +20,7 @@ from twodasl_jax.rendering.rasterizer import (
     interpolate,
     rasterize,
 )
+from twodasl_jax.rendering.render import render_with_enough_capacity
 
 TILE = 256
 """Side of a tile, pixels. Larger ones are no faster: the candidate list leaves the cache."""
@@ -171,16 +172,10 @@ def _rasterized(
 ) -> tuple[Rasterization, int]:
     """As `rasterize_complete`, from a candidate list's length on; and the length that sufficed."""
     points, corners = jnp.asarray(vertices, jnp.float32), jnp.asarray(triangles)
-    capacity = capacity or default_capacity(height, width, corners.shape[0])
-    while True:
-        raster = _rasterize(points, corners, height=height, width=width, capacity=capacity)
-        missing = int(raster.overflow)
-        if missing == 0:
-            return raster, capacity
-        # Doubled, not fitted: the next picture then finds the larger one compiled.
-        while missing > 0:
-            missing -= capacity
-            capacity *= 2
+    return render_with_enough_capacity(
+        lambda length: _rasterize(points, corners, height=height, width=width, capacity=length),
+        capacity or default_capacity(height, width, corners.shape[0]),
+    )
 
 
 def _tiles_of(region: Region) -> Iterator[tuple[Region, Region]]:

@@ -1,0 +1,1 @@
+"""Networks and predictions scored: the sets of a run, and benchmarks."""
