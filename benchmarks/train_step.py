@@ -73,7 +73,9 @@ def jax_step(case: str) -> Callable[[], None]:
     from twodasl_jax.face_model.model import load_face_model
     from twodasl_jax.losses.vertex import vertex_gram
     from twodasl_jax.methods import twodasl
-    from twodasl_jax.methods.twodasl_terms import PAPER_WEIGHTS, Constants, TwoDASL
+    from twodasl_jax.methods.twodasl_losses import PAPER_WEIGHTS
+    from twodasl_jax.methods.twodasl_passes import Constants
+    from twodasl_jax.methods.twodasl_settings import TwoDASL
     from twodasl_jax.models.coefficient_regressor import make_regressor
     from twodasl_jax.models.critic import Critic
     from twodasl_jax.models.image_encoder import make_encoder

@@ -16,7 +16,7 @@ Expected (paper, AFLW2000-3D mean of bins, stage 1 -> stage 2, with mask / witho
 from ml_collections import ConfigDict
 
 from configs import stage1, stage2
-from twodasl_jax.methods.twodasl_terms import PAPER_WEIGHTS, RELEASED_WEIGHTS
+from twodasl_jax.methods.twodasl_losses import PAPER_WEIGHTS, RELEASED_WEIGHTS
 
 
 def _paper(*terms: str) -> dict:

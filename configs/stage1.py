@@ -11,7 +11,7 @@ Expected:  the paper's Table 3 gives 3.79 (AFLW2000-3D, 68 points, original labe
 from ml_collections import ConfigDict
 
 from configs import base
-from twodasl_jax.methods.twodasl_terms import PAPER_WEIGHTS
+from twodasl_jax.methods.twodasl_losses import PAPER_WEIGHTS
 
 STEPS_PER_EPOCH = 122_450 // 32
 """300W-LP with its flipped images, at 32 annotated images per step."""

@@ -19,12 +19,9 @@ from twodasl_jax.coefficients import TRANSLATION_Z, Whitening
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.losses.vertex import vertex_gram
 from twodasl_jax.methods import twodasl
-from twodasl_jax.methods.twodasl_terms import (
-    PAPER_WEIGHTS,
-    RELEASED_WEIGHTS,
-    Constants,
-    TwoDASL,
-)
+from twodasl_jax.methods.twodasl_losses import PAPER_WEIGHTS, RELEASED_WEIGHTS
+from twodasl_jax.methods.twodasl_passes import Constants
+from twodasl_jax.methods.twodasl_settings import TwoDASL
 
 HALF = 3
 IMPORTANCE = np.array([1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 2, 1, 1, 4, 1, 2, 4, 2], np.float64)

@@ -9,13 +9,8 @@ from twodasl_jax.array_types import AnnotatedBatch, InTheWildBatch
 from twodasl_jax.coefficients import TRANSLATION_Z, Whitening
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_68
-from twodasl_jax.methods.twodasl_terms import (
-    RELEASED_WEIGHTS,
-    Constants,
-    TwoDASL,
-    annotated_terms,
-    in_the_wild_terms,
-)
+from twodasl_jax.methods.twodasl_losses import LOSS_FORMULAS, LOSSES, RELEASED_WEIGHTS
+from twodasl_jax.methods.twodasl_passes import Constants, LossInputs, Prediction
 
 BATCH = 3
 
@@ -74,15 +69,20 @@ def literal_landmark_loss(constants, p, x, visible):
 
 
 def test_every_term_is_the_released_one(constants):
-    method = TwoDASL(None, None, None, RELEASED_WEIGHTS, loss_formula="released")
     generator = np.random.default_rng(5)
     p, p_star, cycled = whitened(0), whitened(1), whitened(2)
     x = generator.uniform(20, 100, (BATCH, 18, 2)).astype(np.float32)
     visible = generator.integers(0, 2, (BATCH, 18)).astype(np.float32)
     annotated = AnnotatedBatch(None, jnp.asarray(raw(constants, p_star), jnp.float32), None)
     wild = InTheWildBatch(None, None, None, jnp.asarray(x), jnp.asarray(visible), None)
-    terms = annotated_terms(method, jnp.asarray(p), annotated, constants)
-    terms |= in_the_wild_terms(method, jnp.asarray(p), jnp.asarray(cycled), wild, constants)
+    first, second = (Prediction(jnp.asarray(values), constants) for values in (p, cycled))
+    rest = (constants, LOSS_FORMULAS["released"], True)
+    halves = {
+        "annotated": LossInputs(annotated, first, None, None, *rest),
+        "in_the_wild": LossInputs(wild, first, second, None, *rest),
+    }
+    names = set(RELEASED_WEIGHTS) - {"self_critic"}
+    terms = {name: LOSSES[name].function(halves[LOSSES[name].half]) for name in names}
     expected = {
         "coefficient": literal_wpdc(constants, p, p_star),
         "landmark_2d": literal_landmark_loss(constants, p, x, visible),

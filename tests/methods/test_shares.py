@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from twodasl_jax.methods.twodasl import weighted_shares
-from twodasl_jax.methods.twodasl_terms import TwoDASL
+from twodasl_jax.methods.twodasl_settings import TwoDASL
 
 WEIGHTS = {"coefficient": 2.0, "cycle": 0.5, "self_critic": 0.01}
 MEANS = {"coefficient": 3.0, "cycle": 40.0, "self_critic": 5.0, "critic_real": 9.0, "loss": 1.0}

@@ -15,7 +15,9 @@ from twodasl_jax.coefficients import TRANSLATION_Z, Whitening
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.losses.vertex import vertex_gram
 from twodasl_jax.methods import twodasl
-from twodasl_jax.methods.twodasl_terms import LOSS_TERMS, PAPER_WEIGHTS, Constants, TwoDASL
+from twodasl_jax.methods.twodasl_losses import LOSSES, PAPER_WEIGHTS, Loss, choosable
+from twodasl_jax.methods.twodasl_passes import Constants, LossInputs, Prediction, critic_logits
+from twodasl_jax.methods.twodasl_settings import TwoDASL
 from twodasl_jax.training.parallel import AXIS, compile_step, make_mesh, pmap_step, replicate
 from twodasl_jax.training.state import create_state
 
@@ -110,25 +112,29 @@ def gradients_of(weights, batch, constants):
     return gradient(params, stats, jnp.zeros(()), batch, constants)
 
 
-@pytest.mark.parametrize("term", sorted(LOSS_TERMS))
+@pytest.mark.parametrize("term", sorted(choosable()))
 def test_each_loss_reaches_only_its_networks(term, batch, constants):
-    assert set(REACHES) == set(LOSS_TERMS)
+    assert set(REACHES) == set(choosable())
     gradients, _ = gradients_of({term: 1.0}, batch, constants)
     chex.assert_tree_all_finite(gradients)
     reached = {name for name, tree in gradients.items() if optax.tree.norm(tree) > 0}
     assert reached == REACHES[term]
 
 
-def test_halves_of_the_self_critic_stay_apart(batch, constants):
-    method = make_method({"self_critic": 1.0})
-    params, _ = fresh_networks()
+def self_critic_terms(params, batch, whitened, constants):
+    found = Prediction(whitened, constants)
+    logits = critic_logits(TinyEncoder(), TinyCritic(), params, batch, found)
+    given = LossInputs(batch.in_the_wild, found, None, logits, constants, None, True)
+    names = ("critic_real", "critic_fake", "self_critic")
+    return {name: LOSSES[name].function(given) for name in names}
 
+
+def test_halves_of_the_self_critic_stay_apart(batch, constants):
     def half(name):
         def value(params, whitened):
-            terms = twodasl.self_critic_terms(method, params, batch, whitened, constants)
-            return terms[name].sum()
+            return self_critic_terms(params, batch, whitened, constants)[name].sum()
 
-        return jax.grad(value, argnums=(0, 1))(params, jnp.ones((8, 62)))
+        return jax.grad(value, argnums=(0, 1))(fresh_networks()[0], jnp.ones((8, 62)))
 
     of_networks, of_prediction = half("self_critic")
     assert optax.tree.norm(of_networks) == 0
@@ -141,11 +147,10 @@ def test_halves_of_the_self_critic_stay_apart(batch, constants):
 
 
 def test_the_critic_cannot_see_depth_translation(batch, constants):
-    method = make_method({"self_critic": 1.0})
     params, _ = fresh_networks()
 
     def terms(whitened):
-        return twodasl.self_critic_terms(method, params, batch, whitened, constants)
+        return self_critic_terms(params, batch, whitened, constants)
 
     whitened = jnp.ones((8, 62))
     chex.assert_trees_all_equal(terms(whitened), terms(whitened.at[:, TRANSLATION_Z].set(40.0)))
@@ -155,8 +160,21 @@ def test_the_critic_cannot_see_depth_translation(batch, constants):
     )
     moved = Batch(deeper, batch.in_the_wild)
     chex.assert_trees_all_equal(
-        terms(whitened), twodasl.self_critic_terms(method, params, moved, whitened, constants)
+        terms(whitened), self_critic_terms(params, moved, whitened, constants)
     )
+
+
+def test_a_loss_that_reads_what_its_entry_does_not_ask_for_is_told(batch, constants):
+    found = Prediction(jnp.zeros((8, 62)), constants)
+    given = LossInputs(batch.in_the_wild, found, None, None, constants, None, True)
+    with pytest.raises(TypeError, match="second_pass=True"):
+        LOSSES["landmark_3d"].function(given)
+    with pytest.raises(TypeError, match="critic=True"):
+        LOSSES["self_critic"].function(given)
+    with pytest.raises(TypeError, match="reads AnnotatedBatch and was given InTheWildBatch"):
+        LOSSES["vertex"].function(given)
+    with pytest.raises(ValueError, match="expected half='in_the_wild'"):
+        Loss("annotated", LOSSES["cycle"].function, 1.0, "", second_pass=True)
 
 
 def test_a_landmark_of_weight_zero_has_no_say(batch, constants):

@@ -16,15 +16,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from twodasl_jax.coefficients import TRANSLATION_Z, split_coefficients
+from twodasl_jax.coefficients import NUM_COEFFICIENTS, TRANSLATION_Z, split_coefficients
 from twodasl_jax.face_model.linear import LinearModel, vertices_from_coefficients
+
+PerCoefficient = Float[Array, f"batch {NUM_COEFFICIENTS}"]
+"""One number per coefficient of each face."""
 
 
 def coefficient_movements(
     landmarks: LinearModel,
-    predicted: Float[Array, "batch 62"],
-    target: Float[Array, "batch 62"],
-) -> Float[Array, "batch 62"]:
+    predicted: PerCoefficient,
+    target: PerCoefficient,
+) -> PerCoefficient:
     """``‖H(q*; i-th replaced by the prediction) - H(q*)‖`` in closed form (method.md section 4).
 
     H is affine in each single coefficient while the others stay at the target, so the
@@ -67,9 +70,9 @@ def coefficient_movements(
 
 def coefficient_weights(
     landmarks: LinearModel,
-    predicted: Float[Array, "batch 62"],
-    target: Float[Array, "batch 62"],
-) -> Float[Array, "batch 62"]:
+    predicted: PerCoefficient,
+    target: PerCoefficient,
+) -> PerCoefficient:
     """The weights ``w`` of `weighted_coefficient_cost`: `coefficient_movements` over their sum.
 
     Returns:
@@ -82,9 +85,9 @@ def coefficient_weights(
 
 def released_coefficient_weights(
     landmarks: LinearModel,
-    predicted: Float[Array, "batch 62"],
-    target: Float[Array, "batch 62"],
-) -> Float[Array, "batch 62"]:
+    predicted: PerCoefficient,
+    target: PerCoefficient,
+) -> PerCoefficient:
     """The weights of `released_coefficient_cost`: `coefficient_movements` over their maximum.
 
     3DDFA's code adds 132 vertices, drawn anew at every step, to the 68 landmarks, and takes one
@@ -97,16 +100,14 @@ def released_coefficient_weights(
     return _divided(movements, movements.max(axis=-1, keepdims=True))
 
 
-def _divided(
-    movements: Float[Array, "batch 62"], divisor: Float[Array, "batch 1"]
-) -> Float[Array, "batch 62"]:
+def _divided(movements: PerCoefficient, divisor: Float[Array, "batch 1"]) -> PerCoefficient:
     return jnp.where(divisor > 0, movements / jnp.where(divisor > 0, divisor, 1.0), 0.0)
 
 
 def weighted_coefficient_cost(
-    predicted_whitened: Float[Array, "batch 62"],
-    target_whitened: Float[Array, "batch 62"],
-    weights: Float[Array, "batch 62"],
+    predicted_whitened: PerCoefficient,
+    target_whitened: PerCoefficient,
+    weights: PerCoefficient,
 ) -> Float[Array, " batch"]:
     """``L_3d = Σ_i w_i (p_i - p*_i)²`` per example.
 
@@ -115,21 +116,25 @@ def weighted_coefficient_cost(
       target_whitened: the annotation p*, whitened by the same statistics.
       weights: from `coefficient_weights`.
     """
-    chex.assert_equal_shape([predicted_whitened, target_whitened, weights])
-    return (weights * (predicted_whitened - target_whitened) ** 2).sum(axis=-1)
+    return _weighted_squares(predicted_whitened, target_whitened, weights).sum(axis=-1)
 
 
 def released_coefficient_cost(
-    predicted_whitened: Float[Array, "batch 62"],
-    target_whitened: Float[Array, "batch 62"],
-    weights: Float[Array, "batch 62"],
+    predicted_whitened: PerCoefficient,
+    target_whitened: PerCoefficient,
+    weights: PerCoefficient,
 ) -> Float[Array, " batch"]:
-    """3DDFA's weighted cost (WPDC): the mean over the 62 of ``w_i (p_i - p*_i)²``.
+    """3DDFA's weighted cost (WPDC): as `weighted_coefficient_cost`, but the mean over the 62.
 
-    Args:
-      predicted_whitened: the network's output p.
-      target_whitened: the annotation p*, whitened by the same statistics.
-      weights: from `released_coefficient_weights`.
+    Its weights are from `released_coefficient_weights`.
     """
-    chex.assert_equal_shape([predicted_whitened, target_whitened, weights])
-    return (weights * (predicted_whitened - target_whitened) ** 2).mean(axis=-1)
+    return _weighted_squares(predicted_whitened, target_whitened, weights).mean(axis=-1)
+
+
+def _weighted_squares(
+    predicted: PerCoefficient,
+    target: PerCoefficient,
+    weights: PerCoefficient,
+) -> PerCoefficient:
+    chex.assert_equal_shape([predicted, target, weights])
+    return weights * (predicted - target) ** 2

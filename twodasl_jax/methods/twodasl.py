@@ -3,8 +3,8 @@
     L = L_3d + λ1·L_2d_con + λ2·L_3d_con + λ3·L_cyc + λ4·L_sc        (stage 1)
     L_vdc                                                             (stage 2)
 
-`twodasl_terms` has the terms and the settings (`TwoDASL`). A term is on when its name is in
-``loss_weights``; a term that is off is not computed.
+`twodasl_losses` has the table of the losses, `twodasl_settings` the settings (`TwoDASL`). A loss is
+on when its name is in ``loss_weights``; one that is off is not computed.
 """
 
 from collections.abc import Mapping
@@ -20,15 +20,16 @@ from twodasl_jax.coefficients import NUM_COEFFICIENTS, Whitening, unwhiten
 from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.face_model.landmarks import landmarks18_from_68, landmarks_from_coefficients
 from twodasl_jax.face_model.linear import LinearModel
-from twodasl_jax.methods.twodasl_terms import (
+from twodasl_jax.methods.twodasl_losses import LOSS_FORMULAS, LOSSES
+from twodasl_jax.methods.twodasl_passes import (
     Constants,
-    TwoDASL,
-    annotated_terms,
+    LossInputs,
+    Prediction,
     batched,
-    in_the_wild_terms,
+    critic_logits,
     network_input,
-    self_critic_terms,
 )
+from twodasl_jax.methods.twodasl_settings import TwoDASL
 from twodasl_jax.training.parallel import mean_over
 from twodasl_jax.training.state import TrainState, apply_gradients
 
@@ -60,7 +61,7 @@ def init_networks(method: TwoDASL, key: Array) -> tuple[dict[str, Any], dict[str
             keys["regressor"], jnp.zeros((1, CROP_SIZE, CROP_SIZE, channels)), train=False
         )
     }
-    if method.uses("self_critic"):
+    if method.has_critic:
         variables["encoder"] = jax.jit(method.encoder.init)(keys["encoder"], rgb)
         # Its shape alone: running the encoder would be compiled for nothing else.
         code = jax.eval_shape(method.encoder.apply, variables["encoder"], rgb)
@@ -97,19 +98,49 @@ def _second_pass(
     params: Any,
     batch_stats: Any,
     image: UInt8[Array, "b 120 120 3"],
-    whitened: Float[Array, "b 62"],
-    constants: Constants,
-) -> Float[Array, "b 62"]:
+    first: Prediction,
+) -> Prediction:
     """p̂: the same images through the same network, with the map of the first pass's landmarks.
 
     Drawing is not differentiable, so the landmarks are cut off here; gradients reach the
     network through both passes. The second pass's batch statistics are dropped: the running
     averages must not count the in-the-wild images twice.
     """
-    predicted = unwhiten(whitened, batched(constants.whitening))
-    y = landmarks18_from_68(landmarks_from_coefficients(constants.landmarks, predicted))[..., :2]
-    cycled, _ = _regress(method, params, batch_stats, image, jax.lax.stop_gradient(y))
-    return cycled
+    drawn = jax.lax.stop_gradient(first.landmarks18)
+    cycled, _ = _regress(method, params, batch_stats, image, drawn)
+    return Prediction(cycled, first.constants)
+
+
+def loss_terms(
+    method: TwoDASL,
+    params: Any,
+    batch_stats: Any,
+    batch: Batch,
+    known: Prediction,
+    found: Prediction,
+) -> dict[str, Float[Array, " b"]]:
+    """Every loss that is on, one value per example, in the order of `LOSSES`.
+
+    Args:
+      method: networks and losses.
+      params: network name -> parameters.
+      batch_stats: the same for running averages.
+      batch: both halves.
+      known: what the network says of the annotated half.
+      found: of the in-the-wild half.
+    """
+    second = critic = None
+    if method.runs_second_pass:
+        second = _second_pass(method, params, batch_stats, batch.in_the_wild.image, found)
+    if method.has_critic:
+        critic = critic_logits(method.encoder, method.critic, params, batch, found)
+    formula, use_importance = LOSS_FORMULAS[method.loss_formula], method.use_landmark_importance
+    rest = (found.constants, formula, use_importance)
+    halves = {
+        "annotated": LossInputs(batch.annotated, known, None, None, *rest),
+        "in_the_wild": LossInputs(batch.in_the_wild, found, second, critic, *rest),
+    }
+    return {name: loss.function(halves[loss.half]) for name, loss in method.losses.items()}
 
 
 def total_loss(
@@ -123,17 +154,10 @@ def total_loss(
         images = jnp.concatenate([images, wild.image])
         detected = jnp.concatenate([detected, wild.detected_landmarks])
     whitened, new_stats = _regress(method, params, batch_stats, images, detected)
-    known, found = jnp.split(whitened, [annotated.image.shape[0]])
-    terms = annotated_terms(method, known, annotated, constants)
-    if method.reads_in_the_wild:
-        cycled = None
-        if method.uses("cycle", "landmark_3d"):
-            cycled = _second_pass(method, params, batch_stats, wild.image, found, constants)
-        terms |= in_the_wild_terms(method, found, cycled, wild, constants)
-    if method.uses("self_critic"):
-        terms |= self_critic_terms(method, params, batch, found, constants)
+    halves = jnp.split(whitened, [annotated.image.shape[0]])
+    known, found = (Prediction(half, constants) for half in halves)
+    terms = loss_terms(method, params, batch_stats, batch, known=known, found=found)
     means = {name: values.mean() for name, values in terms.items()}
-    # The critic's own halves are no terms of L: its optimiser sets its scale, so λ = 1.
     total = sum(
         (_ramped_weight(method, name, step) * value for name, value in means.items()),
         start=jnp.zeros(()),
@@ -142,8 +166,8 @@ def total_loss(
 
 
 def _ramped_weight(method: TwoDASL, term: str, step: Array) -> Array | float:
-    if term.startswith("critic_"):
-        return 1.0
+    if LOSSES[term].goes_with is not None:
+        return LOSSES[term].default_weight
     weight, ramp = method.loss_weights[term], method.ramp_steps.get(term, 0)
     return weight * jnp.minimum(1.0, step / ramp) if ramp else weight
 

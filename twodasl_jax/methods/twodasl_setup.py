@@ -31,8 +31,8 @@ from twodasl_jax.losses.vertex import vertex_gram
 from twodasl_jax.methods import twodasl
 from twodasl_jax.methods.method import Arrays, CodeStatistics, Faces
 from twodasl_jax.methods.twodasl import PredictionConstants
-from twodasl_jax.methods.twodasl_settings import LossSettings, ModelSettings
-from twodasl_jax.methods.twodasl_terms import Constants, TwoDASL, reads_in_the_wild
+from twodasl_jax.methods.twodasl_passes import Constants
+from twodasl_jax.methods.twodasl_settings import LossSettings, ModelSettings, TwoDASL
 from twodasl_jax.models.coefficient_regressor import make_regressor
 from twodasl_jax.models.critic import Critic
 from twodasl_jax.models.image_encoder import make_encoder
@@ -71,13 +71,13 @@ class TwoDASLMethod(TwoDASL):
     @property
     def reads(self) -> tuple[str, ...]:
         """In-the-wild images only where a term looks at them."""
-        wild = ("in_the_wild",) if reads_in_the_wild(self.loss_weights) else ()
+        wild = ("in_the_wild",) if self.reads_in_the_wild else ()
         return ("annotated", *wild)
 
     @property
     def networks(self) -> tuple[str, ...]:
         """Encoder and critic only where the self-critic is on."""
-        return NETWORKS if self.uses("self_critic") else NETWORKS[:1]
+        return NETWORKS if self.has_critic else NETWORKS[:1]
 
     @property
     def code_layout(self) -> Mapping[str, slice]:
