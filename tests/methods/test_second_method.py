@@ -5,8 +5,10 @@ All that it brings is its file and its entry in ``METHODS``.
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 
+import chex
 import numpy as np
 import pytest
 from skimage.data import astronaut
@@ -19,6 +21,7 @@ from twodasl_jax.jobs import options
 from twodasl_jax.jobs.modes import run_mode
 from twodasl_jax.methods.method import Method
 from twodasl_jax.methods.registry import METHODS
+from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
 
 _spec = importlib.util.spec_from_file_location(
     "mean_shape", Path(__file__).parent / "mean_shape.py"
@@ -65,15 +68,10 @@ def run(mode: str, settings, **flags):
 
 
 @pytest.fixture(scope="module")
-def trained(registered, tmp_path_factory, request):
-    """One step, then, from its checkpoint, a second one; the photograph at the end."""
+def trained(registered, tmp_path_factory):
+    """Two steps, scored before and after, and the photograph at the end."""
     folder = tmp_path_factory.mktemp("second") / "run"
-    run("train", config(1), workdir=str(folder))
-    # A longer stage is no other experiment: as a stopped run's, it goes on from its checkpoint.
-    path = folder / "config.json"
-    told = json.loads(path.read_text())
-    told["stages"][0]["num_steps"] = 2
-    path.write_text(json.dumps(told))
+    run("train", config(2), workdir=str(folder))
     return folder
 
 
@@ -96,6 +94,21 @@ def test_it_trains_and_is_scored(trained):
     run_read = load_trained_run(Workdir(trained))
     assert run_read.method.crop_size == 96
     assert run_read.arrays == {}
+
+
+def test_it_goes_on_from_its_first_step_bit_for_bit(trained, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(trained, folder)
+    shutil.rmtree(folder / "checkpoints" / "only" / "2")
+    results = json.loads((folder / "results.json").read_text())
+    del results["stages"]["only"], results["evaluations"]["only"]
+    (folder / "results.json").write_text(json.dumps(results))
+    run("train", None, workdir=str(folder))
+    whole, resumed = (restore_for_prediction(r / "checkpoints" / "only") for r in (trained, folder))
+    assert (whole.step, resumed.step) == (2, 2)
+    chex.assert_trees_all_equal(whole.params, resumed.params)
+    again = json.loads((folder / "results.json").read_text())
+    assert again["stages"]["only"]["steps"] == 2
 
 
 def test_it_is_scored_again_and_predicts(trained, capsys):
