@@ -97,10 +97,10 @@ def make_calls(case: str, face_model_file: str, batch: int) -> tuple[list[Callab
 
     from twodasl_jax.rendering.rasterizer import default_capacity
     from twodasl_jax.rendering.render import (
-        pmap_over_devices,
         render_batch,
         render_with_enough_capacity,
     )
+    from twodasl_jax.training.parallel import over_local_devices
 
     side, batching, share = (*case.split("-"), "x1")[:3]
     size = int(side)
@@ -108,7 +108,7 @@ def make_calls(case: str, face_model_file: str, batch: int) -> tuple[list[Callab
 
     def spread(function: Callable) -> Callable:
         if batching == "pmap":
-            return pmap_over_devices(function, jax.devices(), num_shared=1)
+            return over_local_devices(function, num_shared=1)
         return jax.jit(function)
 
     def draw(triangles: Any, vertices: Any, colours: Any, background: Any, capacity: int) -> Any:

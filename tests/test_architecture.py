@@ -93,8 +93,7 @@ BELIEVING_READERS = {
     "np.load", "np.loadtxt", "np.genfromtxt", "np.memmap", "np.fromfile", "scipy.io.loadmat",
     "pickle.load", "pickle.loads", "json.load",
 }  # fmt: skip
-# The owner's card asks that rendering itself be pmapped.
-MAY_NAME_DEVICES = {"training/parallel.py", "rendering/render.py"}
+MAY_NAME_DEVICES = {"training/parallel.py"}
 FLAX_FILES = {"training/state.py"}
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 60

@@ -8,11 +8,11 @@ import pytest
 
 from twodasl_jax.rendering.render import (
     Render,
-    pmap_over_devices,
     render_batch,
     render_face,
     render_with_enough_capacity,
 )
+from twodasl_jax.training.parallel import over_local_devices
 
 TRIANGLES = jnp.array([[0, 2, 1]])
 
@@ -60,12 +60,9 @@ def test_a_batch_is_its_faces_one_by_one_and_so_is_a_pmapped_one():
     def draw(triangles, vertices, colours, background):
         return render_batch(vertices, triangles, colours, background, capacity=4096)
 
-    spread, alone = (
-        pmap_over_devices(draw, devices, num_shared=1)(TRIANGLES, vertices, colours, background)
-        for devices in (None, jax.local_devices()[:1])
-    )
+    spread = over_local_devices(draw, num_shared=1)(TRIANGLES, vertices, colours, background)
     assert jax.local_device_count() == 8
-    for found in (batched, spread, alone):
+    for found in (batched, spread):
         chex.assert_trees_all_close(found, expected, atol=1e-6)
 
 

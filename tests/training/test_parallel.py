@@ -154,3 +154,19 @@ def test_compilation_cache_is_filled(tmp_path):
     finally:
         for name, value in before.items():
             jax.config.update(name, value)
+
+
+@pytest.mark.parametrize("size", [1, 3, 8, 11, 16])
+def test_examples_go_over_all_local_devices_and_come_back_in_order(size):
+    shares = []
+
+    def function(shared, numbers, empty):
+        shares.append(numbers.shape[0])
+        return {"sum": numbers + shared, "empty": empty}
+
+    numbers = np.arange(size, dtype=np.float32)
+    run = parallel.over_local_devices(function, num_shared=1)
+    outputs = run(jnp.float32(2), numbers, np.zeros((size, 0), np.float32))
+    np.testing.assert_array_equal(outputs["sum"], numbers + 2)
+    chex.assert_shape(outputs["empty"], (size, 0))
+    assert shares == [-(-size // min(size, jax.local_device_count()))]

@@ -14,7 +14,7 @@ from twodasl_jax.training.state import Networks
 class Predictor:
     """A method's prediction for any number of crops, compiled once for each batch size.
 
-    A batch is split over the local devices that divide it (`over_local_devices`). Several threads
+    A batch is split over the local devices (`over_local_devices`). Several threads
     may share one predictor.
     """
 

@@ -1,6 +1,6 @@
 """From projected, coloured meshes to pictures: one face, a batch, a batch across devices."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import jax
@@ -137,53 +137,6 @@ def render_batch(
         )
 
     return map_over_batch(draw, batching)(vertices, colours, background)
-
-
-def pmap_over_devices(
-    function: Callable[..., Any], devices: Sequence[Any] | None = None, *, num_shared: int = 0
-) -> Callable[..., Any]:
-    """Spreads the batch of a function over devices by `jax.pmap`.
-
-    A batch that the devices do not divide is padded with copies of its last entry, which are
-    cut off again. Keep the result: each call of this function compiles anew.
-
-    Args:
-      function: takes shared arguments first, then arguments with a leading batch axis; returns
-        a pytree of arrays with that axis. Its own arithmetic must treat examples apart.
-      devices: to run on, at least one; None: all of this process. On one, plain ``jit`` does
-        without the reshaping.
-      num_shared: how many leading arguments are the same for all examples.
-
-    Returns:
-      A function of the same arguments.
-    """
-    devices = tuple(jax.local_devices() if devices is None else devices)
-    count = len(devices)
-    if count == 1:
-        return jax.jit(function)
-    # Shared arguments one by one: an empty tuple with axis None misplaces its neighbour's axis.
-    spread = jax.pmap(
-        lambda batched, *shared: function(*shared, *batched),
-        in_axes=(0, *[None] * num_shared),
-        devices=devices,
-    )
-
-    def call(*arguments: Any) -> Any:
-        shared, batched = arguments[:num_shared], arguments[num_shared:]
-        size = jax.tree.leaves(batched)[0].shape[0]
-        shard = -(-size // count)
-
-        def split(array: Any) -> Any:
-            padding = [(0, shard * count - size)] + [(0, 0)] * (array.ndim - 1)
-            padded = jnp.pad(array, padding, mode="edge")
-            return padded.reshape(count, shard, *array.shape[1:])
-
-        result = spread(jax.tree.map(split, batched), *shared)
-        return jax.tree.map(
-            lambda array: array.reshape(shard * count, *array.shape[2:])[:size], result
-        )
-
-    return call
 
 
 def render_with_enough_capacity(

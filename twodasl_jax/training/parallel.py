@@ -7,12 +7,12 @@ is the same in the older, explicit style; there the step itself must average (`m
 """
 
 import functools
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -157,15 +157,16 @@ def pmap_step(step: Callable[..., Any], *, num_devices: int | None = None) -> Ca
 def over_local_devices(function: Callable[..., Any], *, num_shared: int) -> Callable[..., Any]:
     """Compiles a function of examples that do not know each other, for all local devices.
 
-    A batch is split by `jax.pmap` over as many of this process's devices as divide it; where that
-    is one, plain ``jit`` does without the reshaping.
+    A batch is split by `jax.pmap` over this process's devices, over as many as it has examples.
+    What they do not share evenly is padded with copies of the last example, cut off again. On one
+    device plain ``jit`` does without that.
 
     Args:
       function: ``function(*shared, *batched)``; pure. Every output has the batch's first axis.
       num_shared: how many of the first arguments are the same for all examples.
 
     Returns:
-      A function of the same signature, for batches of any size.
+      A function of the same signature, for batches of any size. Keep it: it holds what is compiled.
     """
     devices = jax.local_devices()
     on_one = jax.jit(function)
@@ -177,16 +178,23 @@ def over_local_devices(function: Callable[..., Any], *, num_shared: int) -> Call
 
     def run(*arguments: Any) -> Any:
         shared, batched = arguments[:num_shared], arguments[num_shared:]
-        count = math.gcd(jax.tree.leaves(batched)[0].shape[0], len(devices))
+        size = jax.tree.leaves(batched)[0].shape[0]
+        count = min(size, len(devices))
         if count == 1:
             return on_one(*arguments)
-        split = jax.tree.map(
-            lambda leaf: leaf.reshape(count, leaf.shape[0] // count, *leaf.shape[1:]), batched
-        )
-        outputs = on_many(count, len(arguments))(*shared, *split)
+        share = -(-size // count)
+
+        def split(leaf: Any) -> Any:
+            if share * count > size:
+                leaf = jnp.pad(
+                    leaf, [(0, share * count - size)] + [(0, 0)] * (leaf.ndim - 1), mode="edge"
+                )
+            return leaf.reshape(count, share, *leaf.shape[1:])
+
+        outputs = on_many(count, len(arguments))(*shared, *jax.tree.map(split, batched))
         # Not -1: an array without entries has every size.
         return jax.tree.map(
-            lambda leaf: leaf.reshape(leaf.shape[0] * leaf.shape[1], *leaf.shape[2:]), outputs
+            lambda leaf: leaf.reshape(share * count, *leaf.shape[2:])[:size], outputs
         )
 
     return run

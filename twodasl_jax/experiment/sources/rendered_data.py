@@ -23,8 +23,9 @@ from twodasl_jax.file_errors import naming_write_errors
 from twodasl_jax.rendering.backgrounds import photo_like_backgrounds
 from twodasl_jax.rendering.face_renderer import render_coefficients
 from twodasl_jax.rendering.rasterizer import default_capacity
-from twodasl_jax.rendering.render import Render, pmap_over_devices, render_with_enough_capacity
+from twodasl_jax.rendering.render import Render, render_with_enough_capacity
 from twodasl_jax.rendering.synthetic_faces import FaceSettings, SyntheticFaces, sample_faces
+from twodasl_jax.training.parallel import over_local_devices
 
 CHUNK = 50
 """Faces rendered by one call: enough to hide its overhead, few enough for a lively bar."""
@@ -224,7 +225,7 @@ def _render_chunks(
 @functools.cache
 def _renderer(capacity: int, supersample: int, crop_size: int) -> Callable[..., Render]:
     """`render_coefficients` over the devices that there are; kept, for it is compiled once."""
-    return pmap_over_devices(
+    return over_local_devices(
         functools.partial(
             render_coefficients, capacity=capacity, supersample=supersample, crop_size=crop_size
         ),
