@@ -165,6 +165,15 @@ def test_no_module_takes_part_in_an_import_cycle():
 
 
 @every_file
+def test_one_method_is_known_to_its_own_files_and_the_table(path):
+    """Everything else speaks the protocol of methods/method.py."""
+    if part_of(path) == "methods":
+        return
+    own = [name for name in imports(path) if name.startswith("twodasl_jax.methods.twodasl")]
+    assert not own, f"go through METHODS: {own}"
+
+
+@every_file
 def test_outer_libraries_stay_where_they_belong(path):
     top = {name.split(".")[0] for name in imports(path)}
     part = part_of(path)

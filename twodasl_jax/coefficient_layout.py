@@ -4,6 +4,8 @@
 row-major, the scale ``f`` absorbed in the rotation.
 """
 
+import types
+
 NUM_CAMERA = 12
 NUM_SHAPE = 40
 NUM_EXPRESSION = 10
@@ -15,6 +17,10 @@ CAMERA = slice(0, NUM_CAMERA)
 SHAPE = slice(NUM_CAMERA, NUM_CAMERA + NUM_SHAPE)
 EXPRESSION = slice(NUM_CAMERA + NUM_SHAPE, NUM_COEFFICIENTS)
 WEIGHTS = slice(NUM_CAMERA, NUM_COEFFICIENTS)
+CODE_LAYOUT = types.MappingProxyType(
+    {"shape": slice(0, NUM_SHAPE), "expression": slice(NUM_SHAPE, NUM_WEIGHTS)}
+)
+"""Parts of the coefficients without the camera: a code that the face model's bases decode."""
 TRANSLATION_X = 3
 TRANSLATION_Y = 7
 """Of the view frame, whose y points up."""

@@ -8,7 +8,7 @@ import pytest
 from absl.flags import FLAGS
 from PIL import Image
 
-from tests.predict.linear_faces import decode_crops
+from tests.predict.linear_faces import decode_crops, reconstruct_detected
 from twodasl_jax.jobs import predict as job
 from twodasl_jax.jobs.modes import MODES, job_of
 from twodasl_jax.jobs.options import OPTIONS
@@ -16,7 +16,6 @@ from twodasl_jax.jobs.predict import DEFAULT_OUTPUTS, check_photo, parse_box
 from twodasl_jax.predict.faces import face_detectors
 from twodasl_jax.predict.faces.face_detectors import FaceBox
 from twodasl_jax.predict.faces.fit_confidence import UNSURE
-from twodasl_jax.predict.faces.recrop import reconstruct_detected
 from twodasl_jax.predict.files.outputs import OUTPUTS
 
 

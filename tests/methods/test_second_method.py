@@ -21,6 +21,7 @@ from twodasl_jax.jobs import options
 from twodasl_jax.jobs.modes import run_mode
 from twodasl_jax.methods.method import Method
 from twodasl_jax.methods.registry import METHODS
+from twodasl_jax.predict.video.smoothing import FaceSmoother
 from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
 
 _spec = importlib.util.spec_from_file_location(
@@ -113,11 +114,12 @@ def test_it_goes_on_from_its_first_step_bit_for_bit(trained, tmp_path):
 
 def test_it_is_scored_again_and_predicts(trained, capsys):
     run("evaluate", None, workdir=str(trained))
-    run("predict", None, workdir=str(trained), outputs=["json", "mesh", "overlay"])
+    run("predict", None, workdir=str(trained), outputs=["json", "mesh", "overlay", "html"])
     (told,) = (trained / "prediction").glob("*.json")
     (face,) = json.loads(told.read_text())["faces"]
     assert len(face["landmarks_2d"]) == 68
     assert list((trained / "prediction").glob("*.glb"))
+    assert list((trained / "prediction").glob("*.html"))
 
 
 def test_its_crops_are_its_own(trained):
@@ -126,6 +128,19 @@ def test_its_crops_are_its_own(trained):
     assert face.crop.shape == (96, 96, 3)
     with pytest.raises(ValueError, match="96"):
         reconstructor.reconstruct_crops(np.zeros((1, 120, 120, 3), np.uint8))
+
+
+def test_its_faces_are_smoothed(trained):
+    reconstructor = FaceReconstructor.from_checkpoint(trained, detector="whole_image")
+    (face,) = reconstructor.reconstruct_at(astronaut(), [np.array([150.0, 30.0, 300.0, 180.0])])
+    smoother = FaceSmoother(
+        reconstructor.face_model, reconstructor.decode, reconstructor.code_layout
+    )
+    for time in (0.0, 0.1):  # at rest
+        smooth = smoother(face, time)
+    # Float32 positions of up to 300 px.
+    chex.assert_trees_all_close(smooth.landmarks_px, face.landmarks_px, atol=1e-3)
+    chex.assert_trees_all_equal(smooth.points, face.points)
 
 
 def test_another_method_does_not_go_on_from_it(trained, tmp_path):

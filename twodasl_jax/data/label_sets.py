@@ -5,7 +5,6 @@ convention than the one expected, and what is left of them would be wrong too: t
 with the likeliest cause.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,9 +14,6 @@ from twodasl_jax.data.label_checks import LEAST_INSIDE, LEAST_SIDE_PX, MOSTLY_IN
 FEWEST_FACES = 8
 """So many faces are needed before where and how they lie counts as evidence: one photograph may be
 turned or show a face in its corner, eight of eight are no chance."""
-
-Maps = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""``(n, m, 2)`` points and ``(n, 2)`` picture sizes to the points of another reading of them."""
 
 
 class Alternative(NamedTuple):

@@ -13,13 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from twodasl_jax.coefficients import (
-    EXPRESSION,
-    NUM_CAMERA,
-    NUM_COEFFICIENTS,
-    SHAPE,
-    split_coefficients,
-)
+from twodasl_jax.coefficient_layout import CODE_LAYOUT, NUM_CAMERA, NUM_COEFFICIENTS
+from twodasl_jax.coefficients import split_coefficients
 from twodasl_jax.crop_frame import CROP_SIZE, crop_to_image, depth_to_image
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.face_model.linear import LinearModel, vertices_from_coefficients
@@ -30,13 +25,6 @@ from twodasl_jax.training.parallel import over_local_devices
 
 FACES_PER_BATCH = 16
 """Of dense meshes, some 10 MB then; the landmarks of as many take no time."""
-
-LINEAR_CODE = {
-    name: slice(part.start - NUM_CAMERA, part.stop - NUM_CAMERA)
-    for name, part in {"shape": SHAPE, "expression": EXPRESSION}.items()
-}
-"""The layout of a code that a face model's own bases decode; with the camera before it, it is the
-coefficients of files."""
 
 Decode = Callable[[Any, Float[Array, "b 3 4"], Float[Array, "b k"]], Float[Array, "b 3 n"]]
 """Constants, cameras and codes to model points; pure."""
@@ -69,7 +57,7 @@ class CodedFaces:
     @property
     def coefficients(self) -> np.ndarray | None:
         """``(n, 62)`` raw, where the code is the face model's own; else None."""
-        if dict(self.code_layout) != LINEAR_CODE:
+        if self.code_layout != CODE_LAYOUT:
             return None
         return np.concatenate([self.camera.reshape(len(self.camera), -1), self.code], axis=1)
 
@@ -144,7 +132,7 @@ def faces_from_coefficients(
         face_model=face_model,
         decode=_linear_vertices,
         constants=face_model.linear,
-        code_layout=LINEAR_CODE,
+        code_layout=CODE_LAYOUT,
         crop_size=CROP_SIZE,
     )
 

@@ -54,11 +54,3 @@ def similarity_alignment(
     )
     moved = (rotation @ jnp.swapaxes(source_mean, -1, -2))[..., 0]
     return Similarity(scale, rotation, target_mean[..., 0, :] - scale[..., None] * moved)
-
-
-def apply_similarity(
-    similarity: Similarity, points: Float[Array, "*batch n d"]
-) -> Float[Array, "*batch n d"]:
-    """``scale · rotation · point + translation`` for each row of `points`."""
-    turned = points @ jnp.swapaxes(similarity.rotation, -1, -2)
-    return similarity.scale[..., None, None] * turned + similarity.translation[..., None, :]

@@ -26,31 +26,14 @@ def _scaled_triangle_normals(
     return jnp.stack([y * w - z * v, z * u - x * w, x * v - y * u], axis=-2)
 
 
-def triangle_normals(
-    vertices: Float[Array, "*batch 3 n"], triangles: Int[Array, "t 3"]
-) -> Float[Array, "*batch 3 t"]:
-    """Unit normals of the triangles, ``(b - a) × (c - a)`` normalised.
-
-    They point to the side from which the corners are seen counter-clockwise in a right-handed
-    frame (x right, y **up**, z towards the viewer). In the crop frame, whose y points down,
-    they come out inverted: flip y first (`twodasl_jax.crop_frame.flip_y`).
-
-    Args:
-      vertices: planar.
-      triangles: vertex numbers.
-
-    Returns:
-      Unit vectors, planar; 0 for a triangle without area (and a finite gradient).
-    """
-    return _unit(_scaled_triangle_normals(vertices, triangles))
-
-
 def vertex_normals(
     vertices: Float[Array, "*batch 3 n"], triangles: Int[Array, "t 3"]
 ) -> Float[Array, "*batch 3 n"]:
     """Unit normals of the vertices: the area-weighted mean of their triangles' normals.
 
-    Frame and sign as in `triangle_normals`.
+    They point to the side from which the corners are seen counter-clockwise in a right-handed
+    frame (x right, y **up**, z towards the viewer). In the crop frame, whose y points down,
+    they come out inverted: flip y first (`twodasl_jax.crop_frame.flip_y`).
 
     Args:
       vertices: planar.

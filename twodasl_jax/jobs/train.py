@@ -222,10 +222,10 @@ def _step_handed_on(run: Run, stage: Any) -> int:
 
 def _typed(batch: dict[str, dict[str, Any]]) -> Batch:
     """The pipeline's dicts as the step's types."""
-    wild = batch.get("in_the_wild")
+    wild, size = batch.get("in_the_wild"), batch["annotated"]["image"].shape[1]
     return Batch(
         AnnotatedBatch(**batch["annotated"]),
-        InTheWildBatch.empty() if wild is None else InTheWildBatch(**wild),
+        InTheWildBatch.empty(crop_size=size) if wild is None else InTheWildBatch(**wild),
     )
 
 

@@ -66,7 +66,7 @@ def crop_points(faces: Faces, crop_size: int) -> Float[Array, "b n 3"]:
 
 @runtime_checkable
 class Method(Protocol):
-    """Networks and objective of one paper, for one stage of training; frozen and hashable by id."""
+    """Networks and objective of one paper, for one stage of training; frozen."""
 
     @property
     def crop_size(self) -> int:

@@ -11,15 +11,15 @@ import optax
 from jaxtyping import Array, Float, UInt8
 
 from twodasl_jax.array_types import Batch
-from twodasl_jax.coefficients import (
+from twodasl_jax.coefficient_layout import (
     CAMERA,
-    EXPRESSION,
+    CODE_LAYOUT,
+    NUM_CAMERA,
     NUM_COEFFICIENTS,
-    SHAPE,
     TRANSLATION_Z,
-    Whitening,
-    split_coefficients,
+    WEIGHTS,
 )
+from twodasl_jax.coefficients import Whitening, split_coefficients
 from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.face_model.linear import (
@@ -42,14 +42,6 @@ MEAN, STD = "coefficient_mean", "coefficient_std"
 """Names of the whitening's two arrays in a checkpoint, ``(62,)`` each."""
 
 NETWORKS = ("regressor", "encoder", "critic")
-
-_NUM_CAMERA = CAMERA.stop - CAMERA.start
-_CODE_LAYOUT = types.MappingProxyType(
-    {
-        name: slice(part.start - _NUM_CAMERA, part.stop - _NUM_CAMERA)
-        for name, part in {"shape": SHAPE, "expression": EXPRESSION}.items()
-    }
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +74,7 @@ class TwoDASLMethod(TwoDASL):
     @property
     def code_layout(self) -> Mapping[str, slice]:
         """Shape and expression: the 62 coefficients without the camera."""
-        return _CODE_LAYOUT
+        return CODE_LAYOUT
 
     def init(self, key: Array) -> Networks:
         """See `twodasl.init_networks`."""
@@ -118,7 +110,7 @@ class TwoDASLMethod(TwoDASL):
             *networks, image, landmarks, constants, method=self, num_passes=self.num_passes
         )
         camera = coefficients[:, CAMERA].reshape(-1, 3, 4)
-        return self.decode(networks, constants, camera, coefficients[:, _NUM_CAMERA:])
+        return self.decode(networks, constants, camera, coefficients[:, WEIGHTS])
 
     def decode(
         self,
@@ -129,7 +121,7 @@ class TwoDASLMethod(TwoDASL):
     ) -> Faces:
         """The linear model's points; the networks have no part in it."""
         del networks
-        parts = split_coefficients(jnp.concatenate([camera.reshape(-1, _NUM_CAMERA), code], -1))
+        parts = split_coefficients(jnp.concatenate([camera.reshape(-1, NUM_CAMERA), code], -1))
         points = vertices_from_coefficients(constants.points, parts.shape, parts.expression)
         return Faces(camera, points, code)
 
@@ -245,8 +237,8 @@ class TwoDASLFamily:
 
     def code_statistics(self, arrays: Arrays) -> CodeStatistics:
         """Of shape and expression, as in the training set."""
-        mean, std = (np.asarray(part)[_NUM_CAMERA:] for part in _whitening(arrays))
-        return CodeStatistics(mean, std, _CODE_LAYOUT)
+        mean, std = (np.asarray(part)[WEIGHTS] for part in _whitening(arrays))
+        return CodeStatistics(mean, std, CODE_LAYOUT)
 
 
 def _whitening(arrays: Arrays) -> Whitening:

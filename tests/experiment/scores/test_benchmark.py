@@ -14,8 +14,8 @@ from ml_collections import ConfigDict
 from PIL import Image
 from rich.console import Console
 
+from twodasl_jax.coefficient_layout import CODE_LAYOUT
 from twodasl_jax.evaluation.benchmark_faces import open_aflw2000_3d
-from twodasl_jax.evaluation.coded_faces import LINEAR_CODE
 from twodasl_jax.experiment.run.trained import TrainedRun
 from twodasl_jax.experiment.scores import benchmark
 from twodasl_jax.experiment.scores.benchmark import score_benchmark
@@ -101,7 +101,7 @@ class AllThatItIsShown:
     """A method whose predictions hang on all that it is shown, without a network to compile."""
 
     crop_size = 120
-    code_layout = LINEAR_CODE
+    code_layout = CODE_LAYOUT
 
     def predict(self, networks, constants, image, landmarks):
         shown = image.reshape(len(image), -1).mean(axis=1) / 255

@@ -8,9 +8,9 @@ import pytest
 from ml_collections import ConfigDict
 from rich.console import Console
 
+from twodasl_jax.coefficient_layout import CODE_LAYOUT
 from twodasl_jax.evaluation import benchmark_metrics as measure
 from twodasl_jax.evaluation.benchmark_faces import open_aflw2000_3d
-from twodasl_jax.evaluation.coded_faces import LINEAR_CODE
 from twodasl_jax.evaluation.network_input import InputSources
 from twodasl_jax.evaluation.predictions_file import read_predictions, write_predictions
 from twodasl_jax.experiment.run.trained import TrainedRun
@@ -71,7 +71,7 @@ def predicted(repository):
 
 
 def test_the_crops_size_changes_no_number(predicted):
-    benchmark, usual = predicted(120, LINEAR_CODE)
+    benchmark, usual = predicted(120, CODE_LAYOUT)
     _, other = predicted(96, {})
     # The y origin is one pixel of the crop beyond its side in both: a pixel of another size.
     np.testing.assert_allclose(other.landmarks_px, usual.landmarks_px, rtol=1e-4, atol=1e-2)
@@ -84,7 +84,7 @@ def test_the_crops_size_changes_no_number(predicted):
 
 def test_another_code_is_no_coefficients_of_a_file(predicted, tmp_path):
     path, face_model = tmp_path / "predictions.npz", load_face_model()
-    for layout, key in ((LINEAR_CODE, "coefficients"), ({}, "landmarks")):
+    for layout, key in ((CODE_LAYOUT, "coefficients"), ({}, "landmarks")):
         benchmark, predictions = predicted(120, layout)
         write_predictions(path, benchmark, predictions)
         with np.load(path) as file:

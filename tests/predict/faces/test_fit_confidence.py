@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from tests.predict.linear_faces import reconstruct_detected
 from twodasl_jax.predict.faces.face_detectors import FaceBox
 from twodasl_jax.predict.faces.fit_confidence import (
     UNSURE,
@@ -15,11 +16,7 @@ from twodasl_jax.predict.faces.fit_confidence import (
     shape_deviation,
     unsure_warning,
 )
-from twodasl_jax.predict.faces.recrop import (
-    reconstruct_at,
-    reconstruct_detected,
-    reconstruct_from_landmarks,
-)
+from twodasl_jax.predict.faces.recrop import reconstruct_at, reconstruct_from_landmarks
 
 BOX = np.array([75.0, 45.0, 165.0, 145.0])
 

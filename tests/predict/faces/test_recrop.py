@@ -4,15 +4,11 @@ import chex
 import numpy as np
 import pytest
 
-from tests.predict.linear_faces import decode_crops
+from tests.predict.linear_faces import decode_crops, reconstruct_detected
 from twodasl_jax.data.face_crop import roi_box_from_detection, roi_box_from_landmarks
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_68
 from twodasl_jax.predict.faces.face_detectors import FaceBox
-from twodasl_jax.predict.faces.recrop import (
-    reconstruct_at,
-    reconstruct_detected,
-    reconstruct_from_landmarks,
-)
+from twodasl_jax.predict.faces.recrop import reconstruct_at, reconstruct_from_landmarks
 
 BOX = np.array([60.0, 30.0, 140.0, 120.0])
 

@@ -15,7 +15,8 @@ import pytest
 import trimesh.resources
 from PIL import Image
 
-from tests.predict.linear_faces import LAYOUT, UNIT, reconstruction_from_coefficients
+from tests.predict.linear_faces import UNIT, reconstruction_from_coefficients
+from twodasl_jax.coefficient_layout import CODE_LAYOUT
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.linear import vertices_from_coefficients
 from twodasl_jax.methods.method import CodeStatistics
@@ -142,7 +143,7 @@ def picture_pixels(picture):
 
 
 def test_sliders_count_in_the_statistics_that_are_given(dome_face, turned):
-    statistics = CodeStatistics(np.arange(50.0), np.full(50, 2.0), LAYOUT)
+    statistics = CodeStatistics(np.arange(50.0), np.full(50, 2.0), CODE_LAYOUT)
     components, described = slider_components(turned, dome_face, statistics)
     assert len(components) == len(described) == 10 + NUM_SHAPE_SLIDERS
     basis = np.asarray(dome_face.linear.shape_basis, np.float64)
@@ -216,7 +217,7 @@ def test_bfm_is_rounded_by_hundredths_of_a_millimetre(shared_data):
     face_model = face_model_from_file(shared_data / "bfm" / "bfm2009_53215.npz")
     assert face_model.whitening is not None
     mean, std = (np.asarray(part)[12:] for part in face_model.whitening)
-    statistics = CodeStatistics(mean, std, LAYOUT)
+    statistics = CodeStatistics(mean, std, CODE_LAYOUT)
     coefficients = np.zeros(62, np.float32)
     coefficients[[0, 5, 10]] = 1e-3
     coefficients[[3, 7]] = 60

@@ -359,3 +359,13 @@ def test_the_served_page_takes_a_photograph_and_shows_its_face(
     errors = [line["message"] for line in browser.get_log("browser") if line["level"] == "SEVERE"]
     assert len(errors) == 1
     assert "422" in errors[0]
+
+
+def test_without_sliders_nothing_speaks_of_them(browser, tmp_path, dome_face, frontal, picture):
+    path = tmp_path / "plain.html"
+    path.write_text(viewer_page(picture, frontal, dome_face, title="plain"), encoding="utf-8")
+    browser.get(path.as_uri())
+    WebDriverWait(browser, 60).until(
+        lambda driver: driver.execute_script("return window.stage !== undefined")
+    )
+    assert not browser.find_element("id", "controls").is_displayed()

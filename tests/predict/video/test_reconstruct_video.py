@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from tests.predict.linear_faces import LAYOUT, decoder, reconstruction_from_coefficients
+from tests.predict.linear_faces import decoder, reconstruction_from_coefficients
+from twodasl_jax.coefficient_layout import CODE_LAYOUT
 from twodasl_jax.data.face_crop import crop_image
 from twodasl_jax.predict.video import reconstruct_video as job
 from twodasl_jax.predict.video.reconstruct_video import predict_camera, predict_video
@@ -24,7 +25,7 @@ BOX = np.float32([20, 10, 80, 70])
 class MadeUpReconstructor:
     """Finds the mean face in one place."""
 
-    code_layout = LAYOUT
+    code_layout = CODE_LAYOUT
 
     def __init__(self, face_model):
         self.face_model, self.decode = face_model, decoder(face_model)

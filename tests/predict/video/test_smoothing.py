@@ -4,7 +4,8 @@ import chex
 import numpy as np
 import pytest
 
-from tests.predict.linear_faces import LAYOUT, decoder
+from tests.predict.linear_faces import decoder
+from twodasl_jax.coefficient_layout import CODE_LAYOUT
 from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.predict.video.smoothing import FaceSmoother
 
@@ -20,7 +21,7 @@ def turned(coefficients, yaw_degrees, scale=1.0):
 
 
 def smoothed(dome_face, faces):
-    smoother = FaceSmoother(dome_face, decoder(dome_face), LAYOUT)
+    smoother = FaceSmoother(dome_face, decoder(dome_face), CODE_LAYOUT)
     return [smoother(face, index / RATE) for index, face in enumerate(faces)]
 
 
@@ -108,4 +109,4 @@ def test_a_turning_head_is_not_left_behind(dome_face, frontal_coefficients, roi_
 def test_an_oblong_crop_is_refused(dome_face, frontal_coefficients, reconstruct):
     face = reconstruct(frontal_coefficients, np.array([0.0, 0.0, 100.0, 120.0]))
     with pytest.raises(ValueError, match=r"100\.0 x 120\.0 pixels; expected a square"):
-        FaceSmoother(dome_face, decoder(dome_face), LAYOUT)(face, 0.0)
+        FaceSmoother(dome_face, decoder(dome_face), CODE_LAYOUT)(face, 0.0)

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.predict.linear_faces import LAYOUT, decoder, reconstruction_from_coefficients
+from tests.predict.linear_faces import decoder, reconstruction_from_coefficients
+from twodasl_jax.coefficient_layout import CODE_LAYOUT
 from twodasl_jax.data.face_crop import crop_image
 from twodasl_jax.predict.faces.reconstruct import under_another_camera
 from twodasl_jax.predict.faces.upright import carry_back
@@ -262,7 +263,7 @@ def test_an_empty_video_is_searched_now_and_then(scene, play):
 
 def test_faces_are_smoothed_where_a_smoother_is_given(scene):
     model = scene.face_model
-    smoother = functools.partial(FaceSmoother, model, decoder(model), LAYOUT)
+    smoother = functools.partial(FaceSmoother, model, decoder(model), CODE_LAYOUT)
     tracker = FaceTracker(scene.find, scene.follow, smoother)
     scene.faces = {"ada": (100, 150, 100)}
     tracker(scene.picture(), 0.0)

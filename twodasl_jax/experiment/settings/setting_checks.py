@@ -1,11 +1,8 @@
 """What a setting of a config must be, each check with one sentence: setting, value, expectation."""
 
-import dataclasses
 import math
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeVar, cast
-
-T = TypeVar("T")
+from collections.abc import Collection
+from typing import Any
 
 
 def require_one_of(name: str, value: Any, choices: Collection[Any]) -> None:
@@ -42,28 +39,3 @@ def require_unique(name: str, names: list[str]) -> None:
     twice = sorted({each for each in names if names.count(each) > 1})
     if twice:
         raise ValueError(f"{name} has '{twice[0]}' twice; give each a name of its own")
-
-
-def make_options(kind: Callable[..., T], settings: Mapping[str, Any], name: str) -> T:
-    """A dataclass of options from a group of a config.
-
-    Raises:
-      ValueError: for a setting that it does not have, or one that it needs; it lists them.
-    """
-    fields = {field.name: field for field in dataclasses.fields(cast(Any, kind))}
-    unknown = sorted(set(settings) - set(fields))
-    if unknown:
-        raise ValueError(f"{name} has no setting '{unknown[0]}'; choose of {', '.join(fields)}")
-    missing = [
-        key
-        for key, field in fields.items()
-        if key not in settings
-        and field.default is dataclasses.MISSING
-        and field.default_factory is dataclasses.MISSING
-    ]
-    if missing:
-        raise ValueError(f"{name} lacks {', '.join(missing)}; it has {', '.join(settings)}")
-    try:
-        return kind(**settings)
-    except TypeError as error:
-        raise ValueError(f"{name}: a setting has a value of the wrong kind: {error}") from error

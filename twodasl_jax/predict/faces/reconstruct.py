@@ -170,7 +170,7 @@ def carry_to_image(
       ValueError: on values that are not finite, on an empty box.
     """
     face: Faces = jax.tree.map(lambda array: np.asarray(array[index]), faces.faces)
-    if not (np.isfinite(face.camera).all() and np.isfinite(face.code).all()):
+    if not all(np.isfinite(part).all() for part in (face.camera, face.code, face.points)):
         raise ValueError("the coefficients are not all finite; the network's weights are broken")
     size = len(crop)
     roi_box = np.asarray(roi_box, np.float32)

@@ -132,14 +132,14 @@ def _fit(
     return faces
 
 
-def reconstruct_detected(
+def reconstruct_each(
     image: np.ndarray,
     found: Sequence[FaceBox],
     reconstruct_crops: ReconstructCrops,
     face_model: FaceModel,
     *,
     num_refinements: int,
-) -> list[Reconstruction]:
+) -> list[Reconstruction | None]:
     """Reconstructs faces from their detections, and rates the fits.
 
     Each refinement cuts the crops anew around the predicted landmarks, as training crops were
@@ -150,35 +150,15 @@ def reconstruct_detected(
       image: ``(height, width, 3)`` uint8 RGB.
       found: where the faces are, and which way up.
       reconstruct_crops: the network.
-      face_model: the model it predicts coefficients of.
+      face_model: whose vertices its points are.
       num_refinements: how often to re-crop and predict again; 0 keeps the first crops.
 
     Returns:
-      The faces in the order of `found`, less those where a detector was wrong: no face is left
-      after re-cropping (logged).
+      In the order of `found`; None where no face was left after re-cropping (`tell_lost`).
 
     Raises:
-      ValueError: on an image or box of the wrong kind, or when at a box that no detector gave the
-        predicted face shrinks to nothing or leaves the image.
+      ValueError: on an image or box of the wrong kind.
     """
-    faces = reconstruct_each(
-        image, found, reconstruct_crops, face_model, num_refinements=num_refinements
-    )
-    for face, start in zip(faces, found, strict=True):
-        if face is None:
-            tell_lost(start, image.shape)
-    return [face for face in faces if face is not None]
-
-
-def reconstruct_each(
-    image: np.ndarray,
-    found: Sequence[FaceBox],
-    reconstruct_crops: ReconstructCrops,
-    face_model: FaceModel,
-    *,
-    num_refinements: int,
-) -> list[Reconstruction | None]:
-    """As `reconstruct_detected`, but with None in the place of a face that was lost."""
     check_image(image)
     if num_refinements < 0:
         raise ValueError(f"num_refinements is {num_refinements}; expected 0 or more")

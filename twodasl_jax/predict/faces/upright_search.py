@@ -69,7 +69,7 @@ def reconstruct_any_way_up(
       found: where a detector or a person sees faces.
       reconstruct_crops: the network.
       face_model: the model it predicts coefficients of.
-      num_refinements: as for `recrop.reconstruct_detected`.
+      num_refinements: as for `recrop.reconstruct_each`.
       detect: to search the turned photograph with, where nothing was found, a fit is unsure or a
         head lies on its side; None searches no further.
 
@@ -78,7 +78,8 @@ def reconstruct_any_way_up(
       found in a turned photograph; a face may be among both.
 
     Raises:
-      ValueError: as `recrop.reconstruct_detected`.
+      ValueError: as `recrop.reconstruct_each`; or where, at a box that no detector gave, the
+        predicted face shrinks to nothing or leaves the image.
     """
     check_image(image)
     network = reconstruct_crops, face_model

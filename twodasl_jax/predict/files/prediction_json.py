@@ -23,13 +23,14 @@ of its first pixel::
                          says nothing of the fit
       fit_confidence     0 to 1: estimated probability that the landmarks' NME is under 10 %; null
                          where nothing was estimated. Below 0.3 do not trust the fit
-      roi_box            [x1, y1, x2, y2] of the 120 x 120 crop that the coefficients belong to
+      roi_box            [x1, y1, x2, y2] of the crop that the coefficients belong to; there, its side is
+                         `size` pixels (2DASL: 120)
       turn_degrees       the network saw that crop with the photograph turned counterclockwise by so
                          much about its middle; all numbers here are of the photograph as it is
       coefficients       camera 12, then the method's code (2DASL: shape 40, expression 10); raw, of
                          that crop. The first 12, row by row, are the 3 x 4 matrix [A | t] that
                          takes a point of the model to crop pixels: (x, y, z) = A·point + t, y up,
-                         y_crop = 121 - y
+                         y_crop = size + 1 - y
       landmarks_2d       [68][2] iBUG-68, image pixels
       landmarks_3d       [68][3] the same in the image frame
       head_pose_degrees  {pitch, yaw, roll}, signs of 300W-LP's Pose_Para

@@ -72,9 +72,9 @@ class FaceSmoother:
         camera = self._smooth_camera(face, sides[0] / face.crop_size, time)
         code = self._smooth_code(face.code, time)
         decoded = self._decode(camera[None].astype(np.float32), code[None])
-        return under_another_camera(
-            face, camera, self._face_model, points=decoded.points[0], code=code
-        )
+        texture = None if decoded.texture is None else decoded.texture[0]
+        changes = {"points": decoded.points[0], "code": code, "texture": texture}
+        return under_another_camera(face, camera, self._face_model, **changes)
 
     def _smooth_camera(self, face: Reconstruction, ratio: float, time: float) -> np.ndarray:
         """``(3, 4)`` of the same crop; `ratio` is image pixels per crop pixel."""

@@ -2,6 +2,8 @@
 /* Sliders, buttons, pointer and keyboard. */
 
 function makeSliders(stage) {
+  // A face whose shape no components make has nothing to be deformed by.
+  byId("controls").hidden = face.components.length === 0;
   return face.components.map(({ kind, number, value }, k) => {
     const limit = Math.max(3, Math.ceil(Math.abs(value)));
     const row = Object.assign(document.createElement("div"), { className: "slider" });
