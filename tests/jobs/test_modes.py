@@ -66,6 +66,13 @@ def test_settings_that_a_trained_run_has_of_its_own_are_refused(name):
         run_mode(name, quickstart.get_config(), NOTHING, ["config.seed"])
 
 
+@pytest.mark.parametrize("name", ["num_passes", "crop_source", "stage"])
+def test_what_networks_are_shown_is_not_asked_of_predictions(name):
+    flags = NOTHING | {"workdir": "out", "predictions": "theirs.npz"}
+    with pytest.raises(ValueError, match=rf"--config\.{name} says what a trained run is shown"):
+        run_mode("evaluate", evaluation.get_config(), flags, ["predictions", f"config.{name}"])
+
+
 def test_a_setting_of_a_similar_name_is_another_one():
     with pytest.raises(ValueError, match=r"does not read --config\.training\.checkpoint_every"):
         run_mode("predict", quickstart.get_config(), NOTHING, ["config.training.checkpoint_every"])

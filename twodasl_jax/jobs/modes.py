@@ -42,6 +42,12 @@ class Mode(NamedTuple):
     keeps_memory: bool = False
 
 
+_OF_NETWORKS = (
+    *("crop_source", "landmark_map_source", "detector", "landmarks_file"),
+    *("stage", "num_passes", "batch_size"),
+)
+"""Settings of a benchmark that predictions of other systems have no use for."""
+
 _RUN_SETTINGS = ("training.checkpoint", "face_model.path")
 """What a trained run still takes from a config."""
 
@@ -120,7 +126,8 @@ def run_mode(
     mode = MODES[name]
     taken = (*mode.required, *mode.optional)
     _refuse_unread_flags(name, [flag for flag in given if flag in options and flag not in taken])
-    _check_config(name, config, [flag for flag in given if flag.startswith("config.")])
+    changed = [flag for flag in given if flag.startswith("config.")]
+    _check_config(name, config, changed, predicted="predictions" in given)
     missing = [flag for flag in mode.required if options[flag] is None]
     if missing:
         needed = ", ".join(f"--{flag}" for flag in mode.required)
@@ -146,7 +153,7 @@ def _refuse_unread_flags(name: str, unread: Collection[str]) -> None:
         )
 
 
-def _check_config(name: str, config: Any, changed: Collection[str]) -> None:
+def _check_config(name: str, config: Any, changed: Collection[str], *, predicted: bool) -> None:
     """Refuses a config that the mode does not read, one of another kind, and unread settings."""
     if config is None:
         return
@@ -161,6 +168,8 @@ def _check_config(name: str, config: Any, changed: Collection[str]) -> None:
             "experiment, such as configs/quickstart.py"
         )
     if kind == BENCHMARK:
+        if predicted:
+            _refuse_settings_of_networks(changed)
         return
     for setting in changed:
         key = setting.removeprefix("config.")
@@ -168,6 +177,15 @@ def _check_config(name: str, config: Any, changed: Collection[str]) -> None:
             raise ValueError(
                 f"--mode={name} does not read --{setting}: of an experiment it reads "
                 f"{', '.join(mode.settings)}, all else is that of the trained run; leave it out"
+            )
+
+
+def _refuse_settings_of_networks(changed: Collection[str]) -> None:
+    for setting in changed:
+        if setting.removeprefix("config.") in _OF_NETWORKS:
+            raise ValueError(
+                f"--{setting} says what a trained run is shown (--checkpoint), and --predictions "
+                "are scored as they are; leave it out"
             )
 
 

@@ -23,8 +23,8 @@ of its first pixel::
                          says nothing of the fit
       fit_confidence     0 to 1: estimated probability that the landmarks' NME is under 10 %; null
                          where nothing was estimated. Below 0.3 do not trust the fit
-      roi_box            [x1, y1, x2, y2] of the crop that the coefficients belong to; there, its side is
-                         `size` pixels (2DASL: 120)
+      roi_box            [x1, y1, x2, y2] of the crop that the coefficients belong to; there its
+                         side is `size` pixels (2DASL: 120)
       turn_degrees       the network saw that crop with the photograph turned counterclockwise by so
                          much about its middle; all numbers here are of the photograph as it is
       coefficients       camera 12, then the method's code (2DASL: shape 40, expression 10); raw, of
