@@ -61,6 +61,30 @@ def random_batch() -> Any:
     )
 
 
+def make_method(case: str) -> Any:
+    """2DASL with the networks and losses of a case."""
+    from twodasl_jax.methods.twodasl_losses import PAPER_WEIGHTS
+    from twodasl_jax.methods.twodasl_settings import TwoDASL
+    from twodasl_jax.models.coefficient_regressor import make_regressor
+    from twodasl_jax.models.critic import Critic
+    from twodasl_jax.models.image_encoder import make_encoder
+
+    full = case.endswith("full")
+    backbone, encoder_width_divisor = {
+        "narrow": ("resnet_narrow", 4),
+        "tiny": ("resnet_tiny", 8),
+    }.get(case.split("_")[0], ("resnet50", 1))
+    one_pass = (
+        {"coefficient": 1.0} if case == "resnet50" else {"coefficient": 1.0, "landmark_2d": 1}
+    )
+    return TwoDASL(
+        make_regressor(backbone),
+        make_encoder(width_divisor=encoder_width_divisor),
+        Critic(),
+        PAPER_WEIGHTS if full else one_pass,
+    )
+
+
 def jax_step(case: str) -> Callable[[], None]:
     """One compiled training step of a case on fixed random data."""
     import functools
@@ -73,30 +97,12 @@ def jax_step(case: str) -> Callable[[], None]:
     from twodasl_jax.face_model.model import load_face_model
     from twodasl_jax.losses.vertex import vertex_gram
     from twodasl_jax.methods import twodasl
-    from twodasl_jax.methods.twodasl_losses import PAPER_WEIGHTS
     from twodasl_jax.methods.twodasl_passes import Constants
-    from twodasl_jax.methods.twodasl_settings import TwoDASL
-    from twodasl_jax.models.coefficient_regressor import make_regressor
-    from twodasl_jax.models.critic import Critic
-    from twodasl_jax.models.image_encoder import make_encoder
     from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
     from twodasl_jax.training.parallel import compile_step, make_mesh, replicate, shard_batch
     from twodasl_jax.training.state import create_state
 
-    full = case.endswith("full")
-    backbone, encoder_width_divisor = {
-        "narrow": ("resnet_narrow", 4),
-        "tiny": ("resnet_tiny", 8),
-    }.get(case.split("_")[0], ("resnet50", 1))
-    one_pass = (
-        {"coefficient": 1.0} if case == "resnet50" else {"coefficient": 1.0, "landmark_2d": 1}
-    )
-    method = TwoDASL(
-        make_regressor(backbone),
-        make_encoder(width_divisor=encoder_width_divisor),
-        Critic(),
-        PAPER_WEIGHTS if full else one_pass,
-    )
+    method = make_method(case)
     rules = {
         "regressor": OptimizerOptions(name="sgd", learning_rate=5e-5, weight_decay=5e-4),
         "encoder": OptimizerOptions(name="adam", learning_rate=1e-4),

@@ -173,6 +173,37 @@ def _read_landmark_file(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return names, numbers_of(path, arrays, given[0], (len(names), sets[given[0]], 2))
 
 
+class _Photographs:
+    """The files of labelled photographs, by row."""
+
+    def __init__(self, folder: Path, names: np.ndarray) -> None:
+        self._folder, self._names = folder, names
+        self._paths = [in_either_case(folder / str(name)) for name in names]
+
+    def sizes_of(self, rows: np.ndarray) -> np.ndarray:
+        absent = [self._names[row] for row in rows if not self._paths[row].exists()]
+        if absent:
+            raise FileNotFoundError(
+                f"{len(absent)} of {len(rows)} labelled photographs are not in {self._folder}, "
+                f"first {printable(str(absent[0]))}"
+            )
+        return np.array([picture_size(self._paths[row]) for row in rows])
+
+    def read(self, row: int) -> np.ndarray:
+        # By its bytes: OpenCV opens no file whose name is no UTF-8.
+        try:
+            encoded = read_picture_bytes(self._paths[row])
+        except (ValueError, OSError) as error:
+            raise ValueError(printable(str(error))) from error
+        return decode_picture(encoded, printable(self._paths[row].name), upright=True)
+
+    def readable(self, row: int) -> np.ndarray | None:
+        try:
+            return self.read(row)
+        except ValueError:
+            return None
+
+
 def faces_from_photographs(folder: Path, names: np.ndarray, points: np.ndarray) -> LabelledFaces:
     """Faces of photographs, each framed by the box of its known points.
 
@@ -188,37 +219,13 @@ def faces_from_photographs(folder: Path, names: np.ndarray, points: np.ndarray) 
     points, landmark_set = np.asarray(points, np.float64), 68 if points.shape[1] == 68 else 18
     if landmark_set == 18:
         points = points[:, LANDMARKS_18_FROM_21]
-    paths = [in_either_case(folder / str(name)) for name in names]
-
-    def sizes_of(rows: np.ndarray) -> np.ndarray:
-        absent = [names[row] for row in rows if not paths[row].exists()]
-        if absent:
-            raise FileNotFoundError(
-                f"{len(absent)} of {len(rows)} labelled photographs are not in {folder}, "
-                f"first {printable(str(absent[0]))}"
-            )
-        return np.array([picture_size(paths[row]) for row in rows])
-
-    def photo(row: int) -> np.ndarray:
-        # By its bytes: OpenCV opens no file whose name is no UTF-8.
-        try:
-            encoded = read_picture_bytes(paths[row])
-        except (ValueError, OSError) as error:
-            raise ValueError(printable(str(error))) from error
-        return decode_picture(encoded, printable(paths[row].name), upright=True)
-
-    def readable_photo(row: int) -> np.ndarray | None:
-        try:
-            return photo(row)
-        except ValueError:
-            return None
-
+    photographs = _Photographs(folder, names)
     selection = select_faces(
         names,
         points,
         where=str(folder),
-        sizes_of=sizes_of,
-        read_picture=readable_photo,
+        sizes_of=photographs.sizes_of,
+        read_picture=photographs.readable,
     )
     kept = selection.kept
     names, points = names[kept], points[kept]
@@ -226,7 +233,7 @@ def faces_from_photographs(folder: Path, names: np.ndarray, points: np.ndarray) 
     in_crop, weights = _known(image_to_crop(points, boxes), np.ones(points.shape[:2]))
 
     def read(index: int, box: np.ndarray | None) -> tuple[bytes, str]:
-        crop = crop_image(photo(int(kept[index])), boxes[index] if box is None else box)
+        crop = crop_image(photographs.read(int(kept[index])), boxes[index] if box is None else box)
         require_not_black(crop, printable(str(names[index])))
         return encode_crop(crop, "jpeg").getvalue(), ".jpg"
 
@@ -239,7 +246,7 @@ def faces_from_photographs(folder: Path, names: np.ndarray, points: np.ndarray) 
         visibility=None,
         landmarks21=None,
         read_encoded=read,
-        read_picture=lambda index: readable_photo(int(kept[index])),
+        read_picture=lambda index: photographs.readable(int(kept[index])),
         picture_size=selection.picture_size,
         left_out=selection.left_out,
     )

@@ -78,24 +78,14 @@ def annotate(
         faces = faces_from_photographs(Path(images), names, points)
     else:
         faces = read_labelled_faces(images, landmarks)
-    if faces.left_out:
-        name, reason = faces.left_out[0]
-        console.print(
-            f"{len(faces.left_out)} faces are left out (rejected.csv), first {name}: {reason}",
-            markup=False,
-            highlight=False,
-        )
+    _print_left_out(faces, console)
     began = time.perf_counter()
     fits = fit_faces(model, faces, marching=contour == "marching", console=console)
     seconds = time.perf_counter() - began
-    settings = {
-        "face_model": model.name,
-        "face_model_crc": face_model_crc(model),
-        "face_model_identity": face_model_identity(model),
+    settings = _described(model) | {
         "contour": contour,
         "max_residual_percent": max_residual,
         "landmarks": f"detector {detector}" if detector else f"{faces.landmark_set} labelled",
-        "options": dataclasses.asdict(FitOptions()),
     }
 
     def refit(some: LabelledFaces) -> tuple[np.ndarray, np.ndarray]:
@@ -109,6 +99,26 @@ def annotate(
     accepted = np.array([row not in reasons for row in range(len(faces.names))])
     _print_summary(fits, accepted, seconds, folder, console)
     _print_reasons(faces, reasons, console)
+
+
+def _described(model: FaceModel) -> dict[str, Any]:
+    """What was fitted, and how, for ``annotation.json``."""
+    return {
+        "face_model": model.name,
+        "face_model_crc": face_model_crc(model),
+        "face_model_identity": face_model_identity(model),
+        "options": dataclasses.asdict(FitOptions()),
+    }
+
+
+def _print_left_out(faces: LabelledFaces, console: Console) -> None:
+    if faces.left_out:
+        name, reason = faces.left_out[0]
+        console.print(
+            f"{len(faces.left_out)} faces are left out (rejected.csv), first {name}: {reason}",
+            markup=False,
+            highlight=False,
+        )
 
 
 def fit_faces(

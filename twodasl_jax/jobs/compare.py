@@ -1,6 +1,6 @@
 """Compares systems that were scored on a benchmark: a table and a curve per label set."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from rich.console import Console
 from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS
 from twodasl_jax.evaluation.comparison import (
     ERROR_CURVE,
+    System,
     read_systems,
     require_same_conventions,
     shared_columns,
@@ -60,20 +61,8 @@ def compare(
     require_same_conventions(systems)
     columns = shared_columns(systems)
     curves = error_curves(systems, columns, without_worst or 0)
-    tables: dict[tuple[str, str], Rows] = {}
-    for column in columns:
-        tables[column] = measured_rows(systems, column)
-        console.print(
-            comparison_table(systems[0], column, tables[column], published=bool(published))
-        )
-    for key, value in systems[0].conventions.items():
-        if key not in ("landmark_map_source", ERROR_CURVE):
-            console.print(f"  {key}: {value}", highlight=False)
-    for name, left in unshared_columns(systems).items():
-        if left:
-            console.print(f"not in every result, so not shown: {', '.join(left)} of {name}")
-    if published:
-        explain_published(systems[0], columns, console)
+    tables = {column: measured_rows(systems, column) for column in columns}
+    _print_tables(systems, tables, published=bool(published), console=console)
     if output is not None:
         if without_worst:
             console.print(
@@ -88,3 +77,22 @@ def compare(
             without_worst=without_worst or 0,
         )
         console.print(f"tables and curves are in {output}")
+
+
+def _print_tables(
+    systems: Sequence[System],
+    tables: Mapping[tuple[str, str], Rows],
+    *,
+    published: bool,
+    console: Console,
+) -> None:
+    for column, rows in tables.items():
+        console.print(comparison_table(systems[0], column, rows, published=published))
+    for key, value in systems[0].conventions.items():
+        if key not in ("landmark_map_source", ERROR_CURVE):
+            console.print(f"  {key}: {value}", highlight=False)
+    for name, left in unshared_columns(systems).items():
+        if left:
+            console.print(f"not in every result, so not shown: {', '.join(left)} of {name}")
+    if published:
+        explain_published(systems[0], list(tables), console)

@@ -61,9 +61,7 @@ def serve(
     # Before the networks are read: a port in use is told at once.
     with listen(host, port) as listening:
         # Not at the head: without the extra the other modes must still start.
-        from twodasl_jax.predict.page.server import make_app
         from twodasl_jax.predict.page.server_connections import make_server
-        from twodasl_jax.predict.page.server_limits import Limits
 
         give_back_freed_memory()
         enable_compilation_cache()
@@ -76,13 +74,7 @@ def serve(
             face_model=face_model,
         )
         reconstructor.prepare_detector()
-        app = make_app(
-            reconstructor,
-            reconstructor.face_model,
-            code_statistics=reconstructor.code_statistics,
-            host=host,
-            limits=Limits(max_upload_bytes=round(max_upload_megabytes * 1e6)),
-        )
+        app = _app(reconstructor, host, max_upload_megabytes)
         console = Console(markup=False, emoji=False, highlight=False)
         address = address_to_open(host, listening.getsockname()[1])
         console.print(f"open {address} in a browser; Ctrl-C stops", soft_wrap=True)
@@ -90,6 +82,19 @@ def serve(
             make_server(app).run(sockets=[listening])
         except KeyboardInterrupt:  # which uvicorn raises again when it has ended
             console.print("stopped")
+
+
+def _app(reconstructor: FaceReconstructor, host: str, max_upload_megabytes: float) -> Any:
+    from twodasl_jax.predict.page.server import make_app
+    from twodasl_jax.predict.page.server_limits import Limits
+
+    return make_app(
+        reconstructor,
+        reconstructor.face_model,
+        code_statistics=reconstructor.code_statistics,
+        host=host,
+        limits=Limits(max_upload_bytes=round(max_upload_megabytes * 1e6)),
+    )
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -40,6 +40,7 @@ from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel
 from twodasl_jax.methods.method import Arrays
 from twodasl_jax.methods.registry import family_of
 from twodasl_jax.training import parallel
+from twodasl_jax.training.prediction_checkpoint import PredictionCheckpoint
 from twodasl_jax.training.saved_description import SavedDescription, newest_description
 from twodasl_jax.training.state import Networks
 
@@ -115,11 +116,8 @@ def start_run(
     family.require_fit(model, config.losses)
     given, given_sets = open_given_sources(config, model), open_given_sets(config)
     check_number_of_faces(config, given)
-    first = None
-    if not resumed or (
-        config.evaluation.sets and BEFORE not in workdir.read_results()["evaluations"]
-    ):
-        first = starting_checkpoint(config, model, console)
+    scored = BEFORE in workdir.read_results()["evaluations"] or not config.evaluation.sets
+    first = None if resumed and scored else starting_checkpoint(config, model, console)
     if not workdir.folder.exists():
         _hold(workdir.folder, held)
         workdir.settle_config(config)  # somebody else's run may have begun meanwhile
@@ -130,18 +128,23 @@ def start_run(
     sources = make_sources(config, workdir.folder, model, console, given, may_replace=not resumed)
     sources, faces = hold_out_validation(config, sources)
     sets = make_evaluation_sets(config, workdir.folder, model, console, given_sets)
-    arrays: Arrays = family.fit_arrays(
-        model, annotated_coefficients(sources, crop_size=crop_size_of(config))
-    )
-    if saved is not None and saved.arrays:
-        if not config.init_from:  # else they are those of the run it started from
-            require_same_arrays(family, saved.arrays, arrays, folder=workdir.folder)
-        arrays = saved.arrays
-    elif first is not None:
-        arrays = first.arrays
+    coefficients = annotated_coefficients(sources, crop_size=crop_size_of(config))
+    fitted = family.fit_arrays(model, coefficients)
+    if saved is not None and saved.arrays and not config.init_from:
+        require_same_arrays(family, saved.arrays, fitted, folder=workdir.folder)
+    arrays = _arrays_to_use(fitted, saved, first)
     mirror = make_coefficient_mirror(config, model, console)
     run = Run(workdir, config, identity, model, arrays, sources, mirror, faces, sets, console)
     return run, None if first is None else Networks(first.params, first.batch_stats)
+
+
+def _arrays_to_use(
+    fitted: Arrays, saved: SavedDescription | None, first: PredictionCheckpoint | None
+) -> Arrays:
+    """Those of a run that goes on; else those of the run it starts from; else its own data's."""
+    if saved is not None and saved.arrays:
+        return saved.arrays
+    return fitted if first is None else first.arrays
 
 
 def _hold(folder: Path, held: contextlib.ExitStack) -> None:

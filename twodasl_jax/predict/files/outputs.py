@@ -57,11 +57,10 @@ def write_outputs(
         face model lacks what an output needs.
       OSError: where the folder or a file cannot be written.
     """
-    chosen = known_outputs(names)
+    chosen, folder = known_outputs(names), Path(folder)
     _check_mesh_formats(mesh_formats)
     if not faces:
         raise ValueError(f"no face was found in {stem}: there is nothing to write of it")
-    folder = Path(folder)
     check_writable(folder)
     photo = PhotoFaces(
         image,
