@@ -79,9 +79,12 @@ def predict(
         photographs that gave no result.
     """
     of_photographs = {"image": image, "box": box, "outputs": outputs, "mesh_formats": mesh_formats}
-    moving, of_moving = {"video": video, "camera": camera}, (max_frames, smooth)
-    _check_flags(of_photographs, moving, of_moving, detector)
+    _refuse_together({"video": video}, {"camera": camera})
+    _refuse_together({"video": video, "camera": camera}, of_photographs)
+    _refuse_together({"box": box}, {"detector": detector})
     of_photos = video is None and camera is None
+    if of_photos and (max_frames is not None or smooth is not None):
+        raise ValueError("--max_frames and --smooth are for --video and --camera; give one of them")
     names = known_outputs(outputs or DEFAULT_OUTPUTS)
     folder = Path(output) if output else Workdir(workdir).folder / "prediction"
     corners = parse_box(box)
@@ -111,21 +114,6 @@ def predict(
         predict_video(reconstructor, video=video, **where)
     elif camera is not None:
         predict_camera(reconstructor, camera=camera, **where)
-
-
-def _check_flags(
-    of_photographs: Mapping[str, object],
-    moving: Mapping[str, object],
-    of_moving: Sequence[object],
-    detector: str | None,
-) -> None:
-    """Refuses flags of photographs with a video or a camera, and the other way round."""
-    _refuse_together({"video": moving["video"]}, {"camera": moving["camera"]})
-    _refuse_together(moving, of_photographs)
-    _refuse_together({"box": of_photographs["box"]}, {"detector": detector})
-    still = all(value is None for value in moving.values())
-    if still and any(value is not None for value in of_moving):
-        raise ValueError("--max_frames and --smooth are for --video and --camera; give one of them")
 
 
 def _refuse_together(these: Mapping[str, object], those: Mapping[str, object]) -> None:
