@@ -30,6 +30,8 @@ def get_config() -> ConfigDict:
     config.landmarks_file = ""
     # AFLW-LFPA: .npy of the face model's 34 vertex indices.
     config.landmark_vertices = ""
+    # AFLW: a folder of fits to the same crops (--mode=annotate), scored by all their 68 points.
+    config.fits = ""
     # AFLW2000-3D: vertices of the face model of its annotation; 0 is not looked at.
     config.annotated_vertices = 53_215
     # Score what is there where predictions, photographs or labels of some faces are absent or

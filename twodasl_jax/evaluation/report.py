@@ -26,6 +26,14 @@ NME_HEADINGS = {
 }
 """Name in `twodasl_jax.metrics.nme.nme_summary` -> heading in every table."""
 
+ROLL_HEADINGS = {
+    "roll_0_15": "0-15°",
+    "roll_15_45": "15-45°",
+    "roll_45_90": "45-90°",
+    "roll_90_180": "90-180°",
+}
+"""The same of `twodasl_jax.metrics.nme.roll_summary`."""
+
 NME_COLUMNS = (
     *("bin_0_30", "bin_30_60", "bin_60_90"),
     *("mean_of_bins", "mean_of_images", "failure_rate_10"),

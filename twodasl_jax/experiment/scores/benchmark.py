@@ -216,7 +216,7 @@ def _write(
             unfinished / "per_image.csv",
             benchmark.file_names,
             benchmark.yaw_degrees,
-            per_image_columns(errors),
+            per_image_columns(errors, benchmark),
         )
         write_predictions(unfinished / "predictions.npz", benchmark, predictions)
         write_pictures(

@@ -10,6 +10,7 @@ from rich.console import Console
 from twodasl_jax.evaluation.benchmark import Benchmark
 from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS, BenchmarkKind
 from twodasl_jax.evaluation.comparison import ERROR_CURVE, MISSING_FACES
+from twodasl_jax.evaluation.labelled_crops import with_fits
 from twodasl_jax.evaluation.network_input import (
     CROP_SOURCES,
     LANDMARK_MAP_SOURCES,
@@ -60,6 +61,11 @@ def check_settings(
     require_choice("landmark_map_source", config.landmark_map_source, LANDMARK_MAP_SOURCES)
     if config.landmarks_file and config.landmark_map_source != "file":
         raise ValueError("landmarks_file is read only with landmark_map_source=file")
+    if config.fits and config.benchmark != "aflw":
+        raise ValueError(
+            f"fits are of a crops folder (--config.benchmark=aflw), not of {config.benchmark}; "
+            "leave --config.fits out"
+        )
     for metric in config.metrics:
         require_choice(f"a metric of {config.benchmark}", metric, tuple(kind.metrics))
     return kind
@@ -86,6 +92,8 @@ def open_benchmark(config: Any, kind: BenchmarkKind, console: Console) -> Benchm
     changes: dict[str, Any] = {"annotated_vertices": config.annotated_vertices}
     if config.landmark_vertices:
         changes["landmark_vertices"] = read_landmark_vertices(config.landmark_vertices)
+    if config.fits:
+        benchmark = with_fits(benchmark, Path(config.fits).expanduser())
     return dataclasses.replace(benchmark, **changes)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS
+from twodasl_jax.evaluation.labelled_crops import with_fits
 from twodasl_jax.evaluation.network_input import InputSources
 from twodasl_jax.evaluation.sets import EvaluationSet
 from twodasl_jax.experiment.run.assembly import crop_size_of
@@ -31,7 +32,7 @@ from twodasl_jax.face_model.model import FaceModel
 
 _logger = logging.getLogger(__name__)
 
-SET_BENCHMARKS = {"rendered": "rendered", "aflw2000": "aflw2000_3d"}
+SET_BENCHMARKS = {"rendered": "rendered", "aflw2000": "aflw2000_3d", "crops": "aflw"}
 """``kind`` of an evaluation set -> the benchmark that it is."""
 
 MAP_SOURCES = {"none": "none", "detector": "file"}
@@ -100,18 +101,21 @@ def _open_set(chosen: Any, folder: Path) -> EvaluationSet:
     benchmark = BENCHMARKS[kind].open(folder, Console(quiet=True))
     for note in benchmark.notes:
         _logger.warning(note)
-    count, rendered = len(benchmark), chosen.kind == "rendered"
-    map_source = "none" if rendered else MAP_SOURCES[chosen.landmark_map_source]
+    if chosen.kind == "crops" and chosen.fits:
+        benchmark = with_fits(benchmark, Path(chosen.fits).expanduser())
+    count, of_2000 = len(benchmark), chosen.kind == "aflw2000"
+    map_source = MAP_SOURCES[chosen.landmark_map_source] if of_2000 else "none"
     if map_source == "file" and benchmark.published_detections is None:
         raise ValueError(
             f"{folder}/annotations.npz has no detected_landmarks_crop_px; "
             "set landmark_map_source='none'"
         )
-    if rendered:
-        images = f"{count} renders of other faces, seed {chosen.seed}"
-    else:
-        images = f"{count} of AFLW2000-3D"
-    return EvaluationSet(chosen.name, benchmark, images, map_source)
+    images = {
+        "rendered": lambda: f"{count} renders of other faces, seed {chosen.seed}",
+        "aflw2000": lambda: f"{count} of AFLW2000-3D",
+        "crops": lambda: f"{count} labelled crops",
+    }
+    return EvaluationSet(chosen.name, benchmark, images[chosen.kind](), map_source)
 
 
 def evaluate_networks(
@@ -143,7 +147,7 @@ def evaluate_networks(
                 console=console,
             )
             predictions = predict_input(trained, predictor, inputs, conventions)
-            nme, results = report.score_set(chosen, predictions)
+            nme, results = report.score_set(chosen.benchmark, predictions)
         results["system"] = {"moment": moment, "step": step}
         report.write_scores(workdir, moment, chosen, predictions, nme, results)
         entries[chosen.name] = report.entry_of(chosen, results, step=step)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from twodasl_jax.evaluation.benchmark import Predictions
+from twodasl_jax.evaluation.benchmark import Benchmark, CannotMeasureError, Predictions
 from twodasl_jax.evaluation.benchmark_kinds import BENCHMARKS
-from twodasl_jax.evaluation.benchmark_metrics import scored_labels
-from twodasl_jax.evaluation.benchmark_report import results_of, write_faces
+from twodasl_jax.evaluation.benchmark_metrics import MANUAL, scored_labels, with_21
+from twodasl_jax.evaluation.benchmark_report import results_of, roll_column, write_faces
 from twodasl_jax.evaluation.loss_curves import write_loss_curves
 from twodasl_jax.evaluation.pictures import write_error_curve
 from twodasl_jax.evaluation.report import nme_table, write_per_image, write_results
@@ -21,30 +21,42 @@ from twodasl_jax.training.writers import read_metrics
 from twodasl_jax.user_files.arrays import numbers_of, read_npz
 from twodasl_jax.user_files.json_file import read_json
 
-METRIC = "landmarks68_2d"
-"""What a run's networks are scored by on their way; a benchmark's other metrics are computed when
-it is scored by itself."""
+METRICS = ("landmarks68_2d", "visible_2d")
+"""What a run's networks are scored by on their way, where a benchmark has it; its other metrics are
+computed when it is scored by itself."""
 
 MARKER = "results.json"
 """The last of a set's files: it says that the others are there."""
 
 
 def score_set(
-    chosen: EvaluationSet, predictions: Predictions
-) -> tuple[Mapping[str, np.ndarray], dict[str, Any]]:
-    """Scores one set's landmarks against each of its label sets.
+    benchmark: Benchmark, predictions: Predictions
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Scores a set's landmarks against each of its label sets.
 
     Returns:
       Label set -> ``(n,)`` NME per face, fractions, NaN where a face has no labels; and the result
       as `results_of` gives it.
 
     Raises:
-      CannotMeasureError: where no face has all of its labels.
+      CannotMeasureError: where no face has all labels of any set.
     """
-    benchmark = chosen.benchmark
-    kind = BENCHMARKS[benchmark.name]
-    nme = kind.metrics[METRIC](benchmark, predictions)
-    return nme, results_of(kind, benchmark, predictions, {METRIC: nme})
+    kind, labels = BENCHMARKS[benchmark.name], labels_of(benchmark)
+    if not labels:
+        raise CannotMeasureError("no face has all of its 68 labels")
+    errors = {
+        metric: kind.metrics[metric](benchmark, predictions)
+        for metric in METRICS
+        if metric in labels.values()
+    }
+    nme = {label: errors[metric][label] for label, metric in labels.items()}
+    return nme, results_of(kind, benchmark, predictions, errors)
+
+
+def labels_of(benchmark: Benchmark) -> dict[str, str]:
+    """Label sets that a set is scored against -> the metric that they are of."""
+    labels = dict.fromkeys(scored_labels(benchmark), METRICS[0])
+    return labels | ({MANUAL: METRICS[1]} if MANUAL in benchmark.truth else {})
 
 
 def write_scores(
@@ -65,7 +77,8 @@ def write_scores(
             unfinished / "per_image.csv",
             benchmark.file_names,
             benchmark.yaw_degrees,
-            {f"nme_{label}_percent": 100 * values for label, values in nme.items()},
+            roll_column(benchmark)
+            | {f"nme_{label}_percent": 100 * values for label, values in nme.items()},
         )
         np.savez_compressed(
             unfinished / "predictions.npz",
@@ -86,7 +99,10 @@ def entry_of(chosen: EvaluationSet, results: Mapping[str, Any], *, step: int) ->
             "images": chosen.images,
             **{name: results["conventions"][name] for name in named},
         },
-        "metrics": results["metrics"][METRIC],
+        "metrics": {
+            label: results["metrics"][metric][label]
+            for label, metric in labels_of(chosen.benchmark).items()
+        },
     }
 
 
@@ -135,7 +151,7 @@ def write_pictures(workdir: Workdir, stages: Sequence[str], sets: Sequence[Evalu
             if chosen.name in moments[moment]:
                 saved[moment] = _read_scores(workdir, moment, chosen)
         newest = list(saved)[-1]
-        for label in scored_labels(chosen.benchmark):
+        for label in labels_of(chosen.benchmark):
             title = f"{chosen.name}, {label} labels"
             write_error_curve(
                 workdir.folder / f"error_curve_{chosen.name}_{label}.png",
@@ -145,10 +161,11 @@ def write_pictures(workdir: Workdir, stages: Sequence[str], sets: Sequence[Evalu
                 },
                 title=title,
             )
+            landmarks = saved[newest]["landmarks"]
             write_faces(
                 workdir.folder / f"faces_{chosen.name}_{label}.png",
                 chosen.benchmark,
-                saved[newest]["landmarks"],
+                with_21(landmarks) if label == MANUAL else landmarks,
                 true=chosen.benchmark.truth[label],
                 nme=saved[newest][f"nme_{label}"],
                 title=f"{title}, {newest}",
@@ -162,7 +179,7 @@ def _read_scores(workdir: Workdir, moment: str, chosen: EvaluationSet) -> dict[s
     path = folder / "predictions.npz"
     arrays = read_npz(path, expected="expected scores of this run: evaluate it again")
     numbers_of(path, arrays, "landmarks", (count, 68, 2))
-    for label in scored_labels(chosen.benchmark):
+    for label in labels_of(chosen.benchmark):
         numbers_of(path, arrays, f"nme_{label}", (count,))
     return arrays
 

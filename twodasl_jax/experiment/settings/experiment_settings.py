@@ -83,6 +83,16 @@ class Aflw2000Settings:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class LabelledCropsSettings:
+    """A folder of crops with manual labels, never trained on, to validate with."""
+
+    kind: Literal["crops"]
+    name: str
+    path: str
+    fits: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ValidationSettings:
     """Which faces are held out of all training data."""
 
@@ -140,7 +150,7 @@ class TrainingSettings:
 class EvaluationSettings:
     """What a run is scored on."""
 
-    sets: tuple[RenderedSettings | Aflw2000Settings, ...]
+    sets: tuple[RenderedSettings | Aflw2000Settings | LabelledCropsSettings, ...]
     num_passes: int
     batch_size: int
 
