@@ -185,7 +185,7 @@ def predicted34(benchmark: Benchmark, predictions: Predictions) -> np.ndarray:
 def landmarks21_2d(benchmark: Benchmark, predictions: Predictions) -> Errors:
     """AFLW's 21 points, the visible ones, by averages of the 68."""
     truth, size = benchmark.truth["landmarks21_px"], benchmark.truth["size"]
-    seen = np.isfinite(truth).all(axis=-1).any(axis=-1)
+    seen: np.ndarray = np.asarray(np.isfinite(truth).all(axis=-1).any(axis=-1))
     if not seen.any():
         raise CannotMeasureError("no face has a visible one of 21 labels")
     predicted = predicted21(benchmark, predictions)

@@ -138,7 +138,7 @@ def manual_points(annotations: Mapping[str, np.ndarray]) -> np.ndarray:
     if "landmarks68_crop_px" in annotations:
         visible = annotations["landmarks68_visibility"] == VISIBLE
         points68 = np.where(visible[..., None], annotations["landmarks68_crop_px"], np.nan)
-    of_68 = np.isfinite(points68).all(axis=-1).any(axis=-1)
+    of_68: np.ndarray = np.asarray(np.isfinite(points68).all(axis=-1).any(axis=-1))
     points21 = np.where(of_68[:, None, None], np.nan, points21)
     points = np.concatenate([points68, points21], axis=1, dtype=np.float64)
     outside = np.maximum(-points, points - CROP_SIZE).max(axis=-1)
@@ -162,7 +162,7 @@ def roll_of_points(points: np.ndarray) -> np.ndarray:
     landmarks = np.asarray(landmark_model(face_model_from_file(OPEN_FACE_FILE)).mean, np.float64).T
     model = with_21(landmarks[None])[0]
     model = (model - model.mean(axis=0)) / model.std()
-    known = np.isfinite(points).all(axis=-1)
+    known: np.ndarray = np.asarray(np.isfinite(points).all(axis=-1))
     known[:, _ON_OUTLINES] = False
     enough = known.sum(axis=1) >= 4
     design = np.concatenate([model, np.ones((len(model), 1))], axis=1) * known[..., None]

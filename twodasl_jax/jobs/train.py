@@ -14,6 +14,7 @@ from twodasl_jax.experiment.run.trained import TrainedRun
 from twodasl_jax.experiment.run.workdir import Workdir, checkpoint_steps
 from twodasl_jax.experiment.scores import report
 from twodasl_jax.experiment.scores.evaluation import evaluate_networks
+from twodasl_jax.experiment.scores.while_training import make_set_evaluator, validation_sets
 from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.experiment.sources.training_data import in_the_wild_batch_size, make_batches
 from twodasl_jax.experiment.sources.validation import make_validation_evaluator
@@ -168,7 +169,7 @@ def _open_checkpoints(run: Run, stage: Any) -> Checkpointer:
 
 
 def _open_best(run: Run, stage: Any) -> contextlib.AbstractContextManager[BestCheckpoint | None]:
-    if run.validation_faces is None:
+    if not run.config.training.evaluate_every:
         return contextlib.nullcontext()
     return BestCheckpoint(
         run.workdir.best(stage.name),
@@ -181,21 +182,29 @@ def _open_best(run: Run, stage: Any) -> contextlib.AbstractContextManager[BestCh
 
 
 def _evaluators(run: Run, method: Method) -> tuple[Evaluator, ...]:
-    if run.validation_faces is None:
+    if not run.config.training.evaluate_every:
         return ()
     evaluation, face_model = run.config.evaluation, run.face_model
+    method = method.with_passes(evaluation.num_passes)
     constants = family_of(run.config.method).prediction_constants(
         face_model, run.arrays, dense=False
     )
-    return (
-        make_validation_evaluator(
+    chosen = {settings.name for settings in validation_sets(evaluation.sets)}
+    evaluators = [
+        make_set_evaluator(each, method, constants, batch_size=evaluation.batch_size)
+        for each in run.sets
+        if each.name in chosen
+    ]
+    if run.validation_faces is not None:
+        held_out = make_validation_evaluator(
             run.validation_faces,
-            method.with_passes(evaluation.num_passes),
+            method,
             constants,
             landmark_model(face_model),
             batch_size=evaluation.batch_size,
-        ),
-    )
+        )
+        evaluators.append(held_out)
+    return tuple(evaluators)
 
 
 def _intervals(training: Any) -> dict[str, int]:

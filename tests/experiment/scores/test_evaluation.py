@@ -40,7 +40,7 @@ def made_up(count, **labels):
 def scored(workdir, chosen, predicted, *, moment, step=0):
     """What `evaluate_networks` does with a set's predictions."""
     predictions = Predictions(predicted, None, CONVENTIONS)
-    nme, results = report.score_set(chosen, predictions)
+    nme, results = report.score_set(chosen.benchmark, predictions)
     report.write_scores(workdir, moment, chosen, predictions, nme, results)
     entry = report.entry_of(chosen, results, step=step)
     workdir.add_result("evaluations", moment, {chosen.name: entry})

@@ -1,7 +1,7 @@
 """Sets of labelled crops that networks are scored on while they train, to choose by.
 
-A set is a benchmark like any other, measured by the functions that score it at a run's moments. Here
-only its numbers are wanted, every ``training.evaluate_every`` steps.
+A set is a benchmark like any other, measured by the functions that score it at a run's moments.
+Here only its numbers are wanted, every ``training.evaluate_every`` steps.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,13 +13,16 @@ from twodasl_jax.evaluation.benchmark import Predictions
 from twodasl_jax.evaluation.benchmark_metrics import FITS, MANUAL
 from twodasl_jax.evaluation.coded_faces import landmarks_in_image
 from twodasl_jax.evaluation.network_input import crops_of_size
+from twodasl_jax.evaluation.report import NME_COLUMNS, ROLL_HEADINGS
 from twodasl_jax.evaluation.sets import EvaluationSet
 from twodasl_jax.experiment.scores.report import labels_of, score_set
 from twodasl_jax.experiment.settings.experiment_settings import LabelledCropsSettings
 from twodasl_jax.methods.method import Method, crop_points
 from twodasl_jax.methods.predictor import Predictor
-from twodasl_jax.metrics.nme import nme_summary, roll_summary
 from twodasl_jax.training.state import Networks
+
+NUMBERS = (*NME_COLUMNS, *ROLL_HEADINGS)
+"""What is measured of each label set: NME by yaw and by roll, its means, the failures."""
 
 FARTHEST_PX = 1e4
 """A landmark counts at most so far away. The outputs of networks that diverge overflow long before
@@ -33,10 +36,8 @@ def validation_sets(sets: Iterable[Any]) -> tuple[Any, ...]:
 
 def numbers_of_set(chosen: LabelledCropsSettings) -> list[str]:
     """The names of what `make_set_evaluator` measures on a set, where no bin is empty."""
-    everywhere = np.array([7.0, 30.0, 60.0, 120.0])
-    numbers = nme_summary(np.ones(4), everywhere) | roll_summary(np.ones(4), everywhere)
     labels = (MANUAL, FITS) if chosen.fits else (MANUAL,)
-    return [_name(chosen.name, label, n) for label in labels for n in numbers if _is_measured(n)]
+    return [f"{chosen.name}/{label}/{number}" for label in labels for number in NUMBERS]
 
 
 def make_set_evaluator(
@@ -51,8 +52,8 @@ def make_set_evaluator(
       batch_size: of the compiled prediction, compiled once for all calls; the last is padded.
 
     Returns:
-      Networks -> ``SET/LABELS/NUMBER``, the numbers of `nme_summary` and `roll_summary` but the
-      counts; what is undefined (a bin without faces) is left out.
+      Networks -> ``SET/LABELS/NUMBER`` with `NUMBERS`; what is undefined (a bin without faces) is
+      left out.
     """
     benchmark, size = chosen.benchmark, method.crop_size
     predictor = Predictor(
@@ -70,16 +71,9 @@ def make_set_evaluator(
         points = landmarks_in_image(found, benchmark.roi_box, crop_size=size)
         _, results = score_set(benchmark, Predictions(points, None, {}))
         for label, metric in labels.items():
-            for number, value in results["metrics"][metric][label].items():
-                if np.isfinite(value) and _is_measured(number):
-                    yield _name(chosen.name, label, number), value
+            numbers = results["metrics"][metric][label]
+            for number in NUMBERS:
+                if np.isfinite(numbers.get(number, np.nan)):
+                    yield f"{chosen.name}/{label}/{number}", numbers[number]
 
     return evaluate
-
-
-def _name(chosen: str, label: str, number: str) -> str:
-    return f"{chosen}/{label}/{number}"
-
-
-def _is_measured(number: str) -> bool:
-    return not number.startswith("count")

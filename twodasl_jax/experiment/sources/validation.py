@@ -119,17 +119,19 @@ def check_number_of_faces(config: Any, given: Given) -> None:
 
 
 def _require_consistent(config: Any, chosen: str) -> None:
-    training = config.training
+    training, sets = config.training, config.evaluation.sets
     evaluates = bool(training.evaluate_every)
-    if bool(chosen) != evaluates:
+    by_sets = any(each.kind == "crops" for each in sets)
+    if (chosen and not evaluates) or (evaluates and not (chosen or by_sets)):
         raise ValueError(
             f"data.validation.source is '{chosen}' and training.evaluate_every "
-            f"{training.evaluate_every}; set both to validate, or neither"
+            f"{training.evaluate_every}; set both to validate, or neither (or validate with a set "
+            "of labelled crops: evaluation.sets of kind 'crops')"
         )
-    if training.checkpoint == "best" and not chosen:
+    if training.checkpoint == "best" and not evaluates:
         raise ValueError(
             "training.checkpoint is 'best', but nothing measures which is: set "
-            "data.validation.source and training.evaluate_every"
+            "data.validation.source (or a set of labelled crops) and training.evaluate_every"
         )
 
 

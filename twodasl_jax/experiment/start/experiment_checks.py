@@ -8,11 +8,11 @@ import numpy as np
 
 from twodasl_jax.experiment.run.assembly import make_stage_optimizer
 from twodasl_jax.experiment.scores.evaluation import check_evaluation
+from twodasl_jax.experiment.scores.while_training import numbers_of_set, validation_sets
 from twodasl_jax.experiment.settings.experiment_settings import (
     DataSettings,
     ExperimentSettings,
     StageSettings,
-    TrainingSettings,
 )
 from twodasl_jax.experiment.settings.setting_checks import (
     require_file_name,
@@ -49,7 +49,7 @@ def check_experiment(config: ExperimentSettings) -> None:
     require_whole("seed", config.seed, least=0, most=2**32 - 1)
     _check_data(config.data)
     _check_stages(config)
-    _check_training(config.training)
+    _check_training(config)
     check_evaluation(config)
     check_validation(config)
     check_rendered(config)
@@ -113,7 +113,8 @@ def _check_optimizers(
         raise ValueError(f"{title}: {error}") from error
 
 
-def _check_training(training: TrainingSettings) -> None:
+def _check_training(config: ExperimentSettings) -> None:
+    training = config.training
     require_whole("training.log_every", training.log_every, least=1)
     require_whole("training.checkpoint_every", training.checkpoint_every, least=1)
     require_whole("training.evaluate_every", training.evaluate_every, least=0)
@@ -127,6 +128,16 @@ def _check_training(training: TrainingSettings) -> None:
         require_whole("training.max_to_keep", training.max_to_keep, least=1)
     if training.evaluate_every:
         require_one_of("training.best.mode", training.best.mode, SIGN)
-        three = nme_summary(np.full(3, 0.1), np.array([15.0, 45.0, 75.0]))
-        known = [PREFIX + name for name in three if not name.startswith("count")]
-        require_one_of("training.best.metric", training.best.metric, known)
+        require_one_of("training.best.metric", training.best.metric, _validation_numbers(config))
+
+
+def _validation_numbers(config: ExperimentSettings) -> list[str]:
+    """All that is measured while training, where no bin is empty."""
+    three = nme_summary(np.full(3, 0.1), np.array([15.0, 45.0, 75.0]))
+    held_out = [PREFIX + name for name in three if not name.startswith("count")]
+    of_sets = [
+        name
+        for chosen in validation_sets(config.evaluation.sets)
+        for name in numbers_of_set(chosen)
+    ]
+    return (held_out if config.data.validation.source else []) + of_sets
