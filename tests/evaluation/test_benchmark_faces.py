@@ -1,5 +1,6 @@
 """Opening benchmarks: made-up folders in the owners' layouts, and crops folders."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.io
@@ -7,10 +8,13 @@ from PIL import ExifTags, Image
 
 from twodasl_jax.data.face_crop import crop_image
 from twodasl_jax.data.original.files import read_photo
+from twodasl_jax.data.sources import write_rendered
 from twodasl_jax.evaluation.benchmark_faces import (
     open_aflw2000_3d,
     open_aflw_lfpa,
+    open_rendered,
 )
+from twodasl_jax.geometry.rotation import euler_from_rotation, rotation_from_euler
 
 
 def test_aflw2000_3d_from_its_folder(original, console):
@@ -146,3 +150,38 @@ def test_aflw_lfpa_from_its_folder(original, console):
     assert ((truth >= start) & (truth <= end)).all(axis=-1)[seen].mean() > 0.9
     crop = crop_image(benchmark.read_photo(1), benchmark.roi_box[1])
     np.testing.assert_array_equal(benchmark.crops[1], crop)
+
+
+def test_roll_is_the_turn_in_the_picture(original, console, tmp_path):
+    folder = original("aflw2000_3d")
+    turn, profile = (rotation_from_euler(*map(jnp.float32, a)) for a in ((0, 0, 0.7), (0, 1.3, 0)))
+    turned = [float(angle) for angle in euler_from_rotation(turn @ profile)]
+    for number, (pitch, yaw, roll) in {2: (0.0, 0.0, -1.0), 3: turned}.items():
+        path = folder / "AFLW2000" / f"image0000{number}.mat"
+        fields = {k: v for k, v in scipy.io.loadmat(path).items() if k[0] != "_"}
+        fields["Pose_Para"][0, :3] = pitch, yaw, roll
+        scipy.io.savemat(path, fields)
+    path = folder / "AFLW2000" / "image00004.mat"
+    fields = {k: v for k, v in scipy.io.loadmat(path).items() if k[0] != "_"}
+    del fields["Pose_Para"]
+    scipy.io.savemat(path, fields)
+    found = open_aflw2000_3d(folder, console).roll_degrees
+    assert abs(np.degrees(turned[2])) > 60  # not what is seen of a profile
+    # Float32 angles, through arcsin.
+    np.testing.assert_allclose(found[:3], np.degrees([-1.0, 0.7, np.nan]), atol=0.01)
+    left = open_aflw2000_3d(folder, console).without(np.array([0]), "some reason")
+    np.testing.assert_array_equal(left.roll_degrees, found[1:])
+    write_rendered(
+        tmp_path / "set",
+        images=np.zeros((2, 120, 120, 3), np.uint8),
+        coefficients=TURNED,
+        landmarks=np.random.default_rng(0).uniform(20, 100, (2, 68, 2)),
+        yaw_degrees=np.zeros(2),
+        settings={},
+    )
+    np.testing.assert_allclose(open_rendered(tmp_path / "set", console).roll_degrees, [0, 90])
+
+
+TURNED = np.zeros((2, 62), np.float32)
+TURNED[0, [0, 5, 10]] = 0.01
+TURNED[1, [1, 4, 10]] = 0.01, -0.01, 0.01

@@ -83,6 +83,6 @@ def test_the_angle_in_the_picture_is_the_roll_and_still_one_in_profile(turn):
     frontal = rotation_from_euler(jnp.float32(0.0), jnp.float32(0.0), roll)
     # float32 angles.
     assert np.rad2deg(in_plane_angle(frontal)) == pytest.approx(turn, abs=1e-3)
-    # A profile turned in the picture: pitch and roll of its Euler angles are one angle.
+    # A profile turned in the picture: its roll is another.
     profile = frontal @ rotation_from_euler(jnp.float32(0.0), jnp.deg2rad(90.0), jnp.float32(0.0))
     assert np.rad2deg(in_plane_angle(profile)) == pytest.approx(turn, abs=1e-3)

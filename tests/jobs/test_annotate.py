@@ -14,7 +14,7 @@ from rich.console import Console
 from twodasl_jax.crop_frame import crop_to_image
 from twodasl_jax.data.augment import AugmentOptions
 from twodasl_jax.data.crop_files import CHECKSUMS, read_encoded
-from twodasl_jax.data.fitted_source import SETTINGS_FILE, FittedSource
+from twodasl_jax.data.fitted_source import FITTED_LANDMARKS, SETTINGS_FILE, FittedSource
 from twodasl_jax.data.labelled_faces import read_labelled_faces
 from twodasl_jax.data.pipeline import make_pipeline
 from twodasl_jax.data.sources import CropSource
@@ -104,6 +104,8 @@ def test_coefficients_reproduce_the_labels_in_the_final_crop(annotated, open_fac
         arrays = {key: file[key] for key in file.files}
     coefficients = jnp.asarray(arrays["coefficients"])
     found = landmarks_from_coefficients(landmark_model(open_face), coefficients)[..., :2]
+    # Float32 pixels, fitted in one program and decoded in another.
+    np.testing.assert_allclose(arrays[FITTED_LANDMARKS], found, atol=1e-2)
     distance = np.linalg.norm(found - arrays["landmarks68_crop_px"], axis=-1)
     # The labels are the model's own points: only the prior's pull is left, a px of 85 at most.
     assert np.nanmean(distance) < 1.0

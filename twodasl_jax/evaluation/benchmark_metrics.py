@@ -44,6 +44,8 @@ LARGEST_ANGLE = 99.0
 
 def landmarks68_2d(benchmark: Benchmark, predictions: Predictions) -> Errors:
     """68 landmarks in x and y, under every label set."""
+    if not benchmark.label_sets:
+        raise CannotMeasureError("nobody labelled all 68 points; --config.fits=FOLDER gives fits'")
     predicted, errors = predictions.landmarks_px[..., :2], {}
     for name in scored_labels(benchmark):
         errors[name] = labelled_error(predicted, benchmark.truth[name][..., :2])

@@ -64,8 +64,8 @@ def nearest_rotation(matrix: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch
 def in_plane_angle(rotation: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch"]:
     """How far the picture shows the vertical axis turned, radians: 0 is upright.
 
-    Of a frontal head it is the roll of `euler_from_rotation`; in profile, where roll and pitch are
-    one angle, it is still what is seen.
+    Of a frontal head it is the roll of `euler_from_rotation`. That one turns the head about its own
+    axis, before the yaw: in profile it is no longer what is seen.
 
     Args:
       rotation: model to view frame, y up.

@@ -187,13 +187,14 @@ def _read_scores(workdir: Workdir, moment: str, chosen: EvaluationSet) -> dict[s
 def print_table(workdir: Workdir, console: Console) -> None:
     """The scores of all moments of a run, and how long its stages took."""
     results = workdir.read_results()
-    tables: dict[str, dict[tuple[str, ...], Mapping[str, float]]] = {}
+    tables: dict[tuple[str, str], dict[tuple[str, ...], Mapping[str, float]]] = {}
     for moment, sets in results["evaluations"].items():
         for name, entry in sets.items():
             for label, metrics in entry["metrics"].items():
-                tables.setdefault(f"{name}, {label} labels", {})[(moment,)] = metrics
-    for title, rows in tables.items():
-        console.print(nme_table(rows, title=title))
+                tables.setdefault((name, label), {})[(moment,)] = metrics
+    for (name, label), rows in tables.items():
+        box = "the face" if label == MANUAL else "the true 68-point box"
+        console.print(nme_table(rows, title=f"{name}, {label} labels", box=box))
     for stage, entry in results["stages"].items():
         console.print(f"{stage}: {entry['steps']} steps, {entry['seconds']:.0f} s")
     console.print(f"everything is in {workdir.folder}")

@@ -128,7 +128,9 @@ def _check_training(config: ExperimentSettings) -> None:
         require_whole("training.max_to_keep", training.max_to_keep, least=1)
     if training.evaluate_every:
         require_one_of("training.best.mode", training.best.mode, SIGN)
-        require_one_of("training.best.metric", training.best.metric, _validation_numbers(config))
+        measured = _validation_numbers(config)
+        if measured:  # else `check_validation` says so
+            require_one_of("training.best.metric", training.best.metric, measured)
 
 
 def _validation_numbers(config: ExperimentSettings) -> list[str]:
