@@ -96,7 +96,9 @@ MODES: dict[str, Mode] = {
         ("landmarks", "detector", "face_model", "contour", "max_residual"),
         replaces="output",
     ),
-    "compare": Mode(("results",), ("output", "published", "without_worst")),
+    "compare": Mode(
+        ("results",), ("output", "published", "without_worst", "set_name", "over_seeds")
+    ),
     "doctor": Mode((), ("workdir",), (EXPERIMENT,)),
 }
 """``--mode`` -> its flags."""

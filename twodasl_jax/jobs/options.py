@@ -61,6 +61,11 @@ OPTIONS = (
     flags.DEFINE_string("output", None, "annotate, compare, predict: folder to write."),
     flags.DEFINE_multi_string("results", None, "compare: results.json of a system; repeat it."),
     flags.DEFINE_bool("published", False, "compare: show papers' numbers too, marked as such."),
+    flags.DEFINE_string("set_name", None, "compare: of training runs, this set alone."),
+    flags.DEFINE_bool(
+        "over_seeds", False,
+        "compare: also mean and spread of runs that differ in their seed alone.",
+    ),
     flags.DEFINE_integer(
         "without_worst", None,
         "compare: leave each system's so many largest errors out of its error curve (the paper: "

@@ -86,6 +86,7 @@ def test_compare_reads_what_training_wrote(tmp_path, true, capsys):
         scored(workdir, chosen, true + error, moment="stage1", step=5)
     paths = [str(tmp_path / run / "results.json") for run in ("first", "second")]
     options = {"output": None, "published": False, "without_worst": None}
+    options |= {"set_name": None, "over_seeds": None}
     run_mode("compare", None, {"results": paths, **options})
     told = " ".join(capsys.readouterr().out.split())
     assert "aflw2000_3d, landmarks68_2d, original: NME, %, 4 faces" in told

@@ -16,6 +16,7 @@ from twodasl_jax.evaluation.pictures import write_error_curve
 from twodasl_jax.evaluation.report import nme_table, write_per_image, write_results
 from twodasl_jax.evaluation.sets import EvaluationSet
 from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.replaced_files import finish_replacing, replaced_files
 from twodasl_jax.training.writers import read_metrics
 from twodasl_jax.user_files.arrays import numbers_of, read_npz
@@ -106,16 +107,17 @@ def entry_of(chosen: EvaluationSet, results: Mapping[str, Any], *, step: int) ->
     }
 
 
-def result_files(path: Path) -> list[Path]:
+def result_files(path: Path, *, set_name: str | None = None) -> list[Path]:
     """The scores that a ``results.json`` stands for: a benchmark's for itself.
 
     Args:
       path: of a benchmark's, or of a training run's: that stands for its sets at the newest moment.
+      set_name: of a training run's, this one of the sets alone.
 
     Raises:
       FileNotFoundError, OSError: where it cannot be read, or the run's scores were written before
         they could be compared.
-      ValueError: where it is no such file, or the run has no scores.
+      ValueError: where it is no such file, or the run has no scores, or not on that set.
     """
     if "evaluations" not in read_json(path, expected="expected the results.json of a score"):
         return [path]
@@ -124,7 +126,13 @@ def result_files(path: Path) -> list[Path]:
     if not moments or not isinstance(moments[list(moments)[-1]], dict):
         raise ValueError(f"{path} has no scores yet: --mode=evaluate --workdir={path.parent}")
     moment = list(moments)[-1]
-    files = [workdir.evaluation(moment, name) / MARKER for name in moments[moment]]
+    names = [name for name in moments[moment] if set_name in (None, name)]
+    if not names:
+        raise ValueError(
+            f"{path} has no scores on a set '{set_name}'; choose one of "
+            f"{', '.join(moments[moment])}"
+        )
+    files = [workdir.evaluation(moment, name) / MARKER for name in names]
     for file in files:
         finish_replacing(file.parent, marker=MARKER)
         if not file.exists():
@@ -133,6 +141,38 @@ def result_files(path: Path) -> list[Path]:
                 f"--mode=evaluate --workdir={path.parent}"
             )
     return files
+
+
+def settings_of(path: Path) -> dict[str, Any]:
+    """What the networks behind a ``results.json`` were trained with, to tell seeds apart.
+
+    Args:
+      path: from `result_files`.
+
+    Returns:
+      The run's settings, plain: what it started from by the settings of that run; and
+      ``scored``, the stage or moment.
+
+    Raises:
+      ValueError: where the score is not of a trained run.
+    """
+    system = read_json(path, expected="expected the results.json of a score").get("system", {})
+    settings = system.get("config")
+    if settings is None and "moment" in system:
+        settings = plain(Workdir(path.parents[3]).read_config())
+    if settings is None:
+        raise ValueError(f"{path} is of no trained run: it has no seed; leave --over_seeds out")
+    return _by_origin(settings) | {"scored": system.get("moment", system.get("stage"))}
+
+
+def _by_origin(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings, with those of the run that they start from in place of its path."""
+    origin = Workdir(settings["init_from"]) if settings["init_from"] else None
+    if origin is None or not (origin.folder / "config.json").exists():
+        return dict(settings)
+    earlier = _by_origin(plain(origin.read_config()))
+    # Its seed is told apart by the later run's own.
+    return {**settings, "init_from": {name: earlier[name] for name in earlier if name != "seed"}}
 
 
 def write_pictures(workdir: Workdir, stages: Sequence[str], sets: Sequence[EvaluationSet]) -> None:
