@@ -3,6 +3,7 @@
 import csv
 import importlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -83,6 +84,23 @@ def test_systems_stand_below_each_other_under_each_label_set(tmp_path, capsys):
     ]
     pictures = sorted(path.name for path in (tmp_path / "out").glob("*.png"))
     assert pictures == ["error_curve_original.png", "error_curve_reannotated.png"]
+
+
+def test_roll_is_shown_where_a_result_has_it(tmp_path, capsys):
+    first, second = (write_result(tmp_path / name) for name in ("first", "second"))
+    compare([first, second])
+    assert "by roll" not in printed(capsys)
+    results = json.loads(Path(first).read_text())
+    by_roll = {"roll_0_15": 2.5, "roll_15_45": 6.125, "roll_45_90": None, "roll_90_180": 50.0}
+    counts = {f"count_{name}": float(10 * index) for index, name in enumerate(by_roll)}
+    results["metrics"]["landmarks68_2d"]["original"] |= by_roll | counts
+    Path(first).write_text(json.dumps(results))
+    compare([first, second])
+    text = printed(capsys)
+    assert text.count("by roll: landmarks68_2d, original") == 1
+    assert "(0 faces) (10 faces) (20 faces) (30 faces)" in text
+    # The second is of an earlier version.
+    assert "first 2.50 6.12 - 50.00 second - - - -" in text
 
 
 def test_the_curve_is_that_of_the_images(tmp_path, monkeypatch):

@@ -21,8 +21,10 @@ from twodasl_jax.evaluation.comparison_report import (
     error_curves,
     explain_published,
     measured_rows,
+    roll_table,
     write_comparison,
 )
+from twodasl_jax.evaluation.report import ROLL_HEADINGS
 from twodasl_jax.evaluation.seeds import group_seeds, seeds_table, write_seeds
 from twodasl_jax.experiment.scores.report import result_files, settings_of
 
@@ -98,6 +100,8 @@ def _print_tables(
 ) -> None:
     for column, rows in tables.items():
         console.print(comparison_table(systems[0], column, rows, published=published))
+        if any(name in numbers for *_, numbers in rows for name in ROLL_HEADINGS):
+            console.print(roll_table(column, rows))
     for key, value in systems[0].conventions.items():
         if key not in ("landmark_map_source", ERROR_CURVE):
             console.print(f"  {key}: {value}", highlight=False)

@@ -349,6 +349,7 @@ def test_the_wrong_face_model_is_refused_and_nothing_is_written(
         ({"metrics": ("nme",)}, {}, "a metric of aflw2000_3d is 'nme'; choose one of landmarks68"),
         ({"landmarks_file": "a.npz"}, {}, "read only with landmark_map_source=file"),
         ({"data_dir": ""}, {}, r"no --config\.data_dir was given"),
+        ({"fits": "fits"}, {}, "fits are of a crops folder .*, not of aflw2000_3d; leave"),
         ({"error_curve_without_worst": 4}, {}, "without_worst is 4; expected 0 to 3, of 4 faces"),
         ({"error_curve_without_worst": -1}, {}, "without_worst is -1; expected 0 to 3"),
         ({"stage": "stage1"}, {"checkpoint": None, "predictions": "a.npz"}, "leave it out"),

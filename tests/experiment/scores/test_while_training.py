@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from configs import base, quickstart
+from twodasl_jax.data.fitted_source import FITTED_LANDMARKS, SETTINGS_FILE
 from twodasl_jax.evaluation.benchmark import Predictions
 from twodasl_jax.evaluation.labelled_crops import open_aflw
 from twodasl_jax.evaluation.sets import EvaluationSet
@@ -46,6 +47,15 @@ def crops(tmp_path):
         landmarks68_visibility=np.full((COUNT, 68), 2, np.int8),
     )
     return folder
+
+
+def write_fits(folder, crops):
+    """What `--mode=annotate` leaves of all faces but the first: a pixel beside the labels."""
+    with np.load(crops / "annotations.npz") as file:
+        points, names = file["landmarks68_crop_px"][1:] + 0.7, file["file_name"][1:]
+    folder.mkdir()
+    np.savez(folder / "annotations.npz", file_name=names, **{FITTED_LANDMARKS: points})
+    (folder / SETTINGS_FILE).write_text("{}")
 
 
 def with_all_labels(folder):
@@ -109,7 +119,7 @@ def test_networks_that_are_lost_do_not_end_the_run(crops):
         assert 1e4 < lost["labelled/manual/mean_of_images"] < 1e5
 
 
-def short_quickstart(crops):
+def short_quickstart(crops, fits):
     """One stage of three steps, validated with crops alone."""
     config = quickstart.get_config()
     config.data.annotated = (base.rendered("annotated", num_faces=8, seed=1, supersample=1),)
@@ -117,7 +127,7 @@ def short_quickstart(crops):
     config.data.annotated_batch_size = 8
     config.data.validation.source = ""
     config.evaluation.sets = (
-        {"kind": "crops", "name": "labelled", "path": str(crops), "fits": ""},
+        {"kind": "crops", "name": "labelled", "path": str(crops), "fits": str(fits)},
     )
     config.evaluation.batch_size = 8
     config.stages = (
@@ -136,7 +146,9 @@ def short_quickstart(crops):
 
 def test_a_run_is_validated_with_crops(crops, tmp_path):
     run = Workdir(tmp_path / "run")
-    train(short_quickstart(crops), workdir=str(run.folder), image=None, box=None)
+    fits = tmp_path / "fits"
+    write_fits(fits, crops)
+    train(short_quickstart(crops, fits), workdir=str(run.folder), image=None, box=None)
     measured = read_metrics(run.logs("only"))["labelled/manual/mean_of_images"]
     assert [step for step, _ in measured] == [1, 2, 3]
     best = restore_for_prediction(run.best("only"))
@@ -147,17 +159,21 @@ def test_a_run_is_validated_with_crops(crops, tmp_path):
     assert entry["metrics"]["manual"]["mean_of_images"] == pytest.approx(measured[-1][1], rel=1e-4)
     assert entry["conventions"]["images"] == f"{COUNT} labelled crops"
     assert (run.folder / "faces_labelled_manual.png").stat().st_size > 1000
+    assert entry["metrics"]["fits"]["count"] == COUNT - 1
+    assert (run.folder / "faces_labelled_fits.png").stat().st_size > 1000
     # The same networks by --mode=evaluate on the folder.
     config = importlib.import_module("configs.evaluation").get_config()
     config.benchmark, config.data_dir, config.batch_size = "aflw", str(crops), 8
+    config.fits = str(fits)
     options = {"workdir": str(tmp_path / "scores"), "checkpoint": str(run.folder)}
     run_mode("evaluate", config, {"predictions": None, "face_model": None, **options})
     results = json.loads((tmp_path / "scores" / "results.json").read_text())
-    by_itself = results["metrics"]["visible_2d"]["manual"]
-    assert {"roll_0_15", "count_roll_0_15"} <= by_itself.keys()
-    in_training = entry["metrics"]["manual"]
-    known = {name: value for name, value in in_training.items() if value is not None}
-    assert {name: by_itself[name] for name in known} == pytest.approx(known, rel=1e-5)
+    for metric, label in (("visible_2d", "manual"), ("landmarks68_2d", "fits")):
+        by_itself, in_training = results["metrics"][metric][label], entry["metrics"][label]
+        assert {"roll_0_15", "count_roll_0_15"} <= by_itself.keys()
+        known = {name: value for name, value in in_training.items() if value is not None}
+        assert {name: by_itself[name] for name in known} == pytest.approx(known, rel=1e-5)
+    assert results["conventions"]["fits"].startswith("all 68 points of coefficients fitted to")
 
 
 def test_what_a_set_measures_can_choose_the_best():
