@@ -5,7 +5,8 @@ Command:   python run.py --mode=evaluate --config=configs/evaluation.py --workdi
              --checkpoint=RUN            a trained run's workdir, or instead of it
              --predictions=FILE.npz      with --face_model=FILE where it holds coefficients
 Data:      aflw2000_3d, aflw_lfpa: FOLDER in the owners' layout, or prepared (--mode=prepare);
-           aflw: a crops folder (docs/data.md); rendered: a set in a run's data folder.
+           aflw: a crops folder (docs/data.md); with --config.fits=FITS also scored by fits to it;
+           rendered: a set in a run's data folder.
 Writes:    OUT/results.json, per_image.csv, predictions.npz, error_curve.png, faces.png.
 """
 
