@@ -65,8 +65,9 @@ def _training() -> ConfigDict:
             "max_to_keep": 2,
             # Validation, in steps; 0 is never.
             "evaluate_every": 0,
-            # By what the best checkpoint of a stage is chosen: never by a benchmark. validation/NUMBER is
-            # of held-out faces, SET/manual/NUMBER and SET/fits/NUMBER of labelled crops.
+            # By what the best checkpoint of a stage is chosen, never by a benchmark:
+            # validation/NUMBER of held-out faces, SET/manual/NUMBER or SET/fits/NUMBER of a set of
+            # labelled crops.
             "best": {"metric": "validation/mean_of_images", "mode": "min"},
             # What the next stage starts from and what is scored: newest or best.
             "checkpoint": "newest",
