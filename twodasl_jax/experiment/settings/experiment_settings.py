@@ -6,7 +6,7 @@ A setting with a default is younger than runs that go on: it is merged where the
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from twodasl_jax.data.augment import AugmentOptions
 from twodasl_jax.training.optimizer import OptimizerOptions
@@ -145,6 +145,18 @@ class EvaluationSettings:
     batch_size: int
 
 
+class RunChoice(NamedTuple):
+    """What settings say of a run that is trained already.
+
+    Attributes:
+      checkpoint: the newest one, or the best by validation.
+      face_model: where its face model lies now; '' is where the run has it.
+    """
+
+    checkpoint: Literal["newest", "best"]
+    face_model: str
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExperimentSettings:
     """A whole experiment; ``models`` and ``losses`` are of the method's own types."""
@@ -159,3 +171,13 @@ class ExperimentSettings:
     stages: tuple[StageSettings, ...]
     training: TrainingSettings
     evaluation: EvaluationSettings
+
+    @property
+    def faces(self) -> tuple[SourceSettings | Aflw2000Settings, ...]:
+        """Everything that shows faces: the training data and the evaluation sets."""
+        return (*self.data.annotated, *self.data.in_the_wild, *self.evaluation.sets)
+
+    @property
+    def run_choice(self) -> RunChoice:
+        """What a run that is trained already takes of these settings."""
+        return RunChoice(self.training.checkpoint, self.face_model.path)

@@ -1,7 +1,7 @@
 """Looks for everything that an experiment reads, before anything is made or trained."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from twodasl_jax.data.fitted_source import SETTINGS_FILE
 from twodasl_jax.data.tfds_source import (
@@ -10,24 +10,36 @@ from twodasl_jax.data.tfds_source import (
     absent_message,
     newest_version,
 )
+from twodasl_jax.experiment.settings.experiment_settings import (
+    Aflw2000Settings,
+    SourceSettings,
+)
 from twodasl_jax.replaced_files import finish_replacing
 
 
-def require_inputs(config: Any, *, resumed: bool = False) -> None:
+def require_inputs(
+    faces: Iterable[SourceSettings | Aflw2000Settings],
+    *,
+    face_model: str,
+    init_from: str = "",
+    resumed: bool = False,
+) -> None:
     """Stops a run whose data or face model are absent, naming all of them at once.
 
     Args:
-      config: the experiment.
+      faces: training data and evaluation sets.
+      face_model: its path; '' is the embedded one.
+      init_from: the run that is started from, or ''.
       resumed: a run that goes on has its networks, and its face model was found already.
 
     Raises:
       FileNotFoundError: one message: what is missing, how to get each, and the way without.
     """
-    missing = _missing_data(config)
+    missing = _missing_data(faces, face_model)
     if not resumed:
-        missing = _missing_face_model(config) + missing
-    if not resumed and config.init_from and not (Path(config.init_from) / "config.json").exists():
-        missing.append(f"init_from={config.init_from} holds no trained run; train it first")
+        missing = _missing_face_model(face_model) + missing
+    if not resumed and init_from and not (Path(init_from) / "config.json").exists():
+        missing.append(f"init_from={init_from} holds no trained run; train it first")
     if missing:
         listed = "\n  - ".join(missing)
         raise FileNotFoundError(
@@ -35,8 +47,7 @@ def require_inputs(config: Any, *, resumed: bool = False) -> None:
         )
 
 
-def _missing_face_model(config: Any) -> list[str]:
-    path = config.face_model.path
+def _missing_face_model(path: str) -> list[str]:
     if not path or Path(path).exists():
         return []
     return [
@@ -46,9 +57,11 @@ def _missing_face_model(config: Any) -> list[str]:
     ]
 
 
-def _missing_data(config: Any) -> list[str]:
+def _missing_data(
+    faces: Iterable[SourceSettings | Aflw2000Settings], face_model: str
+) -> list[str]:
     missing = []
-    for source in (*config.data.annotated, *config.data.in_the_wild, *config.evaluation.sets):
+    for source in faces:
         if source.kind == "fits":
             finish_replacing(Path(source.path), marker=SETTINGS_FILE)
         if source.kind == "tfds":
@@ -58,7 +71,7 @@ def _missing_data(config: Any) -> list[str]:
         elif source.kind == "fits" and not (Path(source.path) / SETTINGS_FILE).exists():
             missing.append(
                 f"fitted faces in {source.path}. Make them: python run.py --mode=annotate "
-                f"--images={source.images} --face_model={config.face_model.path} "
+                f"--images={source.images} --face_model={face_model} "
                 f"--output={source.path}"
             )
         elif source.kind in ("crops", "aflw2000") and not _is_crops_folder(source.path):
