@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.io
-from ml_collections import ConfigDict
 from PIL import Image
 from rich.console import Console
 
@@ -81,7 +80,7 @@ def run():
     family, (face_model, arrays) = TwoDASLFamily(), face_model_and_arrays()
     method = family.make(models=settings.models, losses=settings.losses, stage=stage)
     networks = method.init(jax.random.key(0))
-    return TrainedRun(settings, stage.name, 7, face_model, family, method, networks, arrays)
+    return TrainedRun(plain(settings), stage.name, 7, face_model, family, method, networks, arrays)
 
 
 def face_model_and_arrays():
@@ -122,7 +121,7 @@ def stand_in(monkeypatch):
     """``--checkpoint=stand_in`` is a run of that method."""
     face_model, arrays = face_model_and_arrays()
     made = (TwoDASLFamily(), AllThatItIsShown(), Networks({}, {}), arrays)
-    run = TrainedRun(ConfigDict(), "stage1", 7, face_model, *made)
+    run = TrainedRun({}, "stage1", 7, face_model, *made)
     monkeypatch.setattr(benchmark, "load_trained_run", lambda workdir, **_: run)
     return "stand_in"
 

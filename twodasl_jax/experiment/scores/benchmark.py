@@ -122,7 +122,9 @@ def score_benchmark(
     _print(results, predicted.benchmark, kind, folder, console)
 
 
-def _predict(settings: BenchmarkSettings, trained: TrainedRun, benchmark: Benchmark, console: Console) -> Predicted:
+def _predict(
+    settings: BenchmarkSettings, trained: TrainedRun, benchmark: Benchmark, console: Console
+) -> Predicted:
     benchmark, predictions, counts = predict_benchmark(
         trained,
         benchmark,

@@ -106,7 +106,10 @@ def read_landmark_vertices(path: str | Path) -> np.ndarray:
 def input_sources(settings: BenchmarkSettings) -> InputSources:
     """Where the network's input comes from."""
     return InputSources(
-        settings.crop_source, settings.landmark_map_source, settings.detector, settings.landmarks_file
+        settings.crop_source,
+        settings.landmark_map_source,
+        settings.detector,
+        settings.landmarks_file,
     )
 
 

@@ -97,7 +97,9 @@ def make_evaluation_sets(
         crop_size=crop_size,
     )
     return tuple(
-        given[chosen.name] if chosen.name in given else _open_set(chosen, render(chosen))
+        _open_set(chosen, render(chosen))
+        if isinstance(chosen, RenderedSettings)
+        else given[chosen.name]
         for chosen in sets
     )
 

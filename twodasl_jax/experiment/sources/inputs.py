@@ -12,6 +12,7 @@ from twodasl_jax.data.tfds_source import (
 )
 from twodasl_jax.experiment.settings.experiment_settings import (
     Aflw2000Settings,
+    CropsSettings,
     SourceSettings,
 )
 from twodasl_jax.replaced_files import finish_replacing
@@ -21,8 +22,8 @@ def require_inputs(
     faces: Iterable[SourceSettings | Aflw2000Settings],
     *,
     face_model: str,
-    init_from: str = "",
-    resumed: bool = False,
+    init_from: str,
+    resumed: bool,
 ) -> None:
     """Stops a run whose data or face model are absent, naming all of them at once.
 
@@ -30,7 +31,7 @@ def require_inputs(
       faces: training data and evaluation sets.
       face_model: its path; '' is the embedded one.
       init_from: the run that is started from, or ''.
-      resumed: a run that goes on has its networks, and its face model was found already.
+      resumed: a run that goes on has its networks, and its face model is looked for.
 
     Raises:
       FileNotFoundError: one message: what is missing, how to get each, and the way without.
@@ -57,9 +58,7 @@ def _missing_face_model(path: str) -> list[str]:
     ]
 
 
-def _missing_data(
-    faces: Iterable[SourceSettings | Aflw2000Settings], face_model: str
-) -> list[str]:
+def _missing_data(faces: Iterable[SourceSettings | Aflw2000Settings], face_model: str) -> list[str]:
     missing = []
     for source in faces:
         if source.kind == "fits":
@@ -74,7 +73,9 @@ def _missing_data(
                 f"--images={source.images} --face_model={face_model} "
                 f"--output={source.path}"
             )
-        elif source.kind in ("crops", "aflw2000") and not _is_crops_folder(source.path):
+        elif isinstance(source, CropsSettings | Aflw2000Settings) and not _is_crops_folder(
+            source.path
+        ):
             missing.append(
                 f"{source.kind} data in {source.path}: a folder with annotations.npz and images "
                 "(docs/extending.md)"

@@ -197,7 +197,7 @@ def make_batches(
         sources.annotated,
         sources.in_the_wild,
         annotated_batch_size=data.annotated_batch_size,
-        in_the_wild_batch_size=in_the_wild_batch_size(data, method),
+        in_the_wild_batch_size=_in_the_wild_batch_size(data, method),
         augment_options=data.augment,
         seed=seed,
         coefficient_mirror=coefficient_mirror,
@@ -213,6 +213,11 @@ def stage_seed(seed: int, stage: str) -> int:
     return derived_seed(seed, "stage", stage)
 
 
-def in_the_wild_batch_size(data: DataSettings, method: Method) -> int:
+def batch_size_of(data: DataSettings, method: Method) -> int:
+    """Faces of both halves that a step of the method sees."""
+    return data.annotated_batch_size + _in_the_wild_batch_size(data, method)
+
+
+def _in_the_wild_batch_size(data: DataSettings, method: Method) -> int:
     """Of one stage: 0, so that nothing is decoded, where its method does not read that half."""
     return data.in_the_wild_batch_size if "in_the_wild" in method.reads else 0

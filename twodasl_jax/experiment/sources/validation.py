@@ -119,7 +119,7 @@ def check_number_of_faces(data: DataSettings, given: Given) -> None:
     """
     index = _chosen_source(data)
     if index is not None:
-        source, opened = data.annotated[index], given.get(("annotated", index))
+        source, opened = data.annotated[index], given.get(("annotated", index), ())
         count = source.num_faces if isinstance(source, RenderedSettings) else len(opened)
         require_enough_faces(count, every=data.validation.every)
 

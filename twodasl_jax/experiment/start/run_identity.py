@@ -4,7 +4,7 @@ Networks of the same shapes can mean different things: a coefficient is one of a
 first layer reads a landmark map or none. What is compared here is that meaning, never a path.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,12 @@ def require_same_arrays(
 
 
 def starting_checkpoint(
-    init_from: str, identity: Mapping[str, Any], methods: Sequence[Method], console: Console
+    init_from: str,
+    *,
+    identity: Mapping[str, Any],
+    methods: Sequence[Method],
+    make_constants: Callable[[Arrays], Any],
+    console: Console,
 ) -> PredictionCheckpoint:
     """The networks that an experiment starts from, checked to fit it.
 
@@ -75,6 +80,7 @@ def starting_checkpoint(
       init_from: folder of their run.
       identity: of the experiment (`run_identity`).
       methods: of its stages.
+      make_constants: what its steps read, from the arrays of a checkpoint.
       console: told which step it is.
 
     Raises:
@@ -91,6 +97,10 @@ def starting_checkpoint(
         )
     checkpoint = restore_for_prediction(earlier.networks(last.name, config.training.checkpoint))
     _require_same_meaning(init_from, identity, checkpoint)
+    try:
+        make_constants(checkpoint.arrays)
+    except ValueError as error:
+        raise ValueError(f"init_from={init_from}: {error}") from error
     _require_same_shapes(init_from, methods, checkpoint)
     console.print(
         f"starting from {init_from}: stage {last.name}, step {checkpoint.step:,} of "
