@@ -1,6 +1,7 @@
 """Scores networks on the evaluation sets of a config: 68 landmarks, NME in %."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 from rich.console import Console
@@ -18,7 +19,7 @@ from twodasl_jax.experiment.scores.evaluation import (
 )
 from twodasl_jax.experiment.settings.benchmark_settings import BenchmarkSettings
 from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
-from twodasl_jax.experiment.sources.rendered_data import check_rendered
+from twodasl_jax.experiment.sources.rendered_data import check_rendered, ensure_rendered
 
 
 def evaluate(
@@ -70,14 +71,15 @@ def _evaluate_run(
     check_rendered(own.faces)
     if not evaluation.sets:
         raise ValueError("the config names no evaluation.sets; there is nothing to score")
-    sets = make_evaluation_sets(
-        evaluation.sets,
+    render = functools.partial(
+        ensure_rendered,
         run.folder,
-        trained.face_model,
-        console,
-        open_given_sets(evaluation.sets),
+        face_model=trained.face_model,
+        console=console,
         crop_size=trained.method.crop_size,
     )
+    given = open_given_sets(evaluation.sets)
+    sets = make_evaluation_sets(evaluation.sets, given, render=render)
     evaluate_networks(run, trained, sets, console, moment=trained.stage, evaluation=evaluation)
     report.write_pictures(run, [stage.name for stage in own.stages], sets)
     report.print_table(run, console)

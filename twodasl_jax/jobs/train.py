@@ -15,7 +15,7 @@ from twodasl_jax.experiment.run.workdir import Workdir, checkpoint_steps
 from twodasl_jax.experiment.scores import report
 from twodasl_jax.experiment.scores.evaluation import evaluate_networks
 from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
-from twodasl_jax.experiment.sources.training_data import batch_size_of, make_batches, stage_seed
+from twodasl_jax.experiment.sources.training_data import in_the_wild_batch_size, make_batches
 from twodasl_jax.experiment.sources.validation import make_validation_evaluator
 from twodasl_jax.experiment.start.experiment_checks import BEFORE
 from twodasl_jax.experiment.start.run_start import Run, start_run
@@ -109,8 +109,8 @@ def _train_stage(run: Run, stage: Stage, earlier: Networks | None) -> Networks:
     batches = make_batches(
         run.data,
         run.sources,
-        method,
-        seed=stage_seed(run.seed, stage.name),
+        stage,
+        seed=run.seed,
         coefficient_mirror=run.coefficient_mirror,
     )
     compiled = parallel.compile_step(
@@ -134,7 +134,7 @@ def _train_stage(run: Run, stage: Stage, earlier: Networks | None) -> Networks:
                 batches,
                 num_steps=num_steps,
                 place_batch=lambda batch: parallel.shard_batch(_typed(batch), mesh),
-                batch_size=batch_size_of(run.data, method),
+                batch_size=run.data.annotated_batch_size + in_the_wild_batch_size(run.data, method),
                 intervals=intervals_of(run.training),
                 evaluators=_evaluators(run, method),
                 checkpointer=checkpointer,

@@ -19,6 +19,7 @@ from twodasl_jax.experiment.run.trained import TrainedRun
 from twodasl_jax.experiment.scores import benchmark
 from twodasl_jax.experiment.scores.benchmark import score_benchmark
 from twodasl_jax.experiment.scores.benchmark_checks import RESULT_FILES, read_landmark_vertices
+from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.experiment.sources.rendered_data import sample_model_faces
 from twodasl_jax.face_model.linear import vertices_from_coefficients
 from twodasl_jax.face_model.model import OPEN_FACE_FILE, load_face_model

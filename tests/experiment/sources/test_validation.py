@@ -96,7 +96,8 @@ def test_no_face_is_both_trained_on_and_validated_with(sources):
 def test_no_batch_holds_a_held_out_face(sources):
     left, faces = hold_out_validation(config_of().data, sources, crop_size=120)
     method = types.SimpleNamespace(reads=("annotated", "in_the_wild"), crop_size=120)
-    batches = make_batches(config_of().data, left, method, seed=1, coefficient_mirror=None)
+    stage = types.SimpleNamespace(name="both", method=method)
+    batches = make_batches(config_of().data, left, stage, seed=0, coefficient_mirror=None)
     seen = np.concatenate([next(batches)["annotated"]["coefficients"] for _ in range(20)])
     # Augmentation moves the camera; shape and expression stay the face's own.
     shapes = {row.tobytes() for row in seen[:, 12:]}

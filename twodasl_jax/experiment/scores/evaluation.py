@@ -1,8 +1,7 @@
 """The evaluation sets of an experiment, and networks scored on them at the moments of a run."""
 
-import functools
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -19,9 +18,9 @@ from twodasl_jax.experiment.scores.benchmark_predictions import (
     predict_input,
 )
 from twodasl_jax.experiment.settings.experiment_settings import (
-    Aflw2000Settings,
     EvaluationSettings,
     RenderedSettings,
+    SetSettings,
 )
 from twodasl_jax.experiment.settings.setting_checks import (
     require_file_name,
@@ -29,8 +28,6 @@ from twodasl_jax.experiment.settings.setting_checks import (
     require_unique,
     require_whole,
 )
-from twodasl_jax.experiment.sources.rendered_data import ensure_rendered
-from twodasl_jax.face_model.model import FaceModel
 
 _logger = logging.getLogger(__name__)
 
@@ -55,9 +52,7 @@ def check_evaluation(evaluation: EvaluationSettings) -> None:
         require_file_name("the name of an evaluation set", chosen.name)
 
 
-def open_given_sets(
-    sets: Iterable[RenderedSettings | Aflw2000Settings],
-) -> dict[str, EvaluationSet]:
+def open_given_sets(sets: Iterable[SetSettings]) -> dict[str, EvaluationSet]:
     """The evaluation sets that must be there already, by name.
 
     Raises:
@@ -71,46 +66,31 @@ def open_given_sets(
 
 
 def make_evaluation_sets(
-    sets: Iterable[RenderedSettings | Aflw2000Settings],
-    workdir: Path,
-    face_model: FaceModel,
-    console: Console,
+    sets: Iterable[SetSettings],
     given: Mapping[str, EvaluationSet],
     *,
-    crop_size: int,
+    render: Callable[[RenderedSettings], Path],
 ) -> tuple[EvaluationSet, ...]:
     """All evaluation sets of an experiment; what it renders is rendered now.
 
     Args:
       sets: the experiment's.
-      workdir: of the run; rendered faces lie there.
-      face_model: to render with.
-      console: where progress is shown.
       given: from `open_given_sets`.
-      crop_size: of the method, pixels.
+      render: gives the folder of a rendered set (`ensure_rendered`).
     """
-    render = functools.partial(
-        ensure_rendered,
-        workdir,
-        face_model=face_model,
-        console=console,
-        crop_size=crop_size,
-    )
     return tuple(
-        _open_set(chosen, render(chosen))
-        if isinstance(chosen, RenderedSettings)
-        else given[chosen.name]
+        _open_set(chosen, render(chosen)) if chosen.kind == "rendered" else given[chosen.name]
         for chosen in sets
     )
 
 
-def _open_set(chosen: RenderedSettings | Aflw2000Settings, folder: Path) -> EvaluationSet:
+def _open_set(chosen: SetSettings, folder: Path) -> EvaluationSet:
     kind = SET_BENCHMARKS[chosen.kind]
     benchmark = BENCHMARKS[kind].open(folder, Console(quiet=True))
     for note in benchmark.notes:
         _logger.warning(note)
     count = len(benchmark)
-    if isinstance(chosen, RenderedSettings):
+    if chosen.kind == "rendered":
         images = f"{count} renders of other faces, seed {chosen.seed}"
         return EvaluationSet(chosen.name, benchmark, images, "none")
     map_source = MAP_SOURCES[chosen.landmark_map_source]

@@ -82,6 +82,10 @@ class Aflw2000Settings:
     landmark_map_source: Literal["none", "detector"]
 
 
+SetSettings = RenderedSettings | Aflw2000Settings
+FacesSettings = SourceSettings | SetSettings
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ValidationSettings:
     """Which faces are held out of all training data."""
@@ -140,7 +144,7 @@ class TrainingSettings:
 class EvaluationSettings:
     """What a run is scored on."""
 
-    sets: tuple[RenderedSettings | Aflw2000Settings, ...]
+    sets: tuple[SetSettings, ...]
     num_passes: int
     batch_size: int
 
@@ -173,7 +177,7 @@ class ExperimentSettings:
     evaluation: EvaluationSettings
 
     @property
-    def faces(self) -> tuple[SourceSettings | Aflw2000Settings, ...]:
+    def faces(self) -> tuple[FacesSettings, ...]:
         """Everything that shows faces: the training data and the evaluation sets."""
         return (*self.data.annotated, *self.data.in_the_wild, *self.evaluation.sets)
 

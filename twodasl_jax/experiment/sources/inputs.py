@@ -10,20 +10,12 @@ from twodasl_jax.data.tfds_source import (
     absent_message,
     newest_version,
 )
-from twodasl_jax.experiment.settings.experiment_settings import (
-    Aflw2000Settings,
-    CropsSettings,
-    SourceSettings,
-)
+from twodasl_jax.experiment.settings.experiment_settings import FacesSettings
 from twodasl_jax.replaced_files import finish_replacing
 
 
 def require_inputs(
-    faces: Iterable[SourceSettings | Aflw2000Settings],
-    *,
-    face_model: str,
-    init_from: str,
-    resumed: bool,
+    faces: Iterable[FacesSettings], *, face_model: str, init_from: str, resumed: bool
 ) -> None:
     """Stops a run whose data or face model are absent, naming all of them at once.
 
@@ -58,30 +50,23 @@ def _missing_face_model(path: str) -> list[str]:
     ]
 
 
-def _missing_data(faces: Iterable[SourceSettings | Aflw2000Settings], face_model: str) -> list[str]:
+def _missing_data(faces: Iterable[FacesSettings], face_model: str) -> list[str]:
     missing = []
     for source in faces:
-        if source.kind == "fits":
-            finish_replacing(Path(source.path), marker=SETTINGS_FILE)
         if source.kind == "tfds":
             root = Path(source.data_dir or DEFAULT_DATA_DIR).expanduser()
             if newest_version(root / source.name) is None:
                 missing.append(absent_message(source.name, root))
-        elif source.kind == "fits" and not (Path(source.path) / SETTINGS_FILE).exists():
-            missing.append(
-                f"fitted faces in {source.path}. Make them: python run.py --mode=annotate "
-                f"--images={source.images} --face_model={face_model} "
-                f"--output={source.path}"
-            )
-        elif isinstance(source, CropsSettings | Aflw2000Settings) and not _is_crops_folder(
-            source.path
-        ):
+        elif source.kind == "fits":
+            finish_replacing(Path(source.path), marker=SETTINGS_FILE)
+            if not (Path(source.path) / SETTINGS_FILE).exists():
+                missing.append(
+                    f"fitted faces in {source.path}. Make them: python run.py --mode=annotate "
+                    f"--images={source.images} --face_model={face_model} --output={source.path}"
+                )
+        elif source.kind != "rendered" and not (Path(source.path) / "annotations.npz").exists():
             missing.append(
                 f"{source.kind} data in {source.path}: a folder with annotations.npz and images "
                 "(docs/extending.md)"
             )
     return list(dict.fromkeys(missing))
-
-
-def _is_crops_folder(path: str) -> bool:
-    return (Path(path) / "annotations.npz").exists()

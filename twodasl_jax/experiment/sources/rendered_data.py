@@ -15,11 +15,7 @@ from rich.progress import track
 from twodasl_jax.coefficient_layout import EXPRESSION, SHAPE
 from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.data.sources import is_rendered_with, write_rendered
-from twodasl_jax.experiment.settings.experiment_settings import (
-    Aflw2000Settings,
-    RenderedSettings,
-    SourceSettings,
-)
+from twodasl_jax.experiment.settings.experiment_settings import FacesSettings, RenderedSettings
 from twodasl_jax.experiment.settings.setting_checks import require_file_name, require_whole
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.face_model.model import FaceModel, face_model_crc
@@ -41,7 +37,7 @@ def rendered_folder(workdir: Path, source: RenderedSettings) -> Path:
     return workdir / "data" / source.name
 
 
-def check_rendered(faces: Iterable[SourceSettings | Aflw2000Settings]) -> None:
+def check_rendered(faces: Iterable[FacesSettings]) -> None:
     """Refuses rendered sets that cannot be, or that would render each other away.
 
     Args:

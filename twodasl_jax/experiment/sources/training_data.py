@@ -18,11 +18,13 @@ from twodasl_jax.data.seeds import derived_seed
 from twodasl_jax.data.source_protocol import AnnotatedSource, Role
 from twodasl_jax.data.sources import CropSource, RenderedSource
 from twodasl_jax.data.tfds_source import TfdsSource
+from twodasl_jax.experiment.run.assembly import Stage
 from twodasl_jax.experiment.settings.experiment_settings import (
     CropsSettings,
     DataSettings,
     FitsSettings,
     PreparedSettings,
+    RenderedSettings,
 )
 from twodasl_jax.experiment.sources.rendered_data import ensure_rendered
 from twodasl_jax.face_model.mirrored_model import LARGEST_RESIDUAL_PX, fit_mirror
@@ -58,39 +60,20 @@ def open_given_sources(data: DataSettings, face_model: FaceModel) -> Given:
 
 
 def make_sources(
-    data: DataSettings,
-    workdir: Path,
-    face_model: FaceModel,
-    console: Console,
-    given: Given,
-    *,
-    crop_size: int,
-    may_replace: bool = True,
+    data: DataSettings, given: Given, *, render: Callable[[RenderedSettings], Path]
 ) -> Sources:
     """All training data of an experiment; what it renders is rendered now.
 
     Args:
       data: the experiment's.
-      workdir: of the run; rendered faces lie there.
-      face_model: to render with.
-      console: where progress is shown.
       given: from `open_given_sources`.
-      crop_size: of the method, pixels.
-      may_replace: see `ensure_rendered`.
+      render: gives the folder of a rendered source (`ensure_rendered`).
     """
     halves: dict[Role, list[TrainingSource]] = {"annotated": [], "in_the_wild": []}
     for role, index, source in _listed_sources(data):
         opened = given.get((role, index))
         if opened is None:
-            folder = ensure_rendered(
-                workdir,
-                source,
-                face_model,
-                console,
-                may_replace=may_replace,
-                crop_size=crop_size,
-            )
-            opened = RenderedSource(folder, role=role)
+            opened = RenderedSource(render(source), role=role)
         halves[role].append(TrainingSource(opened, source.weight, source.flip))
     return Sources(tuple(halves["annotated"]), tuple(halves["in_the_wild"]))
 
@@ -179,45 +162,30 @@ def make_coefficient_mirror(
 def make_batches(
     data: DataSettings,
     sources: Sources,
-    method: Method,
+    stage: Stage,
     *,
     seed: int,
     coefficient_mirror: CoefficientMirror | None,
 ) -> Batches:
     """The endless, resumable iterator of a stage's batches, this process's share of them.
 
-    Args:
-      data: the experiment's.
-      sources: from `make_sources`, without the faces to validate with.
-      method: of the stage.
-      seed: of the stage (`stage_seed`): order and augmentation follow from it.
-      coefficient_mirror: from `make_coefficient_mirror`.
+    Order and augmentation are those of the experiment's seed and the stage's name.
     """
     return make_pipeline(
         sources.annotated,
         sources.in_the_wild,
         annotated_batch_size=data.annotated_batch_size,
-        in_the_wild_batch_size=_in_the_wild_batch_size(data, method),
+        in_the_wild_batch_size=in_the_wild_batch_size(data, stage.method),
         augment_options=data.augment,
-        seed=seed,
+        seed=derived_seed(seed, "stage", stage.name),
         coefficient_mirror=coefficient_mirror,
         num_threads=data.num_threads,
-        crop_size=method.crop_size,
+        crop_size=stage.method.crop_size,
         shard_index=parallel.process_index(),
         shard_count=parallel.process_count(),
     )
 
 
-def stage_seed(seed: int, stage: str) -> int:
-    """Of an experiment's seed and a stage's name: no two stages draw alike."""
-    return derived_seed(seed, "stage", stage)
-
-
-def batch_size_of(data: DataSettings, method: Method) -> int:
-    """Faces of both halves that a step of the method sees."""
-    return data.annotated_batch_size + _in_the_wild_batch_size(data, method)
-
-
-def _in_the_wild_batch_size(data: DataSettings, method: Method) -> int:
+def in_the_wild_batch_size(data: DataSettings, method: Method) -> int:
     """Of one stage: 0, so that nothing is decoded, where its method does not read that half."""
     return data.in_the_wild_batch_size if "in_the_wild" in method.reads else 0

@@ -6,6 +6,7 @@ arguments, or the one group that it is about.
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +29,7 @@ from twodasl_jax.experiment.settings.experiment_settings import (
 )
 from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.experiment.sources.inputs import require_inputs
+from twodasl_jax.experiment.sources.rendered_data import ensure_rendered
 from twodasl_jax.experiment.sources.training_data import (
     Given,
     Sources,
@@ -190,21 +192,15 @@ def _make_run(
 ) -> Run:
     family, model, saved = checked.family, with_colours(checked.face_model), checked.saved
     data, crop_size = config.data, checked.stages[0].method.crop_size
-    sources = make_sources(
-        data,
-        workdir.folder,
-        model,
-        console,
-        checked.sources,
-        crop_size=crop_size,
-        may_replace=not checked.resumed,
+    render = functools.partial(
+        ensure_rendered, workdir.folder, face_model=model, console=console, crop_size=crop_size
     )
+    # Over the faces that a run was trained with none are rendered.
+    render_source = functools.partial(render, may_replace=not checked.resumed)
+    sources = make_sources(data, checked.sources, render=render_source)
     sources, faces = hold_out_validation(data, sources, crop_size=crop_size)
-    sets = make_evaluation_sets(
-        config.evaluation.sets, workdir.folder, model, console, checked.sets, crop_size=crop_size
-    )
-    coefficients = annotated_coefficients(sources, crop_size=crop_size)
-    fitted = family.fit_arrays(model, coefficients)
+    sets = make_evaluation_sets(config.evaluation.sets, checked.sets, render=render)
+    fitted = family.fit_arrays(model, annotated_coefficients(sources, crop_size=crop_size))
     if saved is not None and saved.arrays and not config.init_from:
         require_same_arrays(family, saved.arrays, fitted, folder=workdir.folder)
     arrays = _arrays_to_use(fitted, saved, checked.first)
