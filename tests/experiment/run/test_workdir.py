@@ -59,11 +59,11 @@ def test_unfinished_checkpoints_do_not_count(tmp_path):
 
 def test_the_checkpoints_to_read_are_those_that_are_asked_for(tmp_path):
     workdir = Workdir(tmp_path)
-    assert workdir.networks("stage1", "newest") == workdir.checkpoints("stage1")
+    assert workdir.chosen_checkpoints("stage1", "newest") == workdir.checkpoints("stage1")
     with pytest.raises(ValueError, match="keeps no best checkpoint of stage 'stage1'"):
-        workdir.networks("stage1", "best")
+        workdir.chosen_checkpoints("stage1", "best")
     (workdir.best("stage1") / "4").mkdir(parents=True)
-    assert workdir.networks("stage1", "best") == workdir.best("stage1")
+    assert workdir.chosen_checkpoints("stage1", "best") == workdir.best("stage1")
 
 
 def test_other_settings_without_a_checkpoint_say_that_nothing_is_lost(tmp_path):

@@ -33,7 +33,7 @@ class Stage(NamedTuple):
 def make_stage_optimizer(stage: StageSettings) -> optax.GradientTransformation:
     """One `optax.multi_transform` over the stage's networks; a cosine ends with the stage."""
     return make_optimizer(
-        {network: _ending(options, stage) for network, options in stage.optimizers.items()}
+        {name: _ending(options, stage) for name, options in stage.optimizers.items()}
     )
 
 

@@ -87,7 +87,7 @@ def load_trained_run(
     chosen = workdir.stage_named(config.stages, stage or workdir.newest_stage(config.stages))
     own = config.face_model.path
     wanted = config.run_choice if wanted is None else wanted
-    checkpoint = restore_for_prediction(workdir.networks(chosen.name, wanted.checkpoint))
+    checkpoint = restore_for_prediction(workdir.chosen_checkpoints(chosen.name, wanted.checkpoint))
     if face_model is None and wanted.face_model not in ("", own):
         face_model = wanted.face_model
     found, _ = find_face_model(

@@ -48,7 +48,7 @@ class Workdir:
         """The best checkpoint of one stage, by validation."""
         return self.folder / "best" / stage
 
-    def networks(self, stage: str, which: str) -> Path:
+    def chosen_checkpoints(self, stage: str, which: str) -> Path:
         """Checkpoints that what follows a stage reads.
 
         Args:

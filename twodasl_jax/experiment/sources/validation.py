@@ -169,7 +169,7 @@ def make_validation_evaluator(
     faces: ValidationFaces,
     method: Method,
     constants: Any,
-    landmarks: LinearModel,
+    landmark_model: LinearModel,
     *,
     batch_size: int,
 ) -> Callable[[Networks], Iterable[tuple[str, float]]]:
@@ -181,7 +181,7 @@ def make_validation_evaluator(
       faces: from `hold_out_validation`.
       method: that predicts.
       constants: from `MethodFamily.prediction_constants`, of the landmarks alone.
-      landmarks: the face model at its 68 landmark vertices.
+      landmark_model: the face model at its 68 landmark vertices.
       batch_size: of the compiled prediction, compiled once for all calls; the last is padded.
 
     Returns:
@@ -194,7 +194,7 @@ def make_validation_evaluator(
         batch_sizes=(batch_size,),
         outputs=lambda predicted: crop_points(predicted, method.crop_size),
     )
-    truth = np.asarray(landmarks_from_coefficients(landmarks, jnp.asarray(faces.coefficients)))
+    truth = np.asarray(landmarks_from_coefficients(landmark_model, jnp.asarray(faces.coefficients)))
     truth = truth[..., :2]
     camera = split_coefficients(jnp.asarray(faces.coefficients)).camera
     yaw_degrees = np.rad2deg(np.asarray(head_pose(camera).yaw))

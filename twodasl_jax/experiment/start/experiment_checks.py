@@ -103,13 +103,13 @@ def _checked_stage(
         require_positive(f"loss_weights.{term} of {title}", weight, zero=True)
     for term, steps in stage.ramp_steps.items():
         require_whole(f"ramp_steps.{term} of {title}", steps, least=0, most=MOST_STEPS)
-    for network in stage.optimizers:
-        require_one_of(f"a network among the optimizers of {title}", network, family.networks)
+    for name in stage.optimizers:
+        require_one_of(f"a network among the optimizers of {title}", name, family.network_names)
     try:
         method, optimizer = make(stage=stage), make_stage_optimizer(stage)
     except ValueError as error:
         raise ValueError(f"{title}: {error}") from error
-    missing = [network for network in method.networks if network not in stage.optimizers]
+    missing = [name for name in method.network_names if name not in stage.optimizers]
     if missing:
         raise ValueError(f"the optimizers of {title} leave out {', '.join(missing)}; it trains it")
     return Stage(stage, method, optimizer)

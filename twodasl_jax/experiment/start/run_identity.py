@@ -95,7 +95,9 @@ def starting_checkpoint(
             f"init_from={init_from} has no checkpoint of its last stage '{last.name}' yet; "
             f"train it to its end first: python run.py --workdir={init_from}"
         )
-    checkpoint = restore_for_prediction(earlier.networks(last.name, config.training.checkpoint))
+    checkpoint = restore_for_prediction(
+        earlier.chosen_checkpoints(last.name, config.training.checkpoint)
+    )
     _require_same_meaning(init_from, identity, checkpoint)
     try:
         make_constants(checkpoint.arrays)
@@ -167,13 +169,13 @@ def _require_same_shapes(
     """Compares every network that some stage takes over, without making any."""
     saved = {"params": checkpoint.params, "batch_stats": checkpoint.batch_stats}
     # Networks come and go with the losses of a stage; their shapes never change.
-    for method in {made.networks: made for made in methods}.values():
+    for method in {made.network_names: made for made in methods}.values():
         params, batch_stats = jax.eval_shape(method.init, jax.random.key(0, impl="rbg"))
         wanted = {"params": params, "batch_stats": batch_stats}
-        for group, networks in wanted.items():
-            for network in sorted(set(networks) & set(saved[group])):
+        for group, trees in wanted.items():
+            for network in sorted(set(trees) & set(saved[group])):
                 there = shapes_by_name({group: {network: saved[group][network]}})
-                here = shapes_by_name({group: {network: networks[network]}})
+                here = shapes_by_name({group: {network: trees[network]}})
                 for name in sorted({*there, *here}):
                     if there.get(name) != here.get(name):
                         raise ValueError(
