@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
 from twodasl_jax.face_reconstructor import FaceReconstructor
 from twodasl_jax.file_errors import is_out_of_space
 from twodasl_jax.predict.faces.face_detectors import FACE_DETECTORS
@@ -37,7 +38,7 @@ DEFAULT_OUTPUTS = ("strip", "mesh", "json")
 
 
 def predict(
-    config: Any,
+    config: ExperimentSettings | None,
     *,
     workdir: str,
     image: Sequence[str] | None,
@@ -99,7 +100,7 @@ def predict(
         workdir,
         detector=detector or "mtcnn",
         num_passes=num_passes,
-        config=config,
+        wanted=None if config is None else config.run_choice,
         face_model=face_model,
     )
     where: dict[str, Any] = {"folder": folder, "console": console}

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from twodasl_jax.experiment.run.assembly import make_method
 from twodasl_jax.experiment.run.face_model_place import find_face_model, read_place
 from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.settings.experiment_settings import RunChoice
+from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.face_model.albedo import with_colours
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.methods.method import Faces, Method, MethodFamily
@@ -21,7 +22,7 @@ class TrainedRun(NamedTuple):
     """The networks of a run, and what they were trained with.
 
     Attributes:
-      config: the run's own.
+      settings_json: the run's own, plain values.
       stage: the name of the stage that the networks come from.
       step: of the checkpoint.
       face_model: the one whose points they predict, with colours.
@@ -31,7 +32,7 @@ class TrainedRun(NamedTuple):
       arrays: the method's own, of the checkpoint.
     """
 
-    config: Any
+    settings_json: Mapping[str, Any]
     stage: str
     step: int
     face_model: FaceModel
@@ -63,7 +64,7 @@ class TrainedRun(NamedTuple):
 
 def load_trained_run(
     workdir: Workdir,
-    wanted: Any = None,
+    wanted: RunChoice | None = None,
     *,
     stage: str = "",
     face_model: str | None = None,
@@ -73,37 +74,38 @@ def load_trained_run(
 
     Args:
       workdir: of the run.
-      wanted: a config whose ``training.checkpoint`` chooses, and whose ``face_model.path`` says
-        where the face model lies now; None is the run's own.
+      wanted: of other settings than the run's own; None is the run's own.
       stage: name of the stage whose networks are meant; '' is the newest.
-      face_model: where the run's face model lies now, before what any config says.
-      num_passes: of the network over a face; None is what the run's config scores with.
+      face_model: where the run's face model lies now, before what any settings say.
+      num_passes: of the network over a face; None is what the run is scored with.
 
     Raises:
       FileNotFoundError, ValueError: where the folder holds no (complete) run, or its face model
         is not to be found, or another one.
     """
     config = workdir.read_config()
-    chosen = workdir.stage_named(config, stage) if stage else workdir.newest_stage(config)
-    folder = workdir.networks(chosen.name, config if wanted is None else wanted)
-    checkpoint = restore_for_prediction(folder)
+    chosen = workdir.stage_named(config.stages, stage or workdir.newest_stage(config.stages))
     own = config.face_model.path
-    if face_model is None and wanted is not None and wanted.face_model.path not in ("", own):
-        face_model = wanted.face_model.path
+    wanted = config.run_choice if wanted is None else wanted
+    checkpoint = restore_for_prediction(workdir.chosen_checkpoints(chosen.name, wanted.checkpoint))
+    if face_model is None and wanted.face_model not in ("", own):
+        face_model = wanted.face_model
     found, _ = find_face_model(
         workdir.folder,
         own,
         identity=_identity_of_face_model(workdir, checkpoint.identity),
         given=face_model,
     )
+    family = family_of(config.method)
+    method = family.make(models=config.models, losses=config.losses, stage=chosen)
     passes = config.evaluation.num_passes if num_passes is None else num_passes
     return TrainedRun(
-        config,
+        plain(config),
         chosen.name,
         checkpoint.step,
         with_colours(found),
-        family_of(config.method),
-        make_method(config, chosen).with_passes(passes),
+        family,
+        method.with_passes(passes),
         Networks(checkpoint.params, checkpoint.batch_stats),
         checkpoint.arrays,
     )
