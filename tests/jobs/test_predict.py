@@ -24,7 +24,7 @@ class MadeUpReconstructor:
 
     def __init__(self, face_model, network):
         self.face_model, self.network = face_model, network
-        self.code_statistics = None
+        self.code_statistics, self.about = None, ""
         self.boxes = []
 
     def prepare_detector(self):

@@ -29,7 +29,7 @@ def made_up_run(monkeypatch, small_face_model):
     """A run whose network finds no face; the servers that the job makes are noted."""
 
     class Blind:
-        face_model, code_statistics = small_face_model, None
+        face_model, code_statistics, about = small_face_model, None, ""
 
         def __call__(self, image):
             return []
@@ -177,6 +177,7 @@ from twodasl_jax.jobs import serve as job
 
 class Slow:
     face_model = code_statistics = None
+    about = ""
 
     def __call__(self, image):
         time.sleep(1.0)

@@ -93,7 +93,7 @@ def face_model_and_arrays():
 @pytest.fixture
 def untrained(run, monkeypatch):
     """``--checkpoint=untrained`` is that network."""
-    monkeypatch.setattr(benchmark, "load_trained_run", lambda workdir, **_: run)
+    monkeypatch.setattr(benchmark, "open_trained", lambda name, **_: run)
     return "untrained"
 
 
@@ -123,7 +123,7 @@ def stand_in(monkeypatch):
     face_model, arrays = face_model_and_arrays()
     made = (TwoDASLFamily(), AllThatItIsShown(), Networks({}, {}), arrays)
     run = TrainedRun(ConfigDict(), "stage1", 7, face_model, *made)
-    monkeypatch.setattr(benchmark, "load_trained_run", lambda workdir, **_: run)
+    monkeypatch.setattr(benchmark, "open_trained", lambda name, **_: run)
     return "stand_in"
 
 
