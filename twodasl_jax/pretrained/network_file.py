@@ -50,7 +50,7 @@ class NetworkFile:
       licence: what may be done with it, and why; one line.
       card: its data, the command of its training, its figures and limits; any text.
       training: what the run says of itself: ``seed``, ``stages``, ``data``, ``scores``,
-        ``packed_by`` (the package's version and revision); plain values.
+        ``packed_by`` (the code's revision); plain values.
       rounding: by how much half precision moves the landmarks, as measured when it was packed.
     """
 

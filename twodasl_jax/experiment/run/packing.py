@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from twodasl_jax import __version__
 from twodasl_jax.experiment.run.provenance import git_revision
 from twodasl_jax.experiment.run.trained import TrainedRun
 from twodasl_jax.experiment.run.workdir import Workdir
@@ -114,7 +113,7 @@ def _training(trained: TrainedRun, config: ExperimentSettings, workdir: Workdir)
             "in_the_wild": [_source_name(source) for source in config.data.in_the_wild],
         },
         "scores": {name: entry["metrics"] for name, entry in scored.items()},
-        "packed_by": {"version": __version__, "revision": git_revision()},
+        "packed_by": git_revision(),
     }
 
 

@@ -24,7 +24,7 @@ def require_package(module: str, *, extra: str, load: bool = True) -> Any:
       ValueError: with the command that installs it.
     """
     if importlib.util.find_spec(module) is None:
-        # Of a package that is there already, pip installs what the extra adds, wherever it came from.
+        # Of a package that is there already, pip installs what the extra adds, and nothing else.
         what = f"-e '.[{extra}]'" if _is_checkout() else f"'twodasl-jax[{extra}]'"
         raise ValueError(f"the package of '{module}' is not installed: pip install {what}")
     return importlib.import_module(module) if load else None
