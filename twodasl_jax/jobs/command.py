@@ -8,6 +8,7 @@ words are photographs.
 import sys
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 
 from absl import flags, logging
 
@@ -91,7 +92,16 @@ def as_flags(arguments: Sequence[str]) -> list[str]:
     if {"-h", "--help"} & set(words):
         print(mode_help(words[0]))
         sys.exit()
+    _make_configs_importable(words)
     return [program, f"--mode={words[0]}", *words[1:]]
+
+
+def _make_configs_importable(words: Sequence[str]) -> None:
+    """Configs of a folder import each other as ``configs.NAME``, wherever that folder lies."""
+    for word in words:
+        if word.startswith("--config="):
+            path = Path(word.removeprefix("--config=").split(":")[0])
+            sys.path.append(str(path.absolute().parent.parent))
 
 
 def help_text() -> str:

@@ -128,19 +128,21 @@ def read_network_file(path: str | Path) -> NetworkFile:
     """
     arrays = read_npz(path, expected=EXPECTED)
     told = _description(path, arrays)
-    groups = {
-        group: _nested(
-            {name: values for name, values in arrays.items() if name.startswith(f"{group}/")}, group
-        )
-        for group in _GROUPS
-    }
-    foreign = [name for name in arrays if name.split("/")[0] not in (*_GROUPS, _DESCRIPTION)]
-    if foreign or not groups["params"]:
+    del arrays[_DESCRIPTION]
+    foreign = [
+        name
+        for name in arrays
+        if name.split("/")[0] not in _GROUPS
+        or any(other.startswith(f"{name}/") for other in arrays)
+    ]
+    if foreign or not arrays:
         came = f"an array '{foreign[0]}'" if foreign else "no parameters"
         raise ValueError(f"{path} holds {came}; {EXPECTED}: {_ADVICE}")
     for name, values in arrays.items():
-        if name != _DESCRIPTION and (values.dtype.kind != "f" or not np.isfinite(values).all()):
+        if values.dtype.kind != "f" or not np.isfinite(values).all():
             raise ValueError(f"{path}: {name} holds what is no finite number; {_ADVICE}")
+    # Whether these are a method's is for its maker to ask: `experiment.run.network_files`.
+    groups = {group: _nested(arrays, group) for group in _GROUPS}
     return NetworkFile(**groups, **{name: told[name] for name in _ENTRIES})
 
 
@@ -188,12 +190,13 @@ def _flat(tree: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _nested(flat: Mapping[str, np.ndarray], group: str) -> dict[str, Any]:
-    """Inverse of `_flat`, in float32."""
+    """Inverse of `_flat`, of one group, in float32."""
     tree: dict[str, Any] = {}
     for name, values in flat.items():
-        *folders, last = name.removeprefix(f"{group}/").split("/")
-        inner = tree
-        for folder in folders:
-            inner = inner.setdefault(folder, {})
-        inner[last] = values.astype(np.float32)
+        first, *folders, last = name.split("/")
+        if first == group:
+            inner = tree
+            for folder in folders:
+                inner = inner.setdefault(folder, {})
+            inner[last] = values.astype(np.float32)
     return tree

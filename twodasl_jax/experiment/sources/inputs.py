@@ -10,6 +10,7 @@ from twodasl_jax.data.tfds_source import (
     absent_message,
     newest_version,
 )
+from twodasl_jax.pretrained.names import network_file_named
 from twodasl_jax.replaced_files import finish_replacing
 
 
@@ -26,13 +27,17 @@ def require_inputs(config: Any, *, resumed: bool = False) -> None:
     missing = _missing_data(config)
     if not resumed:
         missing = _missing_face_model(config) + missing
-    if not resumed and config.init_from and not (Path(config.init_from) / "config.json").exists():
+    if not resumed and config.init_from and not _is_network(config.init_from):
         missing.append(f"init_from={config.init_from} holds no trained run; train it first")
     if missing:
         listed = "\n  - ".join(missing)
         raise FileNotFoundError(
             f"what this experiment needs is not there:\n  - {listed}\n{WITHOUT_DATA}"
         )
+
+
+def _is_network(name: str) -> bool:
+    return network_file_named(name) is not None or (Path(name) / "config.json").exists()
 
 
 def _missing_face_model(config: Any) -> list[str]:

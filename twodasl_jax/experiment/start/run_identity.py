@@ -14,6 +14,7 @@ from rich.console import Console
 
 from twodasl_jax.experiment.run.assembly import make_method
 from twodasl_jax.experiment.run.face_model_place import find_face_model
+from twodasl_jax.experiment.run.network_files import network_of_file
 from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
 from twodasl_jax.experiment.settings.reading import experiment_settings
@@ -21,6 +22,7 @@ from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.face_model.model_identity import face_model_identity, require_same_face_model
 from twodasl_jax.methods.method import Arrays, MethodFamily
 from twodasl_jax.methods.registry import family_of
+from twodasl_jax.pretrained.names import network_file_named
 from twodasl_jax.training.prediction_checkpoint import PredictionCheckpoint, restore_for_prediction
 from twodasl_jax.training.tree_difference import shapes_by_name
 
@@ -79,11 +81,22 @@ def starting_checkpoint(
       The checkpoint; None where the experiment starts from random networks.
 
     Raises:
-      FileNotFoundError: where that run has no networks yet.
+      FileNotFoundError: where that run has no networks yet, or there is no such network file.
       ValueError: where they mean something else or have another shape, with both values.
     """
     if not config.init_from:
         return None
+    path = network_file_named(config.init_from)
+    checkpoint, told = _of_run(config) if path is None else _of_file(path)
+    _require_same_meaning(config, face_model, checkpoint)
+    _require_arrays(config, face_model, checkpoint)
+    _require_same_shapes(config, checkpoint)
+    console.print(f"starting from {config.init_from}: {told}", markup=False, highlight=False)
+    return checkpoint
+
+
+def _of_run(config: Any) -> tuple[PredictionCheckpoint, str]:
+    """The newest networks of a run's last stage, and what is told of them."""
     earlier = Workdir(config.init_from)
     earlier_config = earlier.read_config()
     last = earlier_config.stages[-1]
@@ -93,16 +106,21 @@ def starting_checkpoint(
             f"train it to its end first: python run.py --workdir={config.init_from}"
         )
     checkpoint = restore_for_prediction(earlier.networks(last.name, earlier_config))
-    _require_same_meaning(config, face_model, checkpoint)
-    _require_arrays(config, face_model, checkpoint)
-    _require_same_shapes(config, checkpoint)
-    console.print(
-        f"starting from {config.init_from}: stage {last.name}, step {checkpoint.step:,} of "
-        f"{last.num_steps:,}",
-        markup=False,
-        highlight=False,
+    return checkpoint, f"stage {last.name}, step {checkpoint.step:,} of {last.num_steps:,}"
+
+
+def _of_file(path: Path) -> tuple[PredictionCheckpoint, str]:
+    """The networks of a network file, and what is told of them."""
+    _, _, network = network_of_file(path)
+    checkpoint = PredictionCheckpoint(
+        step=network.step,
+        params=network.params,
+        batch_stats=network.batch_stats,
+        config={},
+        arrays=network.arrays,
+        identity=network.identity,
     )
-    return checkpoint
+    return checkpoint, f"stage {network.stage}, step {network.step:,}; licence: {network.licence}"
 
 
 def _require_same_meaning(
