@@ -216,6 +216,11 @@ def test_ctrl_c_ends_it_quietly_whatever_goes_on(tmp_path):
     assert (output, errors, process.returncode) == ("stopped\n", "", 0)
 
 
+def test_two_networks_are_one_too_many():
+    with pytest.raises(ValueError, match="--workdir and --checkpoint both name a network; leave"):
+        job.serve(None, **OPTIONS | {"checkpoint": "pretrained"})
+
+
 def test_missing_packages_are_named_with_their_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "starlette", None)
     with pytest.raises(ValueError, match=r"pip install -e '.\[serve\]'"):
