@@ -38,7 +38,7 @@ def packed(
     Raises:
       ValueError: where half precision cannot hold the networks, or moves the landmarks too far.
     """
-    family, config = trained.family, trained.config
+    family, config = trained.family, workdir.read_config()
     networks = Networks(
         *(
             {name: group[name] for name in family.prediction_networks if name in group}
