@@ -35,6 +35,8 @@ def test_a_file_is_a_network_and_a_folder_is_a_run(tmp_path):
     assert network_file_named(tmp_path) is None
     assert network_file_named(tmp_path / "absent") is None
     assert network_file_named("./pretrained") is None
+    with pytest.raises(FileNotFoundError, match=r"no network file at absent\.npz; check the path"):
+        network_file_named("absent.npz")
 
 
 @pytest.mark.parametrize("name", NETWORKS)

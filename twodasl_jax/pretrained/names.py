@@ -28,11 +28,11 @@ def network_file_named(name: str | Path) -> Path | None:
 
     Raises:
       ValueError: for a network that the package does not know, listing those that it does.
-      FileNotFoundError: for one that this copy of the package lacks.
+      FileNotFoundError: for one that this copy of the package lacks, or a file that is absent.
     """
     prefix, _, network = str(name).partition(":")
     if prefix != PRETRAINED:
-        return Path(name) if Path(name).is_file() else None
+        return _file_of(Path(name))
     network = network or "open"
     if network not in NETWORKS:
         choices = ", ".join(pretrained_name(each) for each in NETWORKS)
@@ -44,3 +44,9 @@ def network_file_named(name: str | Path) -> Path | None:
             "or a network file, --checkpoint=RUN_OR_FILE"
         )
     return path
+
+
+def _file_of(path: Path) -> Path | None:
+    if path.suffix == ".npz" and not path.exists():
+        raise FileNotFoundError(f"no network file at {path}; check the path")
+    return path if path.is_file() else None
