@@ -27,6 +27,9 @@ BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "resnet18": partial(ResNet, stage_sizes=(2, 2, 2, 2), block=BasicBlock),
     "mobilenet_v1": partial(MobileNetV1, width=1.0),
     "mobilenet_v1_half": partial(MobileNetV1, width=0.5),
+    "resnet_mid": partial(
+        NarrowResNet, widths=(48, 96, 160, 256), stage_sizes=(1, 2, 2, 2), stem_width=48
+    ),
     "resnet_narrow": partial(
         NarrowResNet, widths=(32, 64, 128, 256), stage_sizes=(0, 1, 1, 1), stem_width=32
     ),
