@@ -164,7 +164,7 @@ def test_wrong_settings_and_arguments_are_refused(trained, photo, reconstructor)
 
 
 def test_a_checkpoint_is_read_by_its_folder(trained, photo, monkeypatch, tmp_path):
-    monkeypatch.setattr(face_reconstructor, "open_trained", lambda path, config, **_: trained)
+    monkeypatch.setattr(face_reconstructor, "open_trained", lambda path, wanted, **_: trained)
     reconstructor = FaceReconstructor.from_checkpoint(tmp_path, detector="whole_image")
     assert len(reconstructor(photo)) == 1
 

@@ -17,6 +17,7 @@ import jax
 import numpy as np
 
 from twodasl_jax.experiment.run.trained import TrainedRun, open_trained
+from twodasl_jax.experiment.settings.experiment_settings import RunChoice
 from twodasl_jax.methods.method import Faces, Method
 from twodasl_jax.methods.predictor import Predictor
 from twodasl_jax.predict.faces import recrop
@@ -106,7 +107,7 @@ class FaceReconstructor:
         detector: str = "mtcnn",
         num_passes: int = 2,
         max_faces: int | None = None,
-        config: Any = None,
+        wanted: RunChoice | None = None,
         face_model: str | None = None,
     ) -> "FaceReconstructor":
         """Reads a trained network: the newest of a training run, or one that is a file.
@@ -117,14 +118,14 @@ class FaceReconstructor:
           detector: as for the class.
           num_passes: as for the class.
           max_faces: as for the class.
-          config: one whose ``training.checkpoint`` chooses between newest and best networks.
+          wanted: which checkpoint, in place of what the run's own settings say.
           face_model: where its face model lies now, if it is not found by itself.
 
         Raises:
           FileNotFoundError, ValueError: where there is no (complete) network, or its face model is
             not to be found, or another one.
         """
-        trained = open_trained(path, config, face_model=face_model)
+        trained = open_trained(path, wanted, face_model=face_model)
         return cls(trained, detector=detector, num_passes=num_passes, max_faces=max_faces)
 
     @classmethod

@@ -19,6 +19,7 @@ from twodasl_jax.methods.method import crop_points
 from twodasl_jax.pretrained.network_file import read_network_file
 from twodasl_jax.training.checkpoint import Checkpointer
 from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
+from twodasl_jax.training.run_description import RunDescription
 from twodasl_jax.training.state import create_state
 
 FACE = {"true": {"mean_of_images": 5.0}}
@@ -53,9 +54,11 @@ def run(tmp_path_factory):
     )
     with Checkpointer(
         workdir.checkpoints("stage2"),
-        config=plain(settings),
-        arrays=network.arrays,
-        identity=network.identity | {"face_model": face_model_identity(face_model)},
+        RunDescription(
+            plain(settings),
+            network.arrays,
+            network.identity | {"face_model": face_model_identity(face_model)},
+        ),
     ) as checkpointer:
         checkpointer.save(create_state(params, network.batch_stats, optimizer), {})
     return folder

@@ -38,7 +38,7 @@ class MeanShape:
     weight: float
     crop_size = CROP_SIZE
     reads = ("annotated",)
-    networks = ("pose",)
+    network_names = ("pose",)
     code_layout = types.MappingProxyType({})
 
     def init(self, key):
@@ -81,7 +81,7 @@ class MeanShape:
 class MeanShapeFamily:
     """A `methods.method.MethodFamily`."""
 
-    networks = prediction_networks = ("pose",)
+    network_names = prediction_network_names = ("pose",)
     settings = types.MappingProxyType({"models": ModelSettings, "losses": LossSettings})
 
     def make(self, *, models, losses, stage):

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -27,7 +26,6 @@ from twodasl_jax.experiment.scores.report import result_files
 
 
 def compare(
-    _: Any,
     *,
     results: Sequence[str],
     output: str | None,

@@ -94,7 +94,7 @@ def needs_of(config: ExperimentSettings) -> set[tuple[str, str]]:
     needs = {(MODEL_GROUP, config.face_model.path)} if config.face_model.path else set()
     if config.init_from and not Path(config.init_from).is_file():
         needs.add((RUN_GROUP, config.init_from))
-    for source in (*config.data.annotated, *config.data.in_the_wild, *config.evaluation.sets):
+    for source in config.faces:
         if source.kind == "tfds":
             needs.add((_set_group(source.data_dir or DEFAULT_DATA_DIR), source.name))
         elif source.kind != "rendered":
@@ -240,7 +240,7 @@ def find_runs(folders: Iterable[Path]) -> list[Finding]:
             continue
         workdir = Workdir(folder)
         try:
-            stage = workdir.newest_stage(workdir.read_config()).name
+            stage = workdir.newest_stage(workdir.read_config().stages)
             steps = checkpoint_steps(workdir.checkpoints(stage))
             detail, found = f"{stage}, step {steps[-1]:,}", True
         except (ValueError, OSError) as error:

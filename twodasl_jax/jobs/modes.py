@@ -8,10 +8,14 @@ import contextlib
 import importlib
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twodasl_jax.experiment.run.folder_lock import hold_output
 from twodasl_jax.training.stop_request import stopping_at_once
+
+if TYPE_CHECKING:
+    from twodasl_jax.experiment.settings.benchmark_settings import BenchmarkSettings
+    from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
 
 EXPERIMENT, BENCHMARK = "experiment", "benchmark"
 """Kinds of configs: something to train, and something to score on."""
@@ -132,7 +136,7 @@ MODES: dict[str, Mode] = {
 
 
 def job_of(name: str) -> Callable[..., None]:
-    """The function of a mode, called as ``job(settings, flag=value, ...)``."""
+    """The function of a mode: ``job(flag=value, ...)``, settings first where it reads a config."""
     return getattr(importlib.import_module(f"twodasl_jax.jobs.{name}"), name)
 
 
@@ -143,7 +147,7 @@ def run_mode(
 
     Args:
       name: key of `MODES`.
-      config: what ``--config`` gave, or None; the job takes it as settings.
+      config: what ``--config`` gave, or None; a job that reads one takes it as settings.
       options: every flag's value; None where it was not given.
       given: flags that stand on the command line, ``config.…`` for settings of a config.
 
@@ -168,7 +172,8 @@ def run_mode(
         if mode.replaces is not None:
             folder = Path(options[mode.replaces])
             held.enter_context(hold_output(folder, doing=f"writes it (--mode={name})"))
-        job(_read_config(config), **{flag: options[flag] for flag in taken})
+        settings = (_read_config(config),) if mode.configs else ()
+        job(*settings, **{flag: options[flag] for flag in taken})
 
 
 def _refuse_unread_flags(name: str, unread: Collection[str]) -> None:
@@ -218,7 +223,7 @@ def _refuse_settings_of_networks(changed: Collection[str]) -> None:
             )
 
 
-def _read_config(config: Any) -> Any:
+def _read_config(config: Any) -> "ExperimentSettings | BenchmarkSettings | None":
     if config is None:
         return None
     # Not at the head: --help answers without JAX.

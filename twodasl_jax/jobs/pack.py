@@ -1,7 +1,6 @@
 """Packs the networks of a trained run into one file that predicts by itself."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -12,6 +11,7 @@ from twodasl_jax.data.face_crop import crop_image, roi_box_from_detection
 from twodasl_jax.experiment.run.packing import packed
 from twodasl_jax.experiment.run.trained import load_trained_run
 from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
 from twodasl_jax.jobs.predict import ASTRONAUT_BOX
 from twodasl_jax.pretrained.network_file import require_new, write_network_file
 from twodasl_jax.training.parallel import enable_compilation_cache
@@ -25,7 +25,7 @@ _LARGEST_CARD_BYTES = 2**20
 
 
 def pack(
-    config: Any,
+    config: ExperimentSettings | None,
     *,
     checkpoint: str,
     output: str,
@@ -57,7 +57,8 @@ def pack(
     text = _read_card(card)
     workdir = Workdir(checkpoint)
     enable_compilation_cache()
-    trained = load_trained_run(workdir, config, face_model=face_model)
+    wanted = None if config is None else config.run_choice
+    trained = load_trained_run(workdir, wanted, face_model=face_model)
     size = trained.method.crop_size
     crops = _astronaut_crops(size) if images is None else _crops_of_folder(Path(images), size)
     network = packed(trained, workdir, crops, licence=licence, card=text)

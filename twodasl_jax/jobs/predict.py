@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
 from twodasl_jax.face_reconstructor import FaceReconstructor
 from twodasl_jax.file_errors import is_out_of_space
 from twodasl_jax.predict.faces.face_detectors import FACE_DETECTORS
@@ -38,7 +39,7 @@ DEFAULT_OUTPUTS = ("strip", "mesh", "json")
 
 
 def predict(
-    config: Any,
+    config: ExperimentSettings | None,
     *,
     workdir: str | None,
     checkpoint: str | None = None,
@@ -102,7 +103,7 @@ def predict(
         checkpoint or workdir or PRETRAINED,
         detector=detector or "mtcnn",
         num_passes=num_passes,
-        config=config,
+        wanted=None if config is None else config.run_choice,
         face_model=face_model,
     )
     if reconstructor.about:

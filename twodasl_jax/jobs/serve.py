@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
+from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
 from twodasl_jax.face_reconstructor import FaceReconstructor
 from twodasl_jax.predict.faces.optional_package import require_package
 from twodasl_jax.pretrained.names import PRETRAINED
@@ -20,7 +21,7 @@ _LARGEST_UPLOAD_MEGABYTES = 1000
 
 
 def serve(
-    config: Any,
+    config: ExperimentSettings | None,
     *,
     workdir: str | None = None,
     checkpoint: str | None = None,
@@ -76,7 +77,7 @@ def serve(
             detector=detector or "mtcnn",
             num_passes=num_passes,
             max_faces=MAX_FACES,
-            config=config,
+            wanted=None if config is None else config.run_choice,
             face_model=face_model,
         )
         reconstructor.prepare_detector()

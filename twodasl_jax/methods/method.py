@@ -79,7 +79,7 @@ class Method(Protocol):
         ...
 
     @property
-    def networks(self) -> tuple[str, ...]:
+    def network_names(self) -> tuple[str, ...]:
         """Names of the networks that a step updates, and that need an optimiser."""
         ...
 
@@ -156,12 +156,12 @@ class MethodFamily(Protocol):
     """How a method is made from plain settings and a face model: an entry of ``METHODS``."""
 
     @property
-    def networks(self) -> tuple[str, ...]:
+    def network_names(self) -> tuple[str, ...]:
         """Names of all networks that a stage of the method may have."""
         ...
 
     @property
-    def prediction_networks(self) -> tuple[str, ...]:
+    def prediction_network_names(self) -> tuple[str, ...]:
         """Names of those that prediction reads; the others only train it."""
         ...
 

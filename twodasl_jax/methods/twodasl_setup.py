@@ -41,7 +41,7 @@ from twodasl_jax.training.state import Networks, TrainState
 MEAN, STD = "coefficient_mean", "coefficient_std"
 """Names of the whitening's two arrays in a checkpoint, ``(62,)`` each."""
 
-NETWORKS = ("regressor", "encoder", "critic")
+NETWORK_NAMES = ("regressor", "encoder", "critic")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,9 +67,9 @@ class TwoDASLMethod(TwoDASL):
         return ("annotated", *wild)
 
     @property
-    def networks(self) -> tuple[str, ...]:
+    def network_names(self) -> tuple[str, ...]:
         """Encoder and critic only where the self-critic is on."""
-        return NETWORKS if self.has_critic else NETWORKS[:1]
+        return NETWORK_NAMES if self.has_critic else NETWORK_NAMES[:1]
 
     @property
     def code_layout(self) -> Mapping[str, slice]:
@@ -129,9 +129,9 @@ class TwoDASLMethod(TwoDASL):
 class TwoDASLFamily:
     """2DASL as a `methods.method.MethodFamily`."""
 
-    networks = NETWORKS
+    network_names = NETWORK_NAMES
 
-    prediction_networks = NETWORKS[:1]
+    prediction_network_names = NETWORK_NAMES[:1]
 
     settings = types.MappingProxyType({"models": ModelSettings, "losses": LossSettings})
 
@@ -240,9 +240,9 @@ class TwoDASLFamily:
         self, face_model: FaceModel, arrays: Arrays, *, dense: bool = True
     ) -> PredictionConstants:
         """The face model at its landmarks and at the points to predict, and the whitening."""
-        landmarks = landmark_model(face_model)
-        points = face_model.linear if dense else landmarks
-        return PredictionConstants(landmarks, points, _whitening(arrays))
+        at_landmarks = landmark_model(face_model)
+        points = face_model.linear if dense else at_landmarks
+        return PredictionConstants(at_landmarks, points, _whitening(arrays))
 
     def code_statistics(self, arrays: Arrays) -> CodeStatistics:
         """Of shape and expression, as in the training set."""

@@ -179,25 +179,6 @@ def _faces_viewer(vertices: Float[Array, "3 n"], triangles: Int[Array, "t 3"]) -
     return first[0] * second[1] - first[1] * second[0] < 0
 
 
-def barycentric_coordinates(
-    vertices: Float[Array, "3 n"],
-    triangles: Int[Array, "t 3"],
-    triangle_ids: Int[Array, "height width"],
-) -> Float[Array, "3 height width"]:
-    """Weights of the three corners of the seen triangle at each pixel's centre.
-
-    Args:
-      vertices: planar, crop frame, pixels; z is not used (the camera is orthographic).
-      triangles: vertex numbers.
-      triangle_ids: from `rasterize`, -1 on the background.
-
-    Returns:
-      Weights that sum to 1, and 0 on the background and where the triangle has no area.
-    """
-    corners = _corner_rows(vertices[:2], triangles, triangle_ids)
-    return jnp.stack(_weights(corners, triangle_ids)).reshape(3, *triangle_ids.shape)
-
-
 def _corner_rows(
     values: Float[Array, "k n"],
     triangles: Int[Array, "t 3"],

@@ -1,4 +1,4 @@
-"""Where two trees (networks, optimizer states, configs) differ, in words."""
+"""Where two trees (networks, optimizer states, settings) differ, in words."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,11 +17,11 @@ def shapes_by_name(tree: Any) -> dict[str, str]:
     }
 
 
-def values_by_name(config: Any) -> dict[str, str]:
+def values_by_name(tree: Any) -> dict[str, str]:
     """Every plain value of nested dicts and lists: ``{"data.batch_size": "32", ...}``."""
     return {
         jax.tree_util.keystr(path, simple=True, separator="."): repr(value)
-        for path, value in jax.tree_util.tree_leaves_with_path(config)
+        for path, value in jax.tree_util.tree_leaves_with_path(tree)
     }
 
 

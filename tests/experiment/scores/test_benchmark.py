@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.io
-from ml_collections import ConfigDict
 from PIL import Image
 from rich.console import Console
 
@@ -21,6 +20,7 @@ from twodasl_jax.experiment.run.trained import TrainedRun
 from twodasl_jax.experiment.scores import benchmark
 from twodasl_jax.experiment.scores.benchmark import score_benchmark
 from twodasl_jax.experiment.scores.benchmark_checks import RESULT_FILES, read_landmark_vertices
+from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.experiment.sources.rendered_data import sample_model_faces
 from twodasl_jax.face_model.linear import vertices_from_coefficients
 from twodasl_jax.face_model.model import OPEN_FACE_FILE, load_face_model
@@ -83,7 +83,7 @@ def run():
     family, (face_model, arrays) = TwoDASLFamily(), face_model_and_arrays()
     method = family.make(models=settings.models, losses=settings.losses, stage=stage)
     networks = method.init(jax.random.key(0))
-    return TrainedRun(settings, stage.name, 7, face_model, family, method, networks, arrays)
+    return TrainedRun(plain(settings), stage.name, 7, face_model, family, method, networks, arrays)
 
 
 def face_model_and_arrays():
@@ -124,7 +124,7 @@ def stand_in(monkeypatch):
     """``--checkpoint=stand_in`` is a run of that method."""
     face_model, arrays = face_model_and_arrays()
     made = (TwoDASLFamily(), AllThatItIsShown(), Networks({}, {}), arrays)
-    run = TrainedRun(ConfigDict(), "stage1", 7, face_model, *made)
+    run = TrainedRun({}, "stage1", 7, face_model, *made)
     monkeypatch.setattr(benchmark, "open_trained", lambda name, **_: run)
     return "stand_in"
 

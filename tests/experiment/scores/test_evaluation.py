@@ -3,12 +3,10 @@
 import csv
 import importlib
 import json
-import types
 
 import numpy as np
 import pytest
 import scipy.io
-from ml_collections import ConfigDict
 
 from twodasl_jax.data.sources import write_rendered
 from twodasl_jax.evaluation.benchmark import Benchmark, Predictions
@@ -16,6 +14,7 @@ from twodasl_jax.evaluation.sets import EvaluationSet
 from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.experiment.scores import report
 from twodasl_jax.experiment.scores.evaluation import open_given_sets
+from twodasl_jax.experiment.settings.experiment_settings import Aflw2000Settings
 from twodasl_jax.jobs.modes import run_mode
 
 CONVENTIONS = {"crop_source": "landmarks", "landmark_map_source": "none"}
@@ -107,9 +106,8 @@ RUNS, MOMENTS = ("first", "second"), ("before", "stage1")
 
 
 def sets_of(path, **settings):
-    chosen = {"kind": "aflw2000", "name": "faces", "path": str(path)}
-    chosen |= {"landmark_map_source": "none"} | settings
-    return types.SimpleNamespace(evaluation=ConfigDict({"sets": (ConfigDict(chosen),)}))
+    given = {"path": str(path), "landmark_map_source": "none"} | settings
+    return [Aflw2000Settings(kind="aflw2000", name="faces", **given)]
 
 
 def test_a_set_is_its_benchmark(original, caplog):

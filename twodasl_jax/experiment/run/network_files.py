@@ -46,7 +46,9 @@ def network_of_file(path: Path) -> tuple[MethodFamily, Method, NetworkFile]:
 def _require_shapes(path: Path, network: NetworkFile, family: MethodFamily, method: Method) -> None:
     made = jax.eval_shape(method.init, jax.random.key(0, impl="rbg"))
     for group, networks in zip(("params", "batch_stats"), made, strict=True):
-        wanted = {name: networks[name] for name in family.prediction_networks if name in networks}
+        wanted = {
+            name: networks[name] for name in family.prediction_network_names if name in networks
+        }
         wrong = differences(shapes_by_name(getattr(network, group)), shapes_by_name(wanted))
         if wrong:
             raise ValueError(

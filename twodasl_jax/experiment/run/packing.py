@@ -41,7 +41,7 @@ def packed(
     family, config = trained.family, workdir.read_config()
     networks = Networks(
         *(
-            {name: group[name] for name in family.prediction_networks if name in group}
+            {name: group[name] for name in family.prediction_network_names if name in group}
             for group in trained.networks
         )
     )

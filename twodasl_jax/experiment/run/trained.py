@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from twodasl_jax.experiment.run.assembly import make_method
 from twodasl_jax.experiment.run.face_model_place import (
     face_model_of_network,
     find_face_model,
@@ -14,6 +13,8 @@ from twodasl_jax.experiment.run.face_model_place import (
 )
 from twodasl_jax.experiment.run.network_files import network_of_file
 from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.settings.experiment_settings import RunChoice
+from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.face_model.albedo import with_colours
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.methods.method import Faces, Method, MethodFamily
@@ -27,7 +28,7 @@ class TrainedRun(NamedTuple):
     """The networks of a run, and what they were trained with.
 
     Attributes:
-      config: the run's own; of a network file, what it says of itself.
+      settings_json: the run's own, plain values; of a network file, what it says of itself.
       stage: the name of the stage that the networks come from.
       step: of the checkpoint.
       face_model: the one whose points they predict, with colours.
@@ -38,7 +39,7 @@ class TrainedRun(NamedTuple):
       about: a line on a network file: which it is, and its licence; '' for a run's folder.
     """
 
-    config: Any
+    settings_json: Mapping[str, Any]
     stage: str
     step: int
     face_model: FaceModel
@@ -71,7 +72,7 @@ class TrainedRun(NamedTuple):
 
 def open_trained(
     name: str | Path,
-    wanted: Any = None,
+    wanted: RunChoice | None = None,
     *,
     stage: str = "",
     face_model: str | None = None,
@@ -122,7 +123,7 @@ def open_trained(
 
 def load_trained_run(
     workdir: Workdir,
-    wanted: Any = None,
+    wanted: RunChoice | None = None,
     *,
     stage: str = "",
     face_model: str | None = None,
@@ -132,11 +133,10 @@ def load_trained_run(
 
     Args:
       workdir: of the run.
-      wanted: a config whose ``training.checkpoint`` chooses, and whose ``face_model.path`` says
-        where the face model lies now; None is the run's own.
+      wanted: of other settings than the run's own; None is the run's own.
       stage: name of the stage whose networks are meant; '' is the newest.
-      face_model: where the run's face model lies now, before what any config says.
-      num_passes: of the network over a face; None is what the run's config scores with.
+      face_model: where the run's face model lies now, before what any settings say.
+      num_passes: of the network over a face; None is what the run is scored with.
 
     Raises:
       FileNotFoundError, ValueError: where the folder holds no (complete) run, or its face model
@@ -146,26 +146,28 @@ def load_trained_run(
     from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
 
     config = workdir.read_config()
-    chosen = workdir.stage_named(config, stage) if stage else workdir.newest_stage(config)
-    folder = workdir.networks(chosen.name, config if wanted is None else wanted)
-    checkpoint = restore_for_prediction(folder)
+    chosen = workdir.stage_named(config.stages, stage or workdir.newest_stage(config.stages))
     own = config.face_model.path
-    if face_model is None and wanted is not None and wanted.face_model.path not in ("", own):
-        face_model = wanted.face_model.path
+    wanted = config.run_choice if wanted is None else wanted
+    checkpoint = restore_for_prediction(workdir.chosen_checkpoints(chosen.name, wanted.checkpoint))
+    if face_model is None and wanted.face_model not in ("", own):
+        face_model = wanted.face_model
     found, _ = find_face_model(
         workdir.folder,
         own,
         identity=_identity_of_face_model(workdir, checkpoint.identity),
         given=face_model,
     )
+    family = family_of(config.method)
+    method = family.make(models=config.models, losses=config.losses, stage=chosen)
     passes = config.evaluation.num_passes if num_passes is None else num_passes
     return TrainedRun(
-        config,
+        plain(config),
         chosen.name,
         checkpoint.step,
         with_colours(found),
-        family_of(config.method),
-        make_method(config, chosen).with_passes(passes),
+        family,
+        method.with_passes(passes),
         Networks(checkpoint.params, checkpoint.batch_stats),
         checkpoint.arrays,
     )

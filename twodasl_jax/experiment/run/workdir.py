@@ -1,5 +1,6 @@
 """The folder of one run: what lies where, and that it stays one run."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,17 +48,17 @@ class Workdir:
         """The best checkpoint of one stage, by validation."""
         return self.folder / "best" / stage
 
-    def networks(self, stage: str, config: ExperimentSettings) -> Path:
-        """Checkpoints that what follows a stage reads: the newest, or the best if so configured.
+    def chosen_checkpoints(self, stage: str, which: str) -> Path:
+        """Checkpoints that what follows a stage reads.
 
         Args:
           stage: its name.
-          config: whose ``training.checkpoint`` chooses.
+          which: ``newest`` or ``best``, as ``training.checkpoint`` has it.
 
         Raises:
           ValueError: where no best was kept.
         """
-        if config.training.checkpoint == "newest":
+        if which == "newest":
             return self.checkpoints(stage)
         if not checkpoint_steps(self.best(stage)):
             raise ValueError(
@@ -78,13 +79,13 @@ class Workdir:
         """Whether a stage has a complete checkpoint."""
         return bool(checkpoint_steps(self.checkpoints(stage)))
 
-    def newest_stage(self, config: ExperimentSettings) -> StageSettings:
-        """The last stage that has a checkpoint.
+    def newest_stage(self, stages: Sequence[StageSettings]) -> str:
+        """Name of the last stage that has a checkpoint.
 
         Raises:
           FileNotFoundError: where no stage has one yet.
         """
-        trained = [stage for stage in config.stages if self.has_checkpoint(stage.name)]
+        trained = [stage.name for stage in stages if self.has_checkpoint(stage.name)]
         if not trained:
             raise FileNotFoundError(
                 f"{self.folder} has no checkpoint yet; train it first: "
@@ -92,18 +93,18 @@ class Workdir:
             )
         return trained[-1]
 
-    def stage_named(self, config: ExperimentSettings, name: str) -> StageSettings:
+    def stage_named(self, stages: Sequence[StageSettings], name: str) -> StageSettings:
         """One stage of the run, by its name.
 
         Raises:
           ValueError: where the run has no such stage.
         """
-        for stage in config.stages:
+        for stage in stages:
             if stage.name == name:
                 return stage
         raise ValueError(
             f"{self.folder} has no stage '{name}'; it has "
-            f"{', '.join(stage.name for stage in config.stages)}"
+            f"{', '.join(stage.name for stage in stages)}"
         )
 
     def read_config(self) -> ExperimentSettings:
@@ -153,7 +154,7 @@ class Workdir:
             )
         return wanted
 
-    def require_trained_with(self, saved: Any, config: ExperimentSettings) -> None:
+    def require_trained_with(self, saved: Mapping[str, Any], config: ExperimentSettings) -> None:
         """Refuses to go on with other settings than the run's checkpoints were written with.
 
         Args:
