@@ -308,6 +308,25 @@ def test_public_names_follow_the_house(path):
     assert "helpers" not in path.stem
 
 
+TAKE_AN_EXPERIMENT = {
+    "experiment/run/workdir.py",  # read, compared, written
+    "experiment/start/experiment_checks.py",  # checked
+    "experiment/start/run_start.py",  # taken apart
+}
+
+
+@every_file
+def test_an_experiment_is_taken_apart_in_one_place(path):
+    """Below the modes' entry points functions take plain arguments, or the group of their own."""
+    takers = {
+        function.name
+        for function in functions(path)
+        for argument in [*function.args.args, *function.args.kwonlyargs]
+        if argument.annotation and "ExperimentSettings" in ast.unparse(argument.annotation)
+    }
+    assert not takers or part_of(path) == "jobs" or name_of(path) in TAKE_AN_EXPERIMENT, takers
+
+
 def test_every_module_and_folder_says_what_it_is():
     bare = [
         name_of(path) for path in FILES if ast.get_docstring(ast.parse(path.read_text())) is None

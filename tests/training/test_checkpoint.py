@@ -79,7 +79,7 @@ def test_other_networks_are_refused_with_the_difference(run_folder):
     ):
         checkpointer.restore(make_state(width=5))
     assert "params/regressor/kernel: float32(2, 3) | float32(2, 5)" in str(error.value)
-    assert "widths.1: 8 | 16" in str(error.value)
+    assert "widths[1]: 8 | 16" in str(error.value)
 
 
 def test_another_optimizer_is_refused(run_folder):

@@ -116,8 +116,11 @@ def _train_stage(run: Run, stage: Stage, earlier: Networks | None) -> Networks:
     compiled = parallel.compile_step(
         functools.partial(method.step, optimizer=stage.optimizer), mesh
     )
+    checkpoints = Checkpointer(
+        run.workdir.checkpoints(stage.name), run.description, max_to_keep=run.training.max_to_keep
+    )
     so_far = RunSoFar()
-    with _open_checkpoints(run, stage.name) as checkpointer, _open_best(run, stage.name) as best:
+    with checkpoints as checkpointer, _open_best(run, stage.name) as best:
         restored = restore_newest_whole(
             checkpointer, state, on_damaged=run.training.on_damaged_checkpoint
         )
@@ -150,12 +153,6 @@ def _train_stage(run: Run, stage: Stage, earlier: Networks | None) -> Networks:
         told = {"steps": num_steps, "from_step": so_far.from_step, "seconds": seconds}
         run.workdir.add_result("stages", stage.name, told)
     return _networks_to_hand_on(run, stage.name, state)
-
-
-def _open_checkpoints(run: Run, stage: str) -> Checkpointer:
-    return Checkpointer(
-        run.workdir.checkpoints(stage), run.description, max_to_keep=run.training.max_to_keep
-    )
 
 
 def _open_best(run: Run, stage: str) -> contextlib.AbstractContextManager[BestCheckpoint | None]:

@@ -44,11 +44,7 @@ def _ending(options: OptimizerOptions, stage: StageSettings) -> OptimizerOptions
 
 
 def intervals_of(training: TrainingSettings) -> Intervals:
-    """How often the loop logs, saves and evaluates.
-
-    Raises:
-      ValueError: as `Intervals`.
-    """
+    """How often the loop logs, saves and evaluates."""
     return Intervals(
         log=training.log_every,
         checkpoint=training.checkpoint_every,

@@ -1,5 +1,6 @@
 """A trained run as a network file, and by how much half precision moves its landmarks."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,7 @@ import numpy as np
 from twodasl_jax.experiment.run.provenance import git_revision
 from twodasl_jax.experiment.run.trained import TrainedRun
 from twodasl_jax.experiment.run.workdir import Workdir
-from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
-from twodasl_jax.experiment.settings.reading import plain
+from twodasl_jax.experiment.settings.reading import read_settings
 from twodasl_jax.face_model.model_identity import face_model_identity
 from twodasl_jax.methods.method import crop_points
 from twodasl_jax.pretrained.network_file import NetworkFile, in_half_precision
@@ -38,7 +38,8 @@ def packed(
     Raises:
       ValueError: where half precision cannot hold the networks, or moves the landmarks too far.
     """
-    family, config = trained.family, workdir.read_config()
+    family, settings = trained.family, trained.settings_json
+    models = read_settings(family.settings["models"], settings["models"])
     networks = Networks(
         *(
             {name: group[name] for name in family.prediction_network_names if name in group}
@@ -46,20 +47,20 @@ def packed(
         )
     )
     rounding = measured_rounding(trained, networks, crops)
-    identity = {"method": config.method, **family.meaning(config.models)}
+    identity = {"method": settings["method"], **family.meaning(models)}
     return NetworkFile(
         params=networks.params,
         batch_stats=networks.batch_stats,
         arrays=trained.arrays,
-        method=config.method,
-        models=plain(config.models),
-        num_passes=config.evaluation.num_passes,
+        method=settings["method"],
+        models=settings["models"],
+        num_passes=settings["evaluation"]["num_passes"],
         stage=trained.stage,
         step=trained.step,
         identity=identity | {"face_model": face_model_identity(trained.face_model)},
         licence=licence,
         card=card,
-        training=_training(trained, config, workdir),
+        training=_training(trained, workdir),
         rounding=rounding,
     )
 
@@ -101,21 +102,22 @@ def measured_rounding(
     }
 
 
-def _training(trained: TrainedRun, config: ExperimentSettings, workdir: Workdir) -> dict[str, Any]:
+def _training(trained: TrainedRun, workdir: Workdir) -> dict[str, Any]:
     """What the run says of itself; names without folders, which mean nothing elsewhere."""
+    settings = trained.settings_json
     scored = workdir.read_results()["evaluations"].get(trained.stage, {})
     return {
-        "seed": config.seed,
-        "init_from": Path(config.init_from).name,
-        "stages": {stage.name: stage.num_steps for stage in config.stages},
+        "seed": settings["seed"],
+        "init_from": Path(settings["init_from"]).name,
+        "stages": {stage["name"]: stage["num_steps"] for stage in settings["stages"]},
         "data": {
-            "annotated": [_source_name(source) for source in config.data.annotated],
-            "in_the_wild": [_source_name(source) for source in config.data.in_the_wild],
+            half: [_source_name(source) for source in settings["data"][half]]
+            for half in ("annotated", "in_the_wild")
         },
         "scores": {name: entry["metrics"] for name, entry in scored.items()},
         "packed_by": git_revision(),
     }
 
 
-def _source_name(source: Any) -> str:
-    return f"{source.kind}: {source.name or Path(source.path).name}"
+def _source_name(source: Mapping[str, Any]) -> str:
+    return f"{source['kind']}: {source.get('name') or Path(source['path']).name}"

@@ -6,7 +6,8 @@ from typing import Any
 
 from twodasl_jax.evaluation.report import write_results
 from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings, StageSettings
-from twodasl_jax.experiment.settings.reading import Unknown, experiment_settings, flat, plain
+from twodasl_jax.experiment.settings.reading import Unknown, experiment_settings, plain
+from twodasl_jax.training.tree_difference import values_by_name
 from twodasl_jax.user_files.json_file import read_json, require_entries
 
 _RESTORE = "restore it from a copy, or train again in another folder"
@@ -205,7 +206,10 @@ def _changed(
     there: ExperimentSettings, unknown: Unknown, wanted: ExperimentSettings, said: str
 ) -> list[str]:
     """What differs between two configs, but for what may change between the parts of one run."""
-    saved, now = flat(plain(there)) | flat(unknown), flat(plain(wanted))
+    saved, now = (
+        values_by_name(plain(there)) | values_by_name(unknown),
+        values_by_name(plain(wanted)),
+    )
     return [
         f"{key}: {saved.get(key)} there, {now.get(key)} {said}"
         for key in sorted({*saved, *now})

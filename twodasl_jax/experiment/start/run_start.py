@@ -7,7 +7,7 @@ arguments, or the one group that it is about.
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +24,6 @@ from twodasl_jax.experiment.settings.experiment_settings import (
     DataSettings,
     EvaluationSettings,
     ExperimentSettings,
-    StageSettings,
     TrainingSettings,
 )
 from twodasl_jax.experiment.settings.reading import plain
@@ -163,7 +162,9 @@ def _check(
 ) -> _Checked:
     stages, family = check_experiment(config), family_of(config.method)
     resumed = workdir.has_checkpoint(stages[0].name)
-    saved = _saved_description(workdir, config.stages) if resumed else None
+    saved = None
+    if resumed:
+        saved = newest_description(workdir.checkpoints(workdir.newest_stage(config.stages)))
     if saved is not None:
         workdir.require_trained_with(saved.settings_json, config)
     path, init_from = config.face_model.path, config.init_from
@@ -236,10 +237,6 @@ def _hold(folder: Path, held: contextlib.ExitStack) -> None:
     # The processes of one run share its folder, and the first of them writes.
     if parallel.is_primary_process():
         held.enter_context(hold_folder(folder, doing=HELD))
-
-
-def _saved_description(workdir: Workdir, stages: Sequence[StageSettings]) -> RunDescription | None:
-    return newest_description(workdir.checkpoints(workdir.newest_stage(stages)))
 
 
 def _find_face_model(
