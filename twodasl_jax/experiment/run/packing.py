@@ -16,8 +16,8 @@ from twodasl_jax.pretrained.network_file import NetworkFile, in_half_precision
 from twodasl_jax.training.state import Networks
 
 LARGEST_MEAN_MOVE = 1e-3
-"""Of the crop's side: 0.12 px of 120. The landmarks of the quickstart's network move by 0.021 px,
-those of ``configs/aflw.py:renders`` by 0.009 (256 real crops). Single ones move by up to 1.2 px,
+"""Of the crop's side: 0.12 px of 120. The landmarks of the quickstart's network move by 0.019 px,
+those of ``configs/aflw.py:renders`` by 0.009 (256 real crops). Single ones move by up to 0.7 px,
 where a pixel of the second pass's landmark map is another."""
 
 _BATCH_SIZE = 32
