@@ -36,6 +36,7 @@ BELOW_EXPERIMENT = (
         "losses",
         "methods",
         "metrics",
+        "pretrained",
     }
 )
 # The wing's own order: settings <- run <- sources <- scores <- start.
@@ -56,6 +57,7 @@ MAY_IMPORT = {
     "standard_streams": set(),
     "replaced_files": set(),
     "whole_file": {"file_errors"},
+    "pretrained": {"file_errors", "user_files", "whole_file"},
     "geometry": FOUNDATION,
     "face_model": FOUNDATION | {"geometry"},
     "rendering": FOUNDATION | {"geometry", "face_model"},
@@ -81,8 +83,9 @@ MAY_IMPORT = {
     "experiment.scores": BELOW_SCORES,
     "experiment.start": BELOW_START,
     "experiment.annotation": BELOW_EXPERIMENT,
-    "face_reconstructor": EXPERIMENT,
-    "jobs": EXPERIMENT | BELOW_VIDEO | {"predict.video", "face_reconstructor"},
+    "face_reconstructor": EXPERIMENT | {"pretrained"},
+    "jobs": EXPERIMENT | BELOW_VIDEO | {"predict.video", "face_reconstructor", "pretrained"},
+    "__main__": {"jobs", "standard_streams"},
 }
 JAX_FAMILY = {"jax", "jaxlib", "flax", "optax", "orbax", "chex"}
 DEVICE_NAMES = {

@@ -96,7 +96,7 @@ def test_one_annotation_at_a_time(monkeypatch, tmp_path):
         with pytest.raises(ValueError, match="in use: process"):
             run_mode("replacing", None, NOTHING | flags)
 
-    monkeypatch.setitem(MODES, "replacing", Mode(("output",), replaces="output"))
+    monkeypatch.setitem(MODES, "replacing", Mode("", ("output",), replaces="output"))
     monkeypatch.setattr(modes, "job_of", lambda name: again)
     run_mode("replacing", None, NOTHING | {"output": str(tmp_path / "fits")})
     assert MODES["annotate"].replaces == "output"

@@ -81,7 +81,7 @@ class MeanShape:
 class MeanShapeFamily:
     """A `methods.method.MethodFamily`."""
 
-    network_names = ("pose",)
+    network_names = prediction_network_names = ("pose",)
     settings = types.MappingProxyType({"models": ModelSettings, "losses": LossSettings})
 
     def make(self, *, models, losses, stage):
@@ -89,6 +89,9 @@ class MeanShapeFamily:
         if unknown:
             raise ValueError(f"no loss is called {', '.join(unknown)}; choose one of camera")
         return MeanShape(models.scale, stage.loss_weights["camera"])
+
+    def make_predicting(self, models):
+        return MeanShape(models.scale, 0.0)
 
     def meaning(self, models):
         return {"crop_size": CROP_SIZE}

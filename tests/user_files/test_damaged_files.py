@@ -1,5 +1,6 @@
 """Every reader of a user's file against every kind of damage: one sentence with the file's name."""
 
+import dataclasses
 import json
 import os
 import pickle
@@ -31,6 +32,11 @@ from twodasl_jax.experiment.scores.benchmark_checks import read_landmark_vertice
 from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.face_model.import_basel import load_landmark_vertices, read_expression_file
 from twodasl_jax.face_model.import_bfm import face_model_from_file
+from twodasl_jax.pretrained.network_file import (
+    NetworkFile,
+    read_network_file,
+    write_network_file,
+)
 from twodasl_jax.training.writers import read_metrics
 from twodasl_jax.user_files.array_pickle import load_array_pickle
 from twodasl_jax.user_files.arrays import read_npy, read_npz
@@ -94,6 +100,16 @@ def photographs(path: Path) -> None:
 def prepared(path: Path) -> None:
     path.write_text("{}")
     (path.parent / "features.json").write_text("{}")
+
+
+def network(path: Path) -> None:
+    filled = {str: "x", int: 1}
+    fields = {
+        field.name: filled.get(field.type, {"x": 1}) for field in dataclasses.fields(NetworkFile)
+    }
+    kernel = np.random.default_rng(0).normal(size=(9, 9)).astype(np.float32)
+    groups = {"params": {"net": {"kernel": kernel}}, "batch_stats": {}, "arrays": {"mean": POINTS}}
+    write_network_file(path, NetworkFile(**fields | groups))
 
 
 POINTS = np.random.default_rng(0).uniform(0, 100, (2, 68, 2))
@@ -174,6 +190,7 @@ READERS = {
         read_expression_file,
     ),
     "face model": Reader("face.npz", npz(mean=np.zeros((3, 4))), face_model_from_file),
+    "network": Reader("net.npz", network, read_network_file),
     "settings of fits": Reader(
         "annotation.json",
         as_json({"face_model_crc": 1, "face_model": "mine"}),

@@ -37,7 +37,7 @@ def evaluate(
         its ``training.checkpoint`` and ``face_model.path`` as for `predict`; or those of the run
         where None.
       workdir: of a benchmark, the folder to write; else a trained run.
-      checkpoint: of a benchmark: a trained run.
+      checkpoint: of a benchmark: a trained network (`open_trained`).
       predictions: of a benchmark: a predictions file.
       face_model: where the run's face model lies now; or the one of the coefficients in
         `predictions`.

@@ -1,4 +1,4 @@
-"""The modes of run.py and the flags that each takes.
+"""The modes of the command line and the flags that each takes.
 
 Mode ``x`` is the function ``x`` of the module ``twodasl_jax.jobs.x``. It is imported when it runs:
 ``--help`` answers at once, and processes that a mode starts load only what they need.
@@ -28,6 +28,7 @@ class Mode(NamedTuple):
     """The flags that a job takes.
 
     Attributes:
+      about: what it does, in a line.
       required: flags that must be given.
       optional: flags that may be.
       configs: kinds of ``--config`` that it reads; none: it reads no config.
@@ -37,6 +38,7 @@ class Mode(NamedTuple):
       keeps_memory: whether it runs one program many times (`keep_freed_memory`).
     """
 
+    about: str
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     configs: tuple[str, ...] = ()
@@ -57,6 +59,7 @@ _RUN_SETTINGS = ("training.checkpoint", "face_model.path")
 
 MODES: dict[str, Mode] = {
     "train": Mode(
+        "trains an experiment: all of its stages, or what is left of them",
         ("workdir",),
         ("image", "box", "face_model"),
         (EXPERIMENT,),
@@ -64,14 +67,18 @@ MODES: dict[str, Mode] = {
         keeps_memory=True,
     ),
     "evaluate": Mode(
+        "scores a network, or any system's predictions, on a benchmark",
         ("workdir",),
         ("checkpoint", "predictions", "face_model"),
         (EXPERIMENT, BENCHMARK),
         (*_RUN_SETTINGS, "evaluation"),
     ),
     "predict": Mode(
-        ("workdir",),
+        "reconstructs the faces of photographs, of a video or of a camera",
+        (),
         (
+            "workdir",
+            "checkpoint",
             "image",
             "video",
             "camera",
@@ -89,21 +96,41 @@ MODES: dict[str, Mode] = {
         _RUN_SETTINGS,
     ),
     "serve": Mode(
-        ("workdir",),
-        ("host", "port", "max_upload_megabytes", "detector", "num_passes", "face_model"),
+        "the same as a page of this machine, for uploads",
+        (),
+        (
+            *("workdir", "checkpoint", "host", "port", "max_upload_megabytes"),
+            *("detector", "num_passes", "face_model"),
+        ),
         (EXPERIMENT,),
         _RUN_SETTINGS,
     ),
-    "prepare": Mode(("dataset", "manual_dir"), ("data_dir",)),
+    "prepare": Mode(
+        "prepares a data set from its owners' files, for training or scoring",
+        ("dataset", "manual_dir"),
+        ("data_dir",),
+    ),
     "annotate": Mode(
+        "fits 3D coefficients to photographs that have 2D landmarks",
         ("images", "output"),
         ("landmarks", "detector", "face_model", "contour", "max_residual"),
         replaces="output",
     ),
-    "compare": Mode(
-        ("results",), ("output", "published", "without_worst", "set_name", "over_seeds")
+    "pack": Mode(
+        "writes the networks of a training into one file, to predict with elsewhere",
+        ("checkpoint", "output", "licence", "card"),
+        ("images", "face_model"),
+        (EXPERIMENT,),
+        _RUN_SETTINGS,
     ),
-    "doctor": Mode((), ("workdir",), (EXPERIMENT,)),
+    "compare": Mode(
+        "compares systems that were scored on a benchmark",
+        ("results",),
+        ("output", "published", "without_worst", "set_name", "over_seeds"),
+    ),
+    "doctor": Mode(
+        "shows what is here and what is missing, and how to get it", (), ("workdir",), (EXPERIMENT,)
+    ),
 }
 """``--mode`` -> its flags."""
 

@@ -161,6 +161,11 @@ class MethodFamily(Protocol):
         ...
 
     @property
+    def prediction_network_names(self) -> tuple[str, ...]:
+        """Names of those that prediction reads; the others only train it."""
+        ...
+
+    @property
     def settings(self) -> Mapping[str, type]:
         """The groups ``models`` and ``losses`` of an experiment -> dataclasses of their settings.
 
@@ -184,6 +189,17 @@ class MethodFamily(Protocol):
 
         Raises:
           ValueError: for settings that the method does not know, listing the choices.
+        """
+        ...
+
+    def make_predicting(self, models: Any) -> Method:
+        """The networks without an objective, for prediction alone.
+
+        Args:
+          models: of the dataclass ``settings["models"]``.
+
+        Raises:
+          ValueError: as `make`.
         """
         ...
 

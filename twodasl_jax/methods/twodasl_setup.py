@@ -131,6 +131,8 @@ class TwoDASLFamily:
 
     network_names = NETWORK_NAMES
 
+    prediction_network_names = NETWORK_NAMES[:1]
+
     settings = types.MappingProxyType({"models": ModelSettings, "losses": LossSettings})
 
     def make(
@@ -141,6 +143,16 @@ class TwoDASLFamily:
         stage: Any,
     ) -> TwoDASLMethod:
         """Three networks, and the terms of one stage."""
+        return dataclasses.replace(
+            self.make_predicting(models),
+            loss_weights=dict(stage.loss_weights),
+            ramp_steps=dict(stage.ramp_steps),
+            loss_formula=stage.loss_formula,
+            use_landmark_importance=losses.landmark_importance,
+        )
+
+    def make_predicting(self, models: ModelSettings) -> TwoDASLMethod:
+        """Three networks and no term."""
         return TwoDASLMethod(
             regressor=make_regressor(
                 models.backbone,
@@ -151,11 +163,8 @@ class TwoDASLFamily:
                 convolution=models.convolution, width_divisor=models.encoder_width_divisor
             ),
             critic=Critic(),
-            loss_weights=dict(stage.loss_weights),
-            ramp_steps=dict(stage.ramp_steps),
-            loss_formula=stage.loss_formula,
+            loss_weights={},
             use_landmark_map=models.landmark_map,
-            use_landmark_importance=losses.landmark_importance,
         )
 
     def meaning(self, models: ModelSettings) -> dict[str, Any]:

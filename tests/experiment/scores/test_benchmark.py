@@ -13,6 +13,7 @@ import scipy.io
 from PIL import Image
 from rich.console import Console
 
+from tests.pretrained.untrained import untrained_network
 from twodasl_jax.coefficient_layout import CODE_LAYOUT
 from twodasl_jax.evaluation.benchmark_faces import open_aflw2000_3d
 from twodasl_jax.experiment.run.trained import TrainedRun
@@ -27,6 +28,7 @@ from twodasl_jax.jobs.modes import MODES, run_mode
 from twodasl_jax.methods.method import Faces
 from twodasl_jax.methods.twodasl_setup import TwoDASLFamily
 from twodasl_jax.predict.faces.landmark_detectors import LANDMARK_DETECTORS
+from twodasl_jax.pretrained.network_file import write_network_file
 from twodasl_jax.training.state import Networks
 
 NAMES = [f"image0000{number}.jpg" for number in (2, 3, 4, 5)]
@@ -93,7 +95,7 @@ def face_model_and_arrays():
 @pytest.fixture
 def untrained(run, monkeypatch):
     """``--checkpoint=untrained`` is that network."""
-    monkeypatch.setattr(benchmark, "load_trained_run", lambda workdir, **_: run)
+    monkeypatch.setattr(benchmark, "open_trained", lambda name, **_: run)
     return "untrained"
 
 
@@ -123,8 +125,18 @@ def stand_in(monkeypatch):
     face_model, arrays = face_model_and_arrays()
     made = (TwoDASLFamily(), AllThatItIsShown(), Networks({}, {}), arrays)
     run = TrainedRun({}, "stage1", 7, face_model, *made)
-    monkeypatch.setattr(benchmark, "load_trained_run", lambda workdir, **_: run)
+    monkeypatch.setattr(benchmark, "open_trained", lambda name, **_: run)
     return "stand_in"
+
+
+def test_a_network_file_is_scored_by_its_name(original, tmp_path, capsys):
+    write_network_file(tmp_path / "net.npz", untrained_network(load_face_model(), step=70))
+    name = str(tmp_path / "net.npz")
+    results = score(config(original, metrics=("landmarks68_2d",)), tmp_path / "o", checkpoint=name)
+    system = results["system"]
+    assert (system["checkpoint"], system["stage"], system["step"]) == (name, "only", 70)
+    assert system["config"]["models"]["backbone"] == "resnet_tiny"
+    assert "licence: none: it is not trained" in capsys.readouterr().out
 
 
 def test_perfect_predictions_and_everything_that_is_written(original, perfect, tmp_path, capsys):

@@ -8,16 +8,20 @@ import shutil
 import chex
 import numpy as np
 import pytest
+from rich.console import Console
 
 from configs import base
+from tests.pretrained.untrained import untrained_network
 from twodasl_jax.experiment.run.face_model_place import PLACE_FILE, read_place
 from twodasl_jax.experiment.run.folder_lock import hold_folder
 from twodasl_jax.experiment.run.trained import load_trained_run
 from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.experiment.settings.experiment_settings import RunChoice
-from twodasl_jax.face_model.model import OPEN_FACE_FILE
+from twodasl_jax.experiment.start.run_start import start_run
+from twodasl_jax.face_model.model import OPEN_FACE_FILE, load_face_model
 from twodasl_jax.face_reconstructor import FaceReconstructor
 from twodasl_jax.jobs.evaluate import evaluate
+from twodasl_jax.pretrained.network_file import in_half_precision, write_network_file
 from twodasl_jax.training.checksums import CHECKSUMS, json_checksum
 from twodasl_jax.training.saved_description import newest_description
 
@@ -268,6 +272,26 @@ def test_networks_that_never_saw_a_batchs_statistics(trained, tmp_path):
     edit_identity(run, batch_norm="frozen")
     with pytest.raises(ValueError, match=r"batch_norm=frozen, and this experiment has .*=train"):
         train(config_of(init_from=str(run)), tmp_path / "new")
+
+
+def test_starting_from_a_network_file(tmp_path, capsys):
+    network = untrained_network(load_face_model(), step=70)
+    write_network_file(tmp_path / "net.npz", network)
+    config = config_of(init_from=str(tmp_path / "net.npz"))
+    with contextlib.ExitStack() as held:
+        run, networks = start_run(
+            config, Workdir(tmp_path / "run"), Console(width=500), face_model=None, held=held
+        )
+    assert "net.npz: stage only, step 70; licence: none: it is" in capsys.readouterr().out
+    chex.assert_trees_all_equal(run.description.arrays, network.arrays)
+    chex.assert_trees_all_equal(networks.params, in_half_precision(network.params))
+    config.models.landmark_map = False
+    with pytest.raises(ValueError, match=r"with models.landmark_map=True, and this experiment has"):
+        train(config, tmp_path / "other")
+    config.init_from = "pretrained:another"
+    with pytest.raises(ValueError, match="no network is called 'pretrained:another'"):
+        train(config, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_starting_from_an_earlier_versions_run_compares_its_file(moved, tmp_path, capsys):

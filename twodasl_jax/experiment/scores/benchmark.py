@@ -28,8 +28,7 @@ from twodasl_jax.evaluation.predictions_file import (
 )
 from twodasl_jax.evaluation.report import write_per_image, write_results
 from twodasl_jax.experiment.run.provenance import git_revision, sha256_of
-from twodasl_jax.experiment.run.trained import TrainedRun, load_trained_run
-from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.run.trained import TrainedRun, open_trained
 from twodasl_jax.experiment.scores.benchmark_checks import (
     RESULT_FILES,
     check_settings,
@@ -88,7 +87,7 @@ def score_benchmark(
     Args:
       settings: as ``configs/evaluation.py`` has it.
       workdir: folder to write; an earlier result there is replaced.
-      checkpoint: workdir of a trained run, or None.
+      checkpoint: a trained network (`open_trained`), or None.
       predictions: a predictions file (`read_predictions`), or None.
       face_model: of the coefficients in `predictions`, or where the run's lies now; or None.
 
@@ -100,12 +99,14 @@ def score_benchmark(
     kind = check_settings(settings, folder, checkpoint=checkpoint, predictions=predictions)
     trained, model = None, None
     if checkpoint is not None:
-        trained = load_trained_run(
-            Workdir(checkpoint),
+        trained = open_trained(
+            checkpoint,
             stage=settings.stage,
             face_model=face_model,
             num_passes=settings.num_passes,
         )
+        if trained.about:
+            console.print(trained.about, highlight=False, soft_wrap=True)
     elif face_model is not None:
         model = face_model_from_file(face_model)
     benchmark = open_benchmark(settings, kind, console)

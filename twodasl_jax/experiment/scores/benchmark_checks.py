@@ -37,7 +37,7 @@ def check_settings(
     Args:
       settings: as ``configs/evaluation.py`` has it.
       workdir: folder to write.
-      checkpoint: workdir of a trained run, or None.
+      checkpoint: a trained network, or None.
       predictions: a predictions file, or None.
 
     Returns:

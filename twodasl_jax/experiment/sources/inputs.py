@@ -11,6 +11,7 @@ from twodasl_jax.data.tfds_source import (
     newest_version,
 )
 from twodasl_jax.experiment.settings.experiment_settings import FacesSettings
+from twodasl_jax.pretrained.names import network_file_named
 from twodasl_jax.replaced_files import finish_replacing
 
 
@@ -31,13 +32,17 @@ def require_inputs(
     missing = _missing_data(faces, face_model)
     if not resumed:
         missing = _missing_face_model(face_model) + missing
-    if not resumed and init_from and not (Path(init_from) / "config.json").exists():
+    if not resumed and init_from and not _is_network(init_from):
         missing.append(f"init_from={init_from} holds no trained run; train it first")
     if missing:
         listed = "\n  - ".join(missing)
         raise FileNotFoundError(
             f"what this experiment needs is not there:\n  - {listed}\n{WITHOUT_DATA}"
         )
+
+
+def _is_network(name: str) -> bool:
+    return network_file_named(name) is not None or (Path(name) / "config.json").exists()
 
 
 def _missing_face_model(path: str) -> list[str]:

@@ -13,12 +13,14 @@ from absl import logging
 from rich.console import Console
 
 from twodasl_jax.experiment.run.face_model_place import find_face_model
+from twodasl_jax.experiment.run.network_files import network_of_file
 from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.experiment.settings.reading import experiment_settings
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.face_model.model_identity import face_model_identity, require_same_face_model
 from twodasl_jax.methods.method import Arrays, Method, MethodFamily
 from twodasl_jax.methods.registry import family_of
+from twodasl_jax.pretrained.names import network_file_named
 from twodasl_jax.training.prediction_checkpoint import PredictionCheckpoint, restore_for_prediction
 from twodasl_jax.training.tree_difference import shapes_by_name
 
@@ -77,16 +79,30 @@ def starting_checkpoint(
     """The networks that an experiment starts from, checked to fit it.
 
     Args:
-      init_from: folder of their run.
+      init_from: folder of their run, or what else names a network (`pretrained.names`).
       identity: of the experiment (`run_identity`).
       methods: of its stages.
       make_constants: what its steps read, from the arrays of a checkpoint.
       console: told which step it is.
 
     Raises:
-      FileNotFoundError: where that run has no networks yet.
+      FileNotFoundError: where that run has no networks yet, or there is no such network file.
       ValueError: where they mean something else or have another shape, with both values.
     """
+    path = network_file_named(init_from)
+    checkpoint, told = _of_run(init_from) if path is None else _of_file(path)
+    _require_same_meaning(init_from, identity, checkpoint)
+    try:
+        make_constants(checkpoint.arrays)
+    except ValueError as error:
+        raise ValueError(f"init_from={init_from}: {error}") from error
+    _require_same_shapes(init_from, methods, checkpoint)
+    console.print(f"starting from {init_from}: {told}", markup=False, highlight=False)
+    return checkpoint
+
+
+def _of_run(init_from: str) -> tuple[PredictionCheckpoint, str]:
+    """The newest networks of a run's last stage, and what is told of them."""
     earlier = Workdir(init_from)
     config = earlier.read_config()
     last = config.stages[-1]
@@ -98,19 +114,21 @@ def starting_checkpoint(
     checkpoint = restore_for_prediction(
         earlier.chosen_checkpoints(last.name, config.training.checkpoint)
     )
-    _require_same_meaning(init_from, identity, checkpoint)
-    try:
-        make_constants(checkpoint.arrays)
-    except ValueError as error:
-        raise ValueError(f"init_from={init_from}: {error}") from error
-    _require_same_shapes(init_from, methods, checkpoint)
-    console.print(
-        f"starting from {init_from}: stage {last.name}, step {checkpoint.step:,} of "
-        f"{last.num_steps:,}",
-        markup=False,
-        highlight=False,
+    return checkpoint, f"stage {last.name}, step {checkpoint.step:,} of {last.num_steps:,}"
+
+
+def _of_file(path: Path) -> tuple[PredictionCheckpoint, str]:
+    """The networks of a network file, and what is told of them."""
+    _, _, network = network_of_file(path)
+    checkpoint = PredictionCheckpoint(
+        step=network.step,
+        params=network.params,
+        batch_stats=network.batch_stats,
+        settings_json={},
+        arrays=network.arrays,
+        identity=network.identity,
     )
-    return checkpoint
+    return checkpoint, f"stage {network.stage}, step {network.step:,}; licence: {network.licence}"
 
 
 def _require_same_meaning(
