@@ -34,9 +34,15 @@ _EARLIER_NAMES = {
 """Of checkpoints from before the methods had names -> now."""
 
 
-def run_identity(config: ExperimentSettings, face_model: FaceModel) -> dict[str, Any]:
-    """What the networks of an experiment read and give, as plain values for a checkpoint."""
-    return _meaning(config) | {"face_model": face_model_identity(face_model)}
+def run_identity(config: ExperimentSettings, face_model: FaceModel | None) -> dict[str, Any]:
+    """What the networks of an experiment read and give, as plain values for a checkpoint.
+
+    Args:
+      config: the experiment.
+      face_model: whose coefficients they predict; None where they predict none yet.
+    """
+    identity = None if face_model is None else face_model_identity(face_model)
+    return _meaning(config) | {"face_model": identity}
 
 
 def _meaning(config: ExperimentSettings) -> dict[str, Any]:
