@@ -51,9 +51,9 @@ def mobilenet_from_3ddfa_v2(state: StateDict) -> ImportedNetwork:
         params[f"{block}_pointwise_conv"] = {"kernel": pointwise}
         put_norm(f"{block}_pointwise_norm", f"{name}.bn_sep", features)
         inputs = features
-    head = state.dense("fc_param" if "fc_param.weight" in state else "fc", (inputs, NUM_COEFFICIENTS))
+    head_name = "fc_param" if "fc_param.weight" in state else "fc"
+    head = state.dense(head_name, (inputs, NUM_COEFFICIENTS))
     state.require_all_taken(but="fc_lm.")
     return ImportedNetwork(
         _BACKBONES[channels], False, {"backbone": params, "head": head}, {"backbone": statistics}
     )
-

@@ -59,7 +59,9 @@ def resnet50_from_imagenet(state: StateDict) -> ImportedNetwork:
     stem["mean"] = (stem["mean"] - added).astype(np.float32)
     kernel[:, :, :3] = colours * (128 / (255 * IMAGENET_STD))[:, None]
     state.require_all_taken(but="fc.")
-    return ImportedNetwork("resnet50", channels == 4, {"backbone": params}, {"backbone": statistics})
+    return ImportedNetwork(
+        "resnet50", channels == 4, {"backbone": params}, {"backbone": statistics}
+    )
 
 
 def _input_channels(state: StateDict, expected: tuple[int, ...]) -> int:
@@ -101,9 +103,7 @@ def _bottleneck(
     ]
     if shortcut:
         shape = (1, 1, inputs, 4 * width)
-        layers.append(
-            ("shortcut_conv", "shortcut_norm", "downsample.0", "downsample.1", shape)
-        )
+        layers.append(("shortcut_conv", "shortcut_norm", "downsample.0", "downsample.1", shape))
     for our_conv, our_norm, conv, norm, shape in layers:
         params[our_conv] = {"kernel": state.convolution(f"{name}.{conv}", shape)}
         params[our_norm], statistics[our_norm] = state.normalisation(f"{name}.{norm}", shape[-1])

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
@@ -83,7 +84,9 @@ def import_weights(
     _tell(folder, chosen, network, Console(markup=False, emoji=False))
 
 
-def _require_flags(kind: str, chosen: Kind, *, whitening: str | None, face_model: str | None) -> None:
+def _require_flags(
+    kind: str, chosen: Kind, *, whitening: str | None, face_model: str | None
+) -> None:
     given = {"whitening": whitening, "face_model": face_model}
     if not chosen.predicts:
         for flag, value in given.items():
@@ -118,8 +121,8 @@ def _with_whitening(face_model: str, whitening: str | None, kind: str) -> FaceMo
         model = dataclasses.replace(model, whitening=statistics)
     if model.whitening is None:
         raise ValueError(
-            f"{face_model} has no whitening statistics; give those of the network of --kind={kind}, "
-            "--whitening=FILE"
+            f"{face_model} has no whitening statistics; give those of the network of "
+            f"--kind={kind}, --whitening=FILE"
         )
     _require_a_face(model, model.whitening, face_model, whitening)
     return model
@@ -129,7 +132,7 @@ def _require_a_face(
     model: FaceModel, statistics: Whitening, face_model: str, whitening: str | None
 ) -> None:
     """The mean coefficients must be a face in the crop: of another face model they are none."""
-    mean = np.asarray(statistics.mean, np.float32)
+    mean = jnp.asarray(statistics.mean, jnp.float32)
     points = np.asarray(landmarks_from_coefficients(landmark_model(model), mean))[:, :2]
     side = float(np.ptp(points, axis=0).max())
     inside = ((points >= 0) & (points <= CROP_SIZE)).all()

@@ -99,9 +99,7 @@ MODES: dict[str, Mode] = {
         ("landmarks", "detector", "face_model", "contour", "max_residual"),
         replaces="output",
     ),
-    "import": Mode(
-        ("torch", "kind", "workdir"), ("whitening", "face_model"), job="import_weights"
-    ),
+    "import": Mode(("torch", "kind", "workdir"), ("whitening", "face_model"), job="import_weights"),
     "compare": Mode(("results",), ("output", "published", "without_worst")),
     "doctor": Mode((), ("workdir",), (EXPERIMENT,)),
 }

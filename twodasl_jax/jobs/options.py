@@ -55,8 +55,8 @@ OPTIONS = (
     ),
     flags.DEFINE_string(
         "face_model", None,
-        "annotate, evaluate: its file; else the open one. import: of the network's. With a trained run (train, evaluate, "
-        "predict, serve): where its face model lies now.",
+        "annotate, evaluate: its file; else the open one. import: that of the coefficients. With a "
+        " trained run (train, evaluate, predict, serve): where its face model lies now.",
     ),
     flags.DEFINE_string("torch", None, "import: PyTorch weights, a file of torch.save."),
     flags.DEFINE_enum(

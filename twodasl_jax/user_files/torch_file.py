@@ -62,12 +62,12 @@ class _Storage(NamedTuple):
     Attributes:
       kind: key of `_DTYPES`.
       key: under which the file keeps its bytes.
-      count: of its elements.
+      num_elements: how many.
     """
 
     kind: str
     key: str
-    count: int
+    num_elements: int
 
 
 class _Tensor(NamedTuple):
@@ -158,8 +158,10 @@ def _read_before_archives(content: bytes) -> Any:
         if key not in storages:
             raise ValueError(f"it lists a storage {key!r} that no tensor is a view of")
         count = int.from_bytes(content[position : position + 8], "little", signed=True)
-        if count != storages[key].count:
-            raise ValueError(f"a storage has {count:,} elements, announced {storages[key].count:,}")
+        if count != storages[key].num_elements:
+            raise ValueError(
+                f"a storage has {count:,} elements, announced {storages[key].num_elements:,}"
+            )
         size = count * _dtype(storages[key]).itemsize
         where[key] = content[position + 8 : position + 8 + size]
         position += 8 + size
@@ -230,9 +232,9 @@ def _resolved(tree: Any, bytes_of: Callable[[_Storage], bytes]) -> Any:
         storage = tensor.storage
         if storage not in read:
             content, dtype = bytes_of(storage), _dtype(storage)
-            if len(content) != storage.count * dtype.itemsize:
+            if len(content) != storage.num_elements * dtype.itemsize:
                 raise ValueError(
-                    f"it is cut short: {len(content):,} of the {storage.count * dtype.itemsize:,} "
+                    f"it is cut short: {len(content):,} of the {storage.num_elements * dtype.itemsize:,} "
                     f"bytes of a storage are there"
                 )
             read[storage] = np.frombuffer(content, dtype)

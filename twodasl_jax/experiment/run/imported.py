@@ -1,7 +1,7 @@
-"""A run's folder of somebody else's networks: it is read as a trained run is, and not trained on.
+"""A run's folder of somebody else's networks: read as a trained run is, and not trained on.
 
-It has a run's ``config.json`` (no data, one stage of no steps), ``checkpoints/imported/0``, the note
-where its face model lies, and ``imported.json``: from which files, by which kind.
+It has a run's ``config.json`` (no data, one stage of no steps), ``checkpoints/imported/0``, the
+note where its face model lies, and ``imported.json``: from which files, by which kind.
 """
 
 import contextlib
@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from twodasl_jax.evaluation.report import write_results
 from twodasl_jax.experiment.run.face_model_place import write_place
 from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
 from twodasl_jax.experiment.settings.reading import experiment_settings, plain
-from twodasl_jax.evaluation.report import write_results
 from twodasl_jax.methods.method import Arrays
 from twodasl_jax.training.checkpoint import Checkpointer
 from twodasl_jax.training.state import Networks, TrainState
