@@ -1,7 +1,6 @@
 """Imported networks against PyTorch: the same outputs, in evaluation and in training mode."""
 
 import importlib.util
-import sys
 from pathlib import Path
 
 import jax
@@ -9,14 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.interop.foreign_networks import images, mobilenet_state, resnet50_state
 from twodasl_jax.interop.state_dict import state_dict_of
 from twodasl_jax.interop.torch_mobilenet import mobilenet_from_3ddfa_v2
 from twodasl_jax.interop.torch_resnet import resnet50_from_2dasl, resnet50_from_imagenet
 from twodasl_jax.models.coefficient_regressor import make_regressor
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-from foreign_networks import images, mobilenet_state, resnet50_state  # noqa: E402
 
 GOLDENS = dict(np.load(HERE / "goldens.npz"))
 
@@ -82,7 +80,7 @@ def test_the_goldens_are_what_pytorch_computes():
     """The peer again, where PyTorch is installed; else the stored numbers stand for it."""
     if importlib.util.find_spec("torch") is None:
         pytest.skip("left out: PyTorch is not installed (it is in no extra of this project)")
-    from torch_peer import compute_goldens
+    from tests.interop.torch_peer import compute_goldens
 
     computed = compute_goldens()
     assert set(computed) == set(GOLDENS)

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-sys.path.insert(0, str(Path(__file__).parent))
-from foreign_networks import (
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.interop.foreign_networks import (
     MOBILENET_BLOCKS,
     RESNET_STAGES,
     images,

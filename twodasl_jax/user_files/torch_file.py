@@ -158,10 +158,9 @@ def _read_before_archives(content: bytes) -> Any:
         if key not in storages:
             raise ValueError(f"it lists a storage {key!r} that no tensor is a view of")
         count = int.from_bytes(content[position : position + 8], "little", signed=True)
-        if count != storages[key].num_elements:
-            raise ValueError(
-                f"a storage has {count:,} elements, announced {storages[key].num_elements:,}"
-            )
+        announced = storages[key].num_elements
+        if count != announced:
+            raise ValueError(f"a storage has {count:,} elements, announced {announced:,}")
         size = count * _dtype(storages[key]).itemsize
         where[key] = content[position + 8 : position + 8 + size]
         position += 8 + size
@@ -232,10 +231,10 @@ def _resolved(tree: Any, bytes_of: Callable[[_Storage], bytes]) -> Any:
         storage = tensor.storage
         if storage not in read:
             content, dtype = bytes_of(storage), _dtype(storage)
-            if len(content) != storage.num_elements * dtype.itemsize:
+            wanted = storage.num_elements * dtype.itemsize
+            if len(content) != wanted:
                 raise ValueError(
-                    f"it is cut short: {len(content):,} of the {storage.num_elements * dtype.itemsize:,} "
-                    f"bytes of a storage are there"
+                    f"it is cut short: of a storage {len(content):,} of {wanted:,} bytes are there"
                 )
             read[storage] = np.frombuffer(content, dtype)
         return _view(read[storage], tensor)
