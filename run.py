@@ -23,6 +23,10 @@
   Prepare a data set from its owners' files, for configs that train or score on it:
     python run.py --mode=prepare --dataset=w300_lp --manual_dir=FOLDER_THAT_HOLDS_300W_LP
 
+  Import a network that was trained with PyTorch; DIR is then read as a trained run is:
+    python run.py --mode=import --kind=3ddfa_v2_mobilenet --torch=FILE.pth --whitening=FILE.pkl \
+        --face_model=bfm.npz --workdir=DIR
+
   Compare systems that were scored on a benchmark:
     python run.py --mode=compare --results=A/results.json --results=B/results.json --output=AB
 

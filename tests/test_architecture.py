@@ -76,6 +76,7 @@ MAY_IMPORT = {
     "predict.page": BELOW_PAGE,
     "predict.files": BELOW_FILES,
     "predict.video": BELOW_VIDEO,
+    "interop": FOUNDATION | {"models"},
     "experiment": set(),
     "experiment.settings": BELOW_EXPERIMENT,
     "experiment.run": BELOW_RUN,
@@ -84,7 +85,9 @@ MAY_IMPORT = {
     "experiment.start": BELOW_START,
     "experiment.annotation": BELOW_EXPERIMENT,
     "face_reconstructor": EXPERIMENT | {"pretrained"},
-    "jobs": EXPERIMENT | BELOW_VIDEO | {"predict.video", "face_reconstructor", "pretrained"},
+    "jobs": EXPERIMENT
+    | BELOW_VIDEO
+    | {"predict.video", "face_reconstructor", "interop", "pretrained"},
     "__main__": {"jobs", "standard_streams"},
 }
 JAX_FAMILY = {"jax", "jaxlib", "flax", "optax", "orbax", "chex"}

@@ -32,6 +32,7 @@ from twodasl_jax.experiment.scores.benchmark_checks import read_landmark_vertice
 from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.face_model.import_basel import load_landmark_vertices, read_expression_file
 from twodasl_jax.face_model.import_bfm import face_model_from_file
+from twodasl_jax.face_model.whitening_file import read_whitening
 from twodasl_jax.pretrained.network_file import (
     NetworkFile,
     read_network_file,
@@ -46,9 +47,12 @@ from twodasl_jax.user_files.picture import decode_picture, read_picture_bytes
 from twodasl_jax.user_files.record_file import RecordFile
 from twodasl_jax.user_files.table_file import read_rows
 from twodasl_jax.user_files.tar_file import read_members
+from twodasl_jax.user_files.torch_file import read_torch_file
 
 NAMES = np.array(["a.jpg", "b.jpg"])
 EXPECTED = "expected something else"
+TORCH = Path(__file__).parents[1] / "interop"
+"""Where files lie that PyTorch wrote."""
 
 
 class Reader(NamedTuple):
@@ -183,6 +187,26 @@ READERS = {
         "param_whitening.pkl",
         lambda p: p.write_bytes(pickle.dumps({"param_mean": np.zeros(62)}, protocol=2)),
         load_array_pickle,
+    ),
+    "whitening of a network": Reader(
+        "statistics.pkl",
+        lambda p: p.write_bytes(
+            pickle.dumps({"mean": np.zeros(62), "std": np.ones(62)}, protocol=2)
+        ),
+        read_whitening,
+    ),
+    "whitening of a network, npz": Reader(
+        "statistics.npz", npz(mean=np.zeros(62), std=np.ones(62)), read_whitening
+    ),
+    "weights of PyTorch": Reader(
+        "x.pth",
+        lambda p: p.write_bytes((TORCH / "zip.pth").read_bytes()),
+        lambda p: read_torch_file(p, expected=EXPECTED),
+    ),
+    "weights of PyTorch before 1.6": Reader(
+        "x.pth",
+        lambda p: p.write_bytes((TORCH / "legacy.pth").read_bytes()),
+        lambda p: read_torch_file(p, expected=EXPECTED),
     ),
     "expression basis": Reader(
         "Exp_Pca.bin",

@@ -151,7 +151,8 @@ def _opened(path: str | Path, wanted: str, signature: bytes, expected: str) -> I
         except MemoryError as error:
             raise ValueError(f"{path} does not fit into memory; {expected}") from error
         except Exception as error:  # zip files alone raise eight kinds on broken bytes
-            reason = error if str(error) else type(error).__name__
+            reason = str(error) or type(error).__name__
+            reason = reason if len(reason) <= 300 else f"{reason[:300]}…"  # of damaged headers
             raise ValueError(f"{path} cannot be read as {wanted} ({reason}); {expected}") from error
 
 

@@ -150,6 +150,7 @@ def load_trained_run(
     own = config.face_model.path
     wanted = config.run_choice if wanted is None else wanted
     checkpoint = restore_for_prediction(workdir.chosen_checkpoints(chosen.name, wanted.checkpoint))
+    _require_faces(workdir, checkpoint.identity)
     if face_model is None and wanted.face_model not in ("", own):
         face_model = wanted.face_model
     found, _ = find_face_model(
@@ -171,6 +172,14 @@ def load_trained_run(
         Networks(checkpoint.params, checkpoint.batch_stats),
         checkpoint.arrays,
     )
+
+
+def _require_faces(workdir: Workdir, identity: Mapping[str, Any] | None) -> None:
+    if identity is not None and identity["face_model"] is None:
+        raise ValueError(
+            f"{workdir.folder} holds imported networks that predict no faces yet; train a run from "
+            f"them: --config=configs/NAME.py --config.init_from={workdir.folder}"
+        )
 
 
 def _identity_of_face_model(

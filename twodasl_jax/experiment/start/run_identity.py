@@ -4,6 +4,7 @@ Networks of the same shapes can mean different things: a coefficient is one of a
 first layer reads a landmark map or none. What is compared here is that meaning, never a path.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from twodasl_jax.methods.method import Arrays, Method, MethodFamily
 from twodasl_jax.methods.registry import family_of
 from twodasl_jax.pretrained.names import network_file_named
 from twodasl_jax.training.prediction_checkpoint import PredictionCheckpoint, restore_for_prediction
+from twodasl_jax.training.state import Networks
 from twodasl_jax.training.tree_difference import shapes_by_name
 
 _BATCH_NORM = "models.batch_norm"
@@ -40,7 +42,8 @@ def run_identity(method: str, models: Any, face_model: FaceModel | None) -> dict
     Args:
       method: its name.
       models: settings of its networks, of the method's own type.
-      face_model: None where it is not to be found: its identity is None then.
+      face_model: None where it is not to be found, or where they predict no faces yet: its
+        identity is None then.
     """
     known = None if face_model is None else face_model_identity(face_model)
     return {"method": method, **family_of(method).meaning(models), "face_model": known}
@@ -72,6 +75,7 @@ def starting_checkpoint(
     init_from: str,
     *,
     identity: Mapping[str, Any],
+    models: Any,
     methods: Sequence[Method],
     make_constants: Callable[[Arrays], Any],
     console: Console,
@@ -81,6 +85,7 @@ def starting_checkpoint(
     Args:
       init_from: folder of their run, or what else names a network (`pretrained.names`).
       identity: of the experiment (`run_identity`).
+      models: settings of its networks.
       methods: of its stages.
       make_constants: what its steps read, from the arrays of a checkpoint.
       console: told which step it is.
@@ -91,11 +96,14 @@ def starting_checkpoint(
     """
     path = network_file_named(init_from)
     checkpoint, told = _of_run(init_from) if path is None else _of_file(path)
-    _require_same_meaning(init_from, identity, checkpoint)
-    try:
-        make_constants(checkpoint.arrays)
-    except ValueError as error:
-        raise ValueError(f"init_from={init_from}: {error}") from error
+    predicts_faces = not _predicts_nothing_yet(checkpoint)
+    checkpoint = _widened(init_from, checkpoint, models)
+    _require_same_meaning(init_from, identity, checkpoint.identity or {})
+    if predicts_faces:
+        try:
+            make_constants(checkpoint.arrays)
+        except ValueError as error:
+            raise ValueError(f"init_from={init_from}: {error}") from error
     _require_same_shapes(init_from, methods, checkpoint)
     console.print(f"starting from {init_from}: {told}", markup=False, highlight=False)
     return checkpoint
@@ -131,10 +139,23 @@ def _of_file(path: Path) -> tuple[PredictionCheckpoint, str]:
     return checkpoint, f"stage {network.stage}, step {network.step:,}; licence: {network.licence}"
 
 
-def _require_same_meaning(
-    init_from: str, wanted: Mapping[str, Any], checkpoint: PredictionCheckpoint
-) -> None:
+def _widened(init_from: str, checkpoint: PredictionCheckpoint, models: Any) -> PredictionCheckpoint:
+    """With networks that read all that the experiment's do, where theirs read a part of it."""
     saved = _present_names(checkpoint.identity) or _identity_of_an_older_run(init_from, checkpoint)
+    networks, meaning = family_of(saved["method"]).widened(
+        Networks(checkpoint.params, checkpoint.batch_stats), saved, models
+    )
+    return dataclasses.replace(checkpoint, **networks._asdict(), identity=meaning)
+
+
+def _predicts_nothing_yet(checkpoint: PredictionCheckpoint) -> bool:
+    """Of imported networks with a fresh head: they note that they have no face model."""
+    return checkpoint.identity is not None and checkpoint.identity["face_model"] is None
+
+
+def _require_same_meaning(
+    init_from: str, wanted: Mapping[str, Any], saved: Mapping[str, Any]
+) -> None:
     name = f"init_from={init_from}"
     for title in wanted:
         if title not in {"face_model", _BATCH_NORM} and saved.get(title) != wanted[title]:
