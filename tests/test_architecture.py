@@ -312,6 +312,7 @@ def test_public_names_follow_the_house(path):
 
 
 TAKE_AN_EXPERIMENT = {
+    "experiment/run/imported.py",  # made, of networks that were trained elsewhere
     "experiment/run/workdir.py",  # read, compared, written
     "experiment/start/experiment_checks.py",  # checked
     "experiment/start/run_start.py",  # taken apart

@@ -218,7 +218,10 @@ def test_imagenets_network_predicts_no_faces_and_starts_a_run(imported, tmp_path
     head = networks.params["regressor"]["head"]["kernel"]
     assert head.shape == (2048, 62)
     assert 5e-4 < head.std() < 2e-3  # a fresh one's
-    assert set(run.description.arrays) == {"coefficient_mean", "coefficient_std"}  # of the run's own data
+    assert set(run.description.arrays) == {
+        "coefficient_mean",
+        "coefficient_std",
+    }  # of the run's own data
 
 
 def test_a_map_that_was_read_is_not_taken_away(imported, tmp_path, starting):
@@ -239,7 +242,6 @@ def test_the_published_network_scores_what_its_own_pytorch_does(shared_data, tmp
     monkeypatch.undo()
     published = shared_data / "published_networks" / "3ddfa_v2_mb05"
     import_weights(
-        None,
         torch=str(published / "mb05_120x120.pth"),
         kind="3ddfa_v2_mobilenet",
         whitening=str(published / "param_mean_std_62d_120x120.pkl"),
