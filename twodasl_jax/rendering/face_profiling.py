@@ -1,0 +1,239 @@
+"""Photographed faces turned to larger yaw: face profiling (Zhu et al. 2016, "Face Alignment Across
+Large Poses: A 3D Solution", section 5), by which 300W-LP was made.
+
+A fitted face gives every pixel of the head its depth. The head is turned about its own vertical
+axis and drawn again, textured with the photograph. What surrounds it is a grid over the whole
+crop, a membrane: where it lies on the head it moves with it, at the crop's border it is held, and
+between them the displacement is harmonic. So no part of the new picture comes from outside the old
+one, and no hole opens. The face is drawn over it.
+
+Faces are turned *away* from the viewer only. What becomes visible of a head then (its near side)
+was seen before, at a grazing angle at worst; what was hidden stays so.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from twodasl_jax.coefficients import Coefficients, join_coefficients, split_coefficients
+from twodasl_jax.crop_frame import CROP_SIZE, flip_y, image_to_raster
+from twodasl_jax.face_model.landmarks import landmark_model
+from twodasl_jax.face_model.linear import vertices_from_coefficients
+from twodasl_jax.face_model.model import FaceModel
+from twodasl_jax.geometry.camera import project_to_crop
+from twodasl_jax.geometry.rotation import rotation_from_euler
+from twodasl_jax.rendering.rasterizer import interpolate, rasterize
+from twodasl_jax.rendering.render import Batching, map_over_batch
+
+GRID = 61
+"""Vertices along a side of the surroundings' mesh: one in two pixels of a crop of 120."""
+
+SOLVER_STEPS = 150
+"""Of conjugate gradients for the membrane, in place of its convergence test."""
+
+
+class TurnedFaces(NamedTuple):
+    """Faces at their new yaw.
+
+    Attributes:
+      image: ``(*batch, size, size, 3)`` RGB in [0, 1].
+      coefficients: ``(*batch, 62)`` raw, of the new picture: exact.
+      face_share: ``(*batch)`` share of the picture that the face covers.
+      overflow: ``(*batch)`` int32: not 0 where the picture is incomplete and must not be used.
+    """
+
+    image: Float[Array, "*batch size size 3"]
+    coefficients: Float[Array, "*batch 62"]
+    face_share: Float[Array, "*batch"]
+    overflow: Int[Array, "*batch"]
+
+
+def head_yaw(camera: Float[Array, "*batch 3 4"]) -> Float[Array, "*batch"]:
+    """Angle of the viewer about the head's own vertical axis, radians; 0 is a frontal head.
+
+    It is the yaw of `euler_from_rotation` where there is no roll, and does not depend on how far
+    the head is turned in the picture's plane.
+
+    Args:
+      camera: ``[f·R | t]``.
+    """
+    return jnp.arctan2(camera[..., 2, 0], camera[..., 2, 2])
+
+
+def turned_camera(
+    camera: Float[Array, "3 4"],
+    landmark_points: Float[Array, "3 68"],
+    turn: Float[Array, ""],
+    *,
+    crop_size: int = CROP_SIZE,
+) -> Float[Array, "3 4"]:
+    """The camera of a head turned about its own vertical axis, framed by the crop rule.
+
+    ``R' = R·Ry(turn)``; the box of the 68 landmarks comes to lie in the crop's middle, its longer
+    side ``size/√2`` (method.md section 2). The landmarks' mean depth stays.
+
+    Args:
+      camera: ``[f·R | t]``.
+      landmark_points: in the model's frame.
+      turn: radians, added to `head_yaw`.
+      crop_size: side of the crop, pixels.
+    """
+    zero = jnp.zeros_like(turn)
+    high = jax.lax.Precision.HIGHEST
+    turned = jnp.matmul(camera[:, :3], rotation_from_euler(zero, turn, zero), precision=high)
+    points = jnp.matmul(turned, landmark_points, precision=high)
+    lowest, highest = points.min(axis=1), points.max(axis=1)
+    scale = crop_size / jnp.sqrt(2.0) / (highest - lowest)[:2].max()
+    middle = jnp.array([crop_size / 2, flip_y(crop_size / 2, crop_size=crop_size)])
+    in_plane = middle - scale * 0.5 * (lowest + highest)[:2]
+    depth = jnp.matmul(camera[2, :3], landmark_points, precision=high).mean() + camera[2, 3]
+    in_depth = depth - scale * points[2].mean()
+    return jnp.concatenate([scale * turned, jnp.append(in_plane, in_depth)[:, None]], axis=1)
+
+
+def turn_faces(
+    face_model: FaceModel,
+    images: Float[Array, "b size size 3"],
+    coefficients: Float[Array, "b 62"],
+    turns: Float[Array, " b"],
+    *,
+    capacity: int,
+    supersample: int = 2,
+    batching: Batching = "map",
+) -> TurnedFaces:
+    """Turns photographed faces about their own vertical axes.
+
+    Args:
+      face_model: that was fitted.
+      images: RGB in [0, 1], the crops.
+      coefficients: raw, fitted to them.
+      turns: radians, added to `head_yaw`; of its sign, unless that is near 0.
+      capacity: of the rasteriser, for ``supersample·size`` pixels.
+      supersample: each pixel is the mean of this number squared.
+      batching: see `map_over_batch`.
+    """
+    size = images.shape[1]
+    landmarks = landmark_model(face_model)
+
+    def turn_one(image: Array, code: Array, turn: Array) -> TurnedFaces:
+        parts = split_coefficients(code)
+        points = vertices_from_coefficients(face_model.linear, parts.shape, parts.expression)
+        landmark_points = vertices_from_coefficients(landmarks, parts.shape, parts.expression)
+        camera = turned_camera(parts.camera, landmark_points, turn, crop_size=size)
+        before, after = (
+            _raster_frame(project_to_crop(view, points, crop_size=size))
+            for view in (parts.camera, camera)
+        )
+        grid, moved, overflow = _surroundings(
+            before, after, face_model.triangles, size=size, capacity=capacity
+        )
+        # All of the surroundings is behind all of the face.
+        behind = moved[2] - moved[2].max() + after[2].min() - 1.0
+        vertices = jnp.concatenate([after, moved.at[2].set(behind)], axis=1)
+        texture = jnp.concatenate([before[:2], grid], axis=1)
+        triangles = jnp.concatenate(
+            [face_model.triangles, _grid_triangles() + face_model.num_vertices]
+        )
+        fine = _finer(vertices, supersample)
+        raster = rasterize(
+            fine,
+            triangles,
+            height=size * supersample,
+            width=size * supersample,
+            capacity=capacity,
+        )
+        where = interpolate(texture, raster, fine, triangles)
+        colours = _sample(image, where)
+        picture = colours.reshape(size, supersample, size, supersample, 3).mean((1, 3))
+        on_face = (raster.triangle_ids < len(face_model.triangles)).mean()
+        new_code = join_coefficients(Coefficients(camera, parts.shape, parts.expression))
+        return TurnedFaces(picture, new_code, on_face, overflow + raster.overflow)
+
+    return map_over_batch(turn_one, batching)(images, coefficients, turns)
+
+
+def _raster_frame(points: Float[Array, "3 n"]) -> Float[Array, "3 n"]:
+    x, y, z = points
+    return jnp.stack([image_to_raster(x), image_to_raster(y), z])
+
+
+def _finer(vertices: Float[Array, "3 n"], factor: int) -> Float[Array, "3 n"]:
+    offset = 0.5 * (factor - 1)
+    return vertices * factor + jnp.array([[offset], [offset], [0.0]], vertices.dtype)
+
+
+def _sample(
+    image: Float[Array, "size size 3"], where: Float[Array, "2 h w"]
+) -> Float[Array, "h w 3"]:
+    """The picture's colours at raster positions, bilinearly; its border goes on beyond it."""
+    size = image.shape[0]
+    x, y = jnp.clip(where, 0.0, size - 1.0)
+    left = jnp.clip(jnp.floor(x), 0, size - 2).astype(jnp.int32)
+    top = jnp.clip(jnp.floor(y), 0, size - 2).astype(jnp.int32)
+    along, down = (x - left)[..., None], (y - top)[..., None]
+    upper = image[top, left] * (1 - along) + image[top, left + 1] * along
+    lower = image[top + 1, left] * (1 - along) + image[top + 1, left + 1] * along
+    return upper * (1 - down) + lower * down
+
+
+def _grid_triangles() -> np.ndarray:
+    """``(t, 3)`` two triangles for each cell of the surroundings' grid."""
+    number = np.arange(GRID * GRID).reshape(GRID, GRID)
+    one, two = number[:-1, :-1].ravel(), number[:-1, 1:].ravel()
+    three, four = number[1:, :-1].ravel(), number[1:, 1:].ravel()
+    return np.concatenate(
+        [np.stack([one, three, two], axis=1), np.stack([two, three, four], axis=1)]
+    ).astype(np.int32)
+
+
+def _surroundings(
+    before: Float[Array, "3 n"],
+    after: Float[Array, "3 n"],
+    triangles: Int[Array, "t 3"],
+    *,
+    size: int,
+    capacity: int,
+) -> tuple[Array, Array, Array]:
+    """The grid over the crop, and where its vertices go: ``(2, g)``, ``(3, g)``; overflow."""
+    # The grid reaches the outer edges of the outermost pixels.
+    along = jnp.linspace(-0.5, size - 0.5, GRID)
+    grid = jnp.stack(jnp.meshgrid(along, along))
+    # The head is rasterised at the grid's vertices: there is one at every whole number then.
+    step = size / (GRID - 1)
+    scaled = jnp.concatenate([(before[:2] + 0.5) / step, before[2:]])
+    raster = rasterize(scaled, triangles, height=GRID, width=GRID, capacity=capacity)
+    on_head = raster.triangle_ids >= 0
+    moved = interpolate(
+        jnp.concatenate([after[:2] - before[:2], after[2:]]), raster, scaled, triangles
+    )
+    border = jnp.zeros((GRID, GRID), bool).at[jnp.array([0, -1])].set(True)
+    border = border | border.T
+    depth = jnp.where(on_head, moved[2], jnp.inf).min()
+    held = jnp.where(border, jnp.stack([jnp.zeros(()), jnp.zeros(()), depth])[:, None, None], moved)
+    solved = _membrane(held, on_head | border)
+    target = jnp.concatenate([grid + solved[:2], solved[2:]])
+    return grid.reshape(2, -1), target.reshape(3, -1), raster.overflow
+
+
+def _membrane(values: Float[Array, "k g g"], held: Float[Array, "g g"]) -> Float[Array, "k g g"]:
+    """Harmonic values where none are held: each is the mean of its four neighbours."""
+    free = ~held
+
+    def laplacian(field: Array) -> Array:
+        padded = jnp.pad(field, ((0, 0), (1, 1), (1, 1)))
+        around = (
+            padded[:, 2:, 1:-1] + padded[:, :-2, 1:-1] + padded[:, 1:-1, 2:] + padded[:, 1:-1, :-2]
+        )
+        return 4 * field - around
+
+    known = jnp.where(held, values, 0.0)
+    wanted = jnp.where(free, -laplacian(known), 0.0)
+
+    def operator(field: Array) -> Array:
+        return jnp.where(free, laplacian(jnp.where(free, field, 0.0)), field)
+
+    found, _ = jax.scipy.sparse.linalg.cg(operator, wanted, tol=0.0, maxiter=SOLVER_STEPS)
+    return jnp.where(free, found, known)
