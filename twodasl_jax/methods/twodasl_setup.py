@@ -156,6 +156,7 @@ class TwoDASLFamily:
             loss_formula=stage.loss_formula,
             use_landmark_map=models.landmark_map,
             use_landmark_importance=losses.landmark_importance,
+            depth_weight=losses.depth_weight,
         )
 
     def meaning(self, models: ModelSettings) -> dict[str, Any]:

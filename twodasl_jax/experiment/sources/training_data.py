@@ -9,13 +9,15 @@ import numpy as np
 from absl import logging
 from rich.console import Console
 
+from twodasl_jax.data.balanced_faces import rows_by_yaw
 from twodasl_jax.data.crop_files import crop_names
 from twodasl_jax.data.crop_resize import resized_coefficients
 from twodasl_jax.data.fitted_source import FittedSource
+from twodasl_jax.data.held_out import SubsetSource
 from twodasl_jax.data.mirrored_faces import CoefficientMirror
 from twodasl_jax.data.pipeline import Batches, TrainingSource, make_pipeline
 from twodasl_jax.data.seeds import derived_seed
-from twodasl_jax.data.source_protocol import AnnotatedSource, Role
+from twodasl_jax.data.source_protocol import AnnotatedSource, Role, Source
 from twodasl_jax.data.sources import CropSource, RenderedSource
 from twodasl_jax.data.tfds_source import TfdsSource
 from twodasl_jax.experiment.run.assembly import crop_size_of, make_method
@@ -99,7 +101,14 @@ def _open_crops(source: Any, *_: Any) -> CropSource:
     return CropSource(source.path, only_68=source.only_68, without=without)
 
 
-def _open_fits(source: Any, role: Role, face_model: FaceModel) -> FittedSource:
+def _open_fits(source: Any, role: Role, face_model: FaceModel) -> Source:
+    fitted = _fits_of_this_model(source, role, face_model)
+    if len(set(source.yaw_weights)) == 1:
+        return fitted
+    return SubsetSource(fitted, rows_by_yaw(fitted.yaw_degrees, source.yaw_weights))
+
+
+def _fits_of_this_model(source: Any, role: Role, face_model: FaceModel) -> FittedSource:
     fitted = FittedSource(source.path, face_model_crc=face_model_crc(face_model), role=role)
     if fitted.face_model_identity is None:
         logging.warning(
