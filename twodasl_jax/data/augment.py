@@ -48,24 +48,24 @@ class AugmentOptions:
       rotation_degrees: largest in-plane rotation.
       flip_probability: mirror images; annotated faces only with a `CoefficientMirror`.
       colour: strength of brightness, contrast and channel changes; 0 leaves colours.
-      turned_share: share of crops that are turned in their plane by any angle up to
-        `turned_degrees`, so that heads at any angle are learned; the others by `rotation_degrees`.
-      turned_degrees: largest in-plane rotation of those.
       damage_probability: of each of blur, noise, JPEG artefacts and an erased rectangle.
       landmark_map_dropout: share of crops whose landmark map is empty.
       detector_jitter_px: largest standard deviation of the drawn landmarks' error.
+      turned_share: share of crops that are turned in their plane by any angle up to
+        `turned_degrees`, so that heads at any angle are learned; the others by `rotation_degrees`.
+      turned_degrees: largest in-plane rotation of those.
     """
 
     shift_px: float = 4.0
     scale: float = 0.08
     rotation_degrees: float = 12.0
-    turned_share: float = 0.0
-    turned_degrees: float = 180.0
     flip_probability: float = 0.5
     colour: float = 0.2
     damage_probability: float = 0.2
     landmark_map_dropout: float = 0.3
     detector_jitter_px: float = 2.0
+    turned_share: float = 0.0
+    turned_degrees: float = 180.0
 
     def __post_init__(self) -> None:
         """Refuses negative strengths and shares outside [0, 1]."""
