@@ -72,7 +72,9 @@ def _vertex(given: LossInputs) -> Float[Array, " b"]:
 
 
 def _landmark68_fit(given: LossInputs) -> Float[Array, " b"]:
-    known = landmarks_from_coefficients(given.constants.landmarks, given.annotated.coefficients)
+    known = landmarks_from_coefficients(
+        given.constants.landmark_model, given.annotated.coefficients
+    )
     predicted = given.first.landmarks[..., :2]
     return robust_landmark_distance(known[..., :2], predicted, jnp.ones(predicted.shape[:2]))
 

@@ -118,6 +118,7 @@ class DataSettings:
     in_the_wild_batch_size: int
     augment: AugmentOptions
     num_threads: int
+    keep_decoded: bool = False
     validation: ValidationSettings = ValidationSettings(source="", every=20)
 
 
@@ -181,6 +182,7 @@ class ExperimentSettings:
 
     seed: int
     init_from: str
+    init_part: Literal["all", "backbone"] = "all"
     method: str = "twodasl"
     face_model: FaceModelSettings
     models: Any

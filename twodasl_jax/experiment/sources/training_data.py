@@ -189,6 +189,7 @@ def make_batches(
         seed=derived_seed(seed, "stage", stage.name),
         coefficient_mirror=coefficient_mirror,
         num_threads=data.num_threads,
+        keep_decoded=data.keep_decoded,
         crop_size=stage.method.crop_size,
         shard_index=parallel.process_index(),
         shard_count=parallel.process_count(),
