@@ -70,11 +70,11 @@ OPTIONS = (
     ),
     flags.DEFINE_string(
         "face_model", None,
-        "annotate, evaluate: its file; else the open one. import: that of the coefficients. "
+        "annotate, evaluate, profile: its file; else the open one. import: that of the coefficients. "
         "With a trained run (train, evaluate, predict, serve, pack): where its model lies now.",
     ),
     flags.DEFINE_string(
-        "output", None, "annotate, compare, predict: folder to write. pack: file to write."
+        "output", None, "annotate, compare, predict, profile: folder to write. pack: file to write."
     ),
     flags.DEFINE_string(
         "licence", None, "pack: what may be done with the network, and why: one line."
@@ -108,7 +108,13 @@ OPTIONS = (
         "contour", "marching", ["marching", "fixed"],
         "annotate: jaw labels lie on the silhouette, or are projections of 3D points.",
     ),
-    flags.DEFINE_float("max_residual", 4.0, "annotate: leave out faces that fit worse, in %."),
+    flags.DEFINE_float(
+        "max_residual", 4.0, "annotate, profile: leave out faces that fit worse, in %."
+    ),
+    flags.DEFINE_string("fits", None, "profile: folder that annotate wrote."),
+    flags.DEFINE_integer(
+        "num_faces", None, "profile: how many to write; else one of each.", lower_bound=1
+    ),
 )  # fmt: skip
 
 

@@ -148,7 +148,8 @@ def turn_faces(
         where = interpolate(texture, raster, fine, triangles)
         colours = _sample(image, where)
         picture = colours.reshape(size, supersample, size, supersample, 3).mean((1, 3))
-        on_face = (raster.triangle_ids < len(face_model.triangles)).mean()
+        seen = raster.triangle_ids
+        on_face = ((seen >= 0) & (seen < len(face_model.triangles))).mean()
         new_code = join_coefficients(Coefficients(camera, parts.shape, parts.expression))
         return TurnedFaces(picture, new_code, on_face, overflow + raster.overflow)
 
