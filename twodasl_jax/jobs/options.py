@@ -70,7 +70,7 @@ OPTIONS = (
     ),
     flags.DEFINE_string(
         "face_model", None,
-        "annotate, evaluate, profile: its file; else the open one. import: that of the coefficients. "
+        "annotate, profile, evaluate: its file; else the open one. import: the coefficients'. "
         "With a trained run (train, evaluate, predict, serve, pack): where its model lies now.",
     ),
     flags.DEFINE_string(

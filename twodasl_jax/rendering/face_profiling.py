@@ -1,11 +1,12 @@
-"""Photographed faces turned to larger yaw: face profiling (Zhu et al. 2016, "Face Alignment Across
-Large Poses: A 3D Solution", section 5), by which 300W-LP was made.
+"""Photographed faces turned to larger yaw: face profiling, by which 300W-LP was made.
 
-A fitted face gives every pixel of the head its depth. The head is turned about its own vertical
-axis and drawn again, textured with the photograph. What surrounds it is a grid over the whole
-crop, a membrane: where it lies on the head it moves with it, at the crop's border it is held, and
-between them the displacement is harmonic. So no part of the new picture comes from outside the old
-one, and no hole opens. The face is drawn over it.
+Zhu et al. 2016, "Face Alignment Across Large Poses: A 3D Solution", section 5. A fitted face gives
+every pixel of the head its depth. The head is turned about its own vertical axis and drawn again,
+textured with the photograph. What surrounds it is a grid over the whole crop, a membrane: where it
+lies on the head it moves with it, at the crop's border it is held, and between them the
+displacement is harmonic. So no part of the new picture comes from outside the old one. The face is
+drawn over it. Where the membrane folds, its turned-over parts are not drawn: being continuous with
+its border fixed, it covers every pixel with an upright part too, so that no hole opens.
 
 Faces are turned *away* from the viewer only. What becomes visible of a head then (its near side)
 was seen before, at a grazing angle at worst; what was hidden stays so.
@@ -16,7 +17,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from twodasl_jax.coefficients import Coefficients, join_coefficients, split_coefficients
 from twodasl_jax.crop_frame import CROP_SIZE, flip_y, image_to_raster
@@ -24,6 +25,7 @@ from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.face_model.linear import vertices_from_coefficients
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.geometry.camera import project_to_crop
+from twodasl_jax.geometry.mesh import vertex_normals
 from twodasl_jax.geometry.rotation import rotation_from_euler
 from twodasl_jax.rendering.rasterizer import interpolate, rasterize
 from twodasl_jax.rendering.render import Batching, map_over_batch
@@ -33,6 +35,14 @@ GRID = 61
 
 SOLVER_STEPS = 150
 """Of conjugate gradients for the membrane, in place of its convergence test."""
+
+
+RIM_PX = 5.0
+"""Pixels of a crop of 120, the width of the outline's rim that no texture comes from."""
+
+_SIDES_FROM, _SIDES_TO = np.deg2rad(40.0), np.deg2rad(60.0)
+_OBLIQUE = 0.5
+_FAR_SIDE = np.deg2rad(110.0)
 
 
 class TurnedFaces(NamedTuple):
@@ -132,8 +142,11 @@ def turn_faces(
         )
         # All of the surroundings is behind all of the face.
         behind = moved[2] - moved[2].max() + after[2].min() - 1.0
-        vertices = jnp.concatenate([after, moved.at[2].set(behind)], axis=1)
-        texture = jnp.concatenate([before[:2], grid], axis=1)
+        gone = _hidden_by_the_head(points, landmark_points, head_yaw(camera))
+        shown = jnp.where(gone, jnp.nan, after)  # the rasteriser draws no triangle of theirs
+        vertices = jnp.concatenate([shown, moved.at[2].set(behind)], axis=1)
+        inward = _away_from_the_rim(parts.camera, points, landmark_points, face_model.triangles)
+        texture = jnp.concatenate([before[:2] + inward * (size / CROP_SIZE), grid], axis=1)
         triangles = jnp.concatenate(
             [face_model.triangles, _grid_triangles() + face_model.num_vertices]
         )
@@ -144,6 +157,7 @@ def turn_faces(
             height=size * supersample,
             width=size * supersample,
             capacity=capacity,
+            cull_back_faces=True,
         )
         where = interpolate(texture, raster, fine, triangles)
         colours = _sample(image, where)
@@ -154,6 +168,48 @@ def turn_faces(
         return TurnedFaces(picture, new_code, on_face, overflow + raster.overflow)
 
     return map_over_batch(turn_one, batching)(images, coefficients, turns)
+
+
+def _hidden_by_the_head(
+    points: Float[Array, "3 n"], landmark_points: Float[Array, "3 68"], yaw: Float[Array, ""]
+) -> Bool[Array, " n"]:
+    """Points on the far side of the skull, of which a face model lacks the back and the top.
+
+    About the vertical axis between the ears they lie more than `_FAR_SIDE` from the viewer: on any
+    head that is round they cannot be seen. A far ear would be, over the open edge of the forehead.
+    """
+    ears = landmark_points[:, jnp.array([0, 16])].mean(axis=1)
+    x, z = points[0] - ears[0], points[2] - ears[2]
+    towards = x * jnp.sin(yaw) + z * jnp.cos(yaw)
+    return towards < np.cos(_FAR_SIDE) * jnp.hypot(x, z)
+
+
+def _away_from_the_rim(
+    camera: Float[Array, "3 4"],
+    points: Float[Array, "3 n"],
+    landmark_points: Float[Array, "3 68"],
+    triangles: Int[Array, "t 3"],
+) -> Float[Array, "2 n"]:
+    """By how much texture is taken from farther inside the head, crop pixels.
+
+    A fit is seldom right to the pixel, and a sliver of background at the head's outline would be
+    stretched over all of the cheek that the photograph showed obliquely. So the sides of the head
+    (never the nose) take their colours from up to `RIM_PX` inside where they are seen obliquely.
+    """
+    view = jnp.matmul(camera[:, :3], points, precision=jax.lax.Precision.HIGHEST)
+    normals = vertex_normals(view, triangles)
+    ears = landmark_points[:, jnp.array([0, 16])].mean(axis=1)
+    x, z = points[0] - ears[0], points[2] - ears[2]
+    sideways = _smooth_step((jnp.arctan2(jnp.abs(x), z) - _SIDES_FROM) / (_SIDES_TO - _SIDES_FROM))
+    oblique = _smooth_step(1.0 - normals[2] / _OBLIQUE)
+    length = RIM_PX * sideways * oblique
+    outward = normals[:2] / jnp.maximum(jnp.hypot(normals[0], normals[1]), 1e-6)
+    return length * outward * jnp.array([[-1.0], [1.0]])  # y points down in the crop
+
+
+def _smooth_step(share: Float[Array, " n"]) -> Float[Array, " n"]:
+    share = jnp.clip(share, 0.0, 1.0)
+    return share * share * (3.0 - 2.0 * share)
 
 
 def _raster_frame(points: Float[Array, "3 n"]) -> Float[Array, "3 n"]:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from twodasl_jax.data.crop_files import CHECKSUMS
-from twodasl_jax.data.fitted_source import FITTED_LANDMARKS, SETTINGS_FILE, TURNED_FROM
+from twodasl_jax.data.fitted_source import FITTED_LANDMARKS, SETTINGS_FILE
 from twodasl_jax.predict.pictures.drawing import contact_sheet, draw_landmarks
 from twodasl_jax.replaced_files import replaced_files
 

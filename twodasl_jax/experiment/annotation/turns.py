@@ -9,6 +9,9 @@ MOST_TURN = 50.0
 """Degrees. The cheek of a face that is turned farther was seen too obliquely: its texture is
 stretched into streaks."""
 
+LEAST_YAW = 30.0
+"""Degrees. Of faces that look straight there are enough."""
+
 LARGEST_YAW = 90.0
 """Degrees. From there on a face turns away from the viewer altogether."""
 
@@ -26,8 +29,8 @@ def choose_turns(
     """Draws faces and turns away from the viewer; a frontal face turns to the side it is on.
 
     The new yaw is uniform between `LEAST_TURN` and `MOST_TURN` beyond the old one, and within
-    `LARGEST_YAW`. Where more faces are asked for than there are, each is turned several times, to
-    yaws that lie apart.
+    `LEAST_YAW` and `LARGEST_YAW`. Where more faces are asked for than there are, each is turned
+    several times, to yaws that lie apart.
 
     Args:
       yaw_degrees: ``(n,)`` about the heads' own axes (`head_yaw`).
@@ -55,7 +58,7 @@ def choose_turns(
     part = (np.arange(len(chosen)) // len(rows) + chosen) % copies
     share = (part + generator.random(len(chosen))) / copies
     highest = np.minimum(magnitude[chosen] + MOST_TURN, LARGEST_YAW)
-    lowest = magnitude[chosen] + LEAST_TURN
+    lowest = np.maximum(magnitude[chosen] + LEAST_TURN, LEAST_YAW)
     turned = lowest + share * (highest - lowest) - magnitude[chosen]
     turns = np.where(yaw_degrees[chosen] < 0, -turned, turned)
     order = np.argsort(chosen[:count], kind="stable")
