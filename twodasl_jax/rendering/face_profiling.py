@@ -143,7 +143,7 @@ def turn_faces(
         # All of the surroundings is behind all of the face.
         behind = moved[2] - moved[2].max() + after[2].min() - 1.0
         gone = _hidden_by_the_head(points, landmark_points, head_yaw(camera))
-        shown = jnp.where(gone, jnp.nan, after)  # the rasteriser draws no triangle of theirs
+        shown = jnp.where(gone[None], jnp.nan, after)  # the rasteriser draws no triangle of theirs
         vertices = jnp.concatenate([shown, moved.at[2].set(behind)], axis=1)
         inward = _away_from_the_rim(parts.camera, points, landmark_points, face_model.triangles)
         texture = jnp.concatenate([before[:2] + inward * (size / CROP_SIZE), grid], axis=1)
@@ -203,8 +203,8 @@ def _away_from_the_rim(
     sideways = _smooth_step((jnp.arctan2(jnp.abs(x), z) - _SIDES_FROM) / (_SIDES_TO - _SIDES_FROM))
     oblique = _smooth_step(1.0 - normals[2] / _OBLIQUE)
     length = RIM_PX * sideways * oblique
-    outward = normals[:2] / jnp.maximum(jnp.hypot(normals[0], normals[1]), 1e-6)
-    return length * outward * jnp.array([[-1.0], [1.0]])  # y points down in the crop
+    outward = normals[:2] / jnp.maximum(jnp.hypot(normals[0], normals[1]), 1e-6)[None]
+    return length[None] * outward * jnp.array([[-1.0], [1.0]])  # y points down in the crop
 
 
 def _smooth_step(share: Float[Array, " n"]) -> Float[Array, " n"]:
@@ -269,14 +269,15 @@ def _surroundings(
     border = jnp.zeros((GRID, GRID), bool).at[jnp.array([0, -1])].set(True)
     border = border | border.T
     depth = jnp.where(on_head, moved[2], jnp.inf).min()
-    held = jnp.where(border, jnp.stack([jnp.zeros(()), jnp.zeros(()), depth])[:, None, None], moved)
-    solved = _membrane(held, on_head | border)
+    at_border = jnp.stack([jnp.zeros(()), jnp.zeros(()), depth])[:, None, None]
+    solved = _membrane(jnp.where(border[None], at_border, moved), on_head | border)
     target = jnp.concatenate([grid + solved[:2], solved[2:]])
     return grid.reshape(2, -1), target.reshape(3, -1), raster.overflow
 
 
-def _membrane(values: Float[Array, "k g g"], held: Float[Array, "g g"]) -> Float[Array, "k g g"]:
+def _membrane(values: Float[Array, "k g g"], held: Bool[Array, "g g"]) -> Float[Array, "k g g"]:
     """Harmonic values where none are held: each is the mean of its four neighbours."""
+    held = jnp.broadcast_to(held[None], values.shape)
     free = ~held
 
     def laplacian(field: Array) -> Array:
