@@ -1,5 +1,6 @@
 """`--mode=profile` from fits to a source of turned faces."""
 
+import csv
 import json
 import shutil
 import tarfile
@@ -148,7 +149,7 @@ def test_refuses_what_it_cannot_use(turned, fits, tmp_path):
     with pytest.raises(ValueError, match="turned already"):
         run(turned, tmp_path / "twice")
     with pytest.raises(FileNotFoundError, match="holds no fitted faces"):
-        run(tmp_path, tmp_path / "none")
+        run(turned.parent, tmp_path / "none")
     with pytest.raises(ValueError, match="lies in --fits"):
         run(fits, fits / "inside")
     with pytest.raises(ValueError, match="expected a positive percentage"):
@@ -158,12 +159,24 @@ def test_refuses_what_it_cannot_use(turned, fits, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_damaged_crop_is_named_and_nothing_is_written(fits, tmp_path):
-    broken = tmp_path / "fits"
+def test_damaged_crops_cost_only_their_face(fits, tmp_path, capsys):
+    broken, output = tmp_path / "fits", tmp_path / "out"
     shutil.copytree(fits, broken)
-    data = bytearray((broken / "crops.tar").read_bytes())
-    data[700:720] = bytes(20)  # of the first picture
-    (broken / "crops.tar").write_bytes(data)
-    with pytest.raises(ValueError, match=r"face0\.png is damaged"):
-        run(broken, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    arrays = arrays_of(broken)
+    arrays["crop_crc32"][::2] += 1
+    np.savez(broken / "annotations.npz", **arrays)
+    run(broken, output)
+    with (output / "rejected.csv").open() as file:
+        lost = list(csv.DictReader(file))
+    assert lost
+    assert all("is damaged" in row["reason"] for row in lost)
+    assert f"{len(lost)} faces are left out" in capsys.readouterr().out
+    names = [int(str(name)[4:-4]) for name in arrays_of(output)[TURNED_FROM]]
+    assert all(name % 2 for name in names)
+
+
+def test_where_no_turned_face_is_good_enough_nothing_is_written(fits, tmp_path, monkeypatch):
+    monkeypatch.setattr("twodasl_jax.jobs.profile.MOST_UNSEEN", -1.0)
+    with pytest.raises(ValueError, match="none of 9 turned faces can be used; the first, face"):
+        run(fits, tmp_path / "out")
+    assert not list(tmp_path.iterdir())

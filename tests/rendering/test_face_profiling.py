@@ -111,6 +111,19 @@ def test_head_yaw_does_not_see_how_the_picture_is_turned(open_face, codes, roll)
     np.testing.assert_allclose(head_yaw(turned), head_yaw(camera) + 0.5, atol=1e-5)
 
 
+def test_what_the_photograph_did_not_show_is_counted(open_face, codes, turns, turned):
+    assert (np.asarray(turned.unseen_share) < 0.15).all()
+    grey = np.full((COUNT, CROP_SIZE, CROP_SIZE, 3), 0.5, np.float32)
+    turn = jax.jit(lambda *given: turn_faces(open_face, *given, capacity=CAPACITY))
+    # Turned to the other side, and half of the head moved out of the picture.
+    back = turn(grey, jnp.asarray(codes), jnp.asarray(-4 * turns)).unseen_share
+    assert (np.asarray(back) > 0.3).all()
+    moved = codes.copy()
+    moved[:, 3] += CROP_SIZE / 2
+    cut = turn(grey, jnp.asarray(moved), jnp.asarray(turns)).unseen_share
+    assert (np.asarray(cut) > np.asarray(turned.unseen_share) + 0.2).all()
+
+
 def test_no_hole_opens(open_face, codes, turns):
     """A pixel that nothing covers would show the picture's first pixel."""
     white = np.ones((COUNT, CROP_SIZE, CROP_SIZE, 3), np.float32)

@@ -40,6 +40,10 @@ SOLVER_STEPS = 150
 RIM_PX = 5.0
 """Pixels of a crop of 120, the width of the outline's rim that no texture comes from."""
 
+HIDDEN_PX = 5.0
+"""Depth behind what a photograph shows from which a point is hidden, pixels of a crop of 120: the
+surroundings' grid is coarse."""
+
 _SIDES_FROM, _SIDES_TO = np.deg2rad(40.0), np.deg2rad(60.0)
 _OBLIQUE = 0.5
 _FAR_SIDE = np.deg2rad(110.0)
@@ -51,13 +55,14 @@ class TurnedFaces(NamedTuple):
     Attributes:
       image: ``(*batch, size, size, 3)`` RGB in [0, 1].
       coefficients: ``(*batch, 62)`` raw, of the new picture: exact.
-      face_share: ``(*batch)`` share of the picture that the face covers.
+      unseen_share: ``(*batch)`` share of the visible face that the photograph did not show: it was
+        behind another part of the head, or outside the picture. Its texture is made up.
       overflow: ``(*batch)`` int32: not 0 where the picture is incomplete and must not be used.
     """
 
     image: Float[Array, "*batch size size 3"]
     coefficients: Float[Array, "*batch 62"]
-    face_share: Float[Array, "*batch"]
+    unseen_share: Float[Array, "*batch"]
     overflow: Int[Array, "*batch"]
 
 
@@ -137,35 +142,32 @@ def turn_faces(
             _raster_frame(project_to_crop(view, points, crop_size=size))
             for view in (parts.camera, camera)
         )
-        grid, moved, overflow = _surroundings(
-            before, after, face_model.triangles, size=size, capacity=capacity
-        )
-        # All of the surroundings is behind all of the face.
-        behind = moved[2] - moved[2].max() + after[2].min() - 1.0
+        around = _surroundings(before, after, face_model.triangles, size=size, capacity=capacity)
         gone = _hidden_by_the_head(points, landmark_points, head_yaw(camera))
         shown = jnp.where(gone[None], jnp.nan, after)  # the rasteriser draws no triangle of theirs
-        vertices = jnp.concatenate([shown, moved.at[2].set(behind)], axis=1)
-        inward = _away_from_the_rim(parts.camera, points, landmark_points, face_model.triangles)
-        texture = jnp.concatenate([before[:2] + inward * (size / CROP_SIZE), grid], axis=1)
+        # All of the surroundings is behind all of the face.
+        behind = around.after[2] - around.after[2].max() + after[2].min() - 1.0
+        vertices = jnp.concatenate([shown, around.after.at[2].set(behind)], axis=1)
         triangles = jnp.concatenate(
             [face_model.triangles, _grid_triangles() + face_model.num_vertices]
         )
-        fine = _finer(vertices, supersample)
+        fine, side = _finer(vertices, supersample), size * supersample
         raster = rasterize(
-            fine,
-            triangles,
-            height=size * supersample,
-            width=size * supersample,
-            capacity=capacity,
-            cull_back_faces=True,
+            fine, triangles, height=side, width=side, capacity=capacity, cull_back_faces=True
         )
-        where = interpolate(texture, raster, fine, triangles)
-        colours = _sample(image, where)
+        inward = _away_from_the_rim(parts.camera, points, landmark_points, face_model.triangles)
+        from_face = jnp.concatenate([before[:2] + inward * (size / CROP_SIZE), before])
+        from_grid = jnp.concatenate([around.before, around.before, around.before[:1]])
+        origin = interpolate(
+            jnp.concatenate([from_face, from_grid], axis=1), raster, fine, triangles
+        )
+        colours = _sample(image, origin[:2])
         picture = colours.reshape(size, supersample, size, supersample, 3).mean((1, 3))
-        seen = raster.triangle_ids
-        on_face = ((seen >= 0) & (seen < len(face_model.triangles))).mean()
+        on_face = (raster.triangle_ids >= 0) & (raster.triangle_ids < len(face_model.triangles))
+        unseen = on_face & ~_was_seen(origin[2:], around.depth, size)
         new_code = join_coefficients(Coefficients(camera, parts.shape, parts.expression))
-        return TurnedFaces(picture, new_code, on_face, overflow + raster.overflow)
+        share = unseen.sum() / jnp.maximum(on_face.sum(), 1)
+        return TurnedFaces(picture, new_code, share, around.overflow + raster.overflow)
 
     return map_over_batch(turn_one, batching)(images, coefficients, turns)
 
@@ -246,6 +248,35 @@ def _grid_triangles() -> np.ndarray:
     ).astype(np.int32)
 
 
+def _was_seen(
+    origin: Float[Array, "3 h w"], depth: Float[Array, "g g"], size: int
+) -> Bool[Array, "h w"]:
+    """Whether points of the old picture lay in it, and not behind the head that it showed."""
+    x, y, z = origin
+    inside = (jnp.minimum(x, y) >= -0.5) & (jnp.maximum(x, y) <= size - 0.5)
+    column, row = (
+        jnp.clip(jnp.round((along + 0.5) * (GRID - 1) / size), 0, GRID - 1).astype(jnp.int32)
+        for along in (x, y)
+    )
+    return inside & (z > depth[row, column] - HIDDEN_PX * size / CROP_SIZE)
+
+
+class _Surroundings(NamedTuple):
+    """The grid over the crop.
+
+    Attributes:
+      before: ``(2, g)`` its vertices, raster frame.
+      after: ``(3, g)`` where they go.
+      depth: ``(GRID, GRID)`` of the head before, ``-inf`` beside it.
+      overflow: of the rasteriser.
+    """
+
+    before: Array
+    after: Array
+    depth: Array
+    overflow: Array
+
+
 def _surroundings(
     before: Float[Array, "3 n"],
     after: Float[Array, "3 n"],
@@ -253,8 +284,8 @@ def _surroundings(
     *,
     size: int,
     capacity: int,
-) -> tuple[Array, Array, Array]:
-    """The grid over the crop, and where its vertices go: ``(2, g)``, ``(3, g)``; overflow."""
+) -> _Surroundings:
+    """The grid over the crop, moved with the head."""
     # The grid reaches the outer edges of the outermost pixels.
     along = jnp.linspace(-0.5, size - 0.5, GRID)
     grid = jnp.stack(jnp.meshgrid(along, along))
@@ -272,7 +303,7 @@ def _surroundings(
     at_border = jnp.stack([jnp.zeros(()), jnp.zeros(()), depth])[:, None, None]
     solved = _membrane(jnp.where(border[None], at_border, moved), on_head | border)
     target = jnp.concatenate([grid + solved[:2], solved[2:]])
-    return grid.reshape(2, -1), target.reshape(3, -1), raster.overflow
+    return _Surroundings(grid.reshape(2, -1), target.reshape(3, -1), raster.depth, raster.overflow)
 
 
 def _membrane(values: Float[Array, "k g g"], held: Bool[Array, "g g"]) -> Float[Array, "k g g"]:
