@@ -14,8 +14,7 @@ from twodasl_jax.face_model.linear import vertices_from_coefficients
 from twodasl_jax.face_model.model import load_face_model
 from twodasl_jax.geometry.camera import camera_parts, head_pose, project_to_crop
 from twodasl_jax.geometry.rotation import rotation_from_euler
-from twodasl_jax.rendering import face_profiling
-from twodasl_jax.rendering.face_profiling import GRID, head_yaw, turn_faces, turned_camera
+from twodasl_jax.rendering.face_profiling import head_yaw, turn_faces, turned_camera
 from twodasl_jax.rendering.render import render_face
 
 COUNT = 4
@@ -136,13 +135,3 @@ def test_no_hole_opens(open_face, codes, turns):
     )
     assert (picture[:, 40:, 40:] > 0.999).all()
     assert (picture[:, 0, 0] < 0.5).all()  # the border stays where it is
-
-
-def test_the_membrane_is_harmonic_between_what_is_held():
-    column, row = np.meshgrid(np.arange(GRID), np.arange(GRID))
-    linear = np.stack([2.0 * column - row, 0.5 * row]).astype(np.float32)
-    held = np.zeros((GRID, GRID), bool)
-    held[[0, -1]] = held[:, [0, -1]] = held[20:30, 25:40] = True
-    found = face_profiling._membrane(jnp.where(held, linear, 7.0), jnp.asarray(held))
-    # Conjugate gradients in float32 over values of up to 120.
-    np.testing.assert_allclose(found, linear, atol=2e-2)

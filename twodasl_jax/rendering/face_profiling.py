@@ -2,11 +2,7 @@
 
 Zhu et al. 2016, "Face Alignment Across Large Poses: A 3D Solution", section 5. A fitted face gives
 every pixel of the head its depth. The head is turned about its own vertical axis and drawn again,
-textured with the photograph. What surrounds it is a grid over the whole crop, a membrane: where it
-lies on the head it moves with it, at the crop's border it is held, and between them the
-displacement is harmonic. So no part of the new picture comes from outside the old one. The face is
-drawn over it. Where the membrane folds, its turned-over parts are not drawn: being continuous with
-its border fixed, it covers every pixel with an upright part too, so that no hole opens.
+textured with the photograph, over its surroundings (`surroundings.py`), which move with it.
 
 Faces are turned *away* from the viewer only. What becomes visible of a head then (its near side)
 was seen before, at a grazing angle at worst; what was hidden stays so.
@@ -20,22 +16,16 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from twodasl_jax.coefficients import Coefficients, join_coefficients, split_coefficients
-from twodasl_jax.crop_frame import CROP_SIZE, flip_y, image_to_raster
+from twodasl_jax.crop_frame import CROP_SIZE, image_to_raster
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.face_model.linear import vertices_from_coefficients
 from twodasl_jax.face_model.model import FaceModel
-from twodasl_jax.geometry.camera import project_to_crop
+from twodasl_jax.geometry.camera import crop_framing, project_to_crop
 from twodasl_jax.geometry.mesh import vertex_normals
 from twodasl_jax.geometry.rotation import rotation_from_euler
 from twodasl_jax.rendering.rasterizer import interpolate, rasterize
-from twodasl_jax.rendering.render import Batching, map_over_batch
-
-GRID = 61
-"""Vertices along a side of the surroundings' mesh: one in two pixels of a crop of 120."""
-
-SOLVER_STEPS = 150
-"""Of conjugate gradients for the membrane, in place of its convergence test."""
-
+from twodasl_jax.rendering.render import Batching, finer_pixels, map_over_batch
+from twodasl_jax.rendering.surroundings import GRID, grid_triangles, move_surroundings
 
 RIM_PX = 5.0
 """Pixels of a crop of 120, the width of the outline's rim that no texture comes from."""
@@ -100,10 +90,7 @@ def turned_camera(
     high = jax.lax.Precision.HIGHEST
     turned = jnp.matmul(camera[:, :3], rotation_from_euler(zero, turn, zero), precision=high)
     points = jnp.matmul(turned, landmark_points, precision=high)
-    lowest, highest = points.min(axis=1), points.max(axis=1)
-    scale = crop_size / jnp.sqrt(2.0) / (highest - lowest)[:2].max()
-    middle = jnp.array([crop_size / 2, flip_y(crop_size / 2, crop_size=crop_size)])
-    in_plane = middle - scale * 0.5 * (lowest + highest)[:2]
+    scale, in_plane = crop_framing(points, crop_size=crop_size)
     depth = jnp.matmul(camera[2, :3], landmark_points, precision=high).mean() + camera[2, 3]
     in_depth = depth - scale * points[2].mean()
     return jnp.concatenate([scale * turned, jnp.append(in_plane, in_depth)[:, None]], axis=1)
@@ -142,16 +129,18 @@ def turn_faces(
             _raster_frame(project_to_crop(view, points, crop_size=size))
             for view in (parts.camera, camera)
         )
-        around = _surroundings(before, after, face_model.triangles, size=size, capacity=capacity)
+        around = move_surroundings(
+            before, after, face_model.triangles, size=size, capacity=capacity
+        )
         gone = _hidden_by_the_head(points, landmark_points, head_yaw(camera))
         shown = jnp.where(gone[None], jnp.nan, after)  # the rasteriser draws no triangle of theirs
         # All of the surroundings is behind all of the face.
         behind = around.after[2] - around.after[2].max() + after[2].min() - 1.0
         vertices = jnp.concatenate([shown, around.after.at[2].set(behind)], axis=1)
         triangles = jnp.concatenate(
-            [face_model.triangles, _grid_triangles() + face_model.num_vertices]
+            [face_model.triangles, grid_triangles() + face_model.num_vertices]
         )
-        fine, side = _finer(vertices, supersample), size * supersample
+        fine, side = finer_pixels(vertices, supersample), size * supersample
         raster = rasterize(
             fine, triangles, height=side, width=side, capacity=capacity, cull_back_faces=True
         )
@@ -219,11 +208,6 @@ def _raster_frame(points: Float[Array, "3 n"]) -> Float[Array, "3 n"]:
     return jnp.stack([image_to_raster(x), image_to_raster(y), z])
 
 
-def _finer(vertices: Float[Array, "3 n"], factor: int) -> Float[Array, "3 n"]:
-    offset = 0.5 * (factor - 1)
-    return vertices * factor + jnp.array([[offset], [offset], [0.0]], vertices.dtype)
-
-
 def _sample(
     image: Float[Array, "size size 3"], where: Float[Array, "2 h w"]
 ) -> Float[Array, "h w 3"]:
@@ -238,16 +222,6 @@ def _sample(
     return upper * (1 - down) + lower * down
 
 
-def _grid_triangles() -> np.ndarray:
-    """``(t, 3)`` two triangles for each cell of the surroundings' grid."""
-    number = np.arange(GRID * GRID).reshape(GRID, GRID)
-    one, two = number[:-1, :-1].ravel(), number[:-1, 1:].ravel()
-    three, four = number[1:, :-1].ravel(), number[1:, 1:].ravel()
-    return np.concatenate(
-        [np.stack([one, three, two], axis=1), np.stack([two, three, four], axis=1)]
-    ).astype(np.int32)
-
-
 def _was_seen(
     origin: Float[Array, "3 h w"], depth: Float[Array, "g g"], size: int
 ) -> Bool[Array, "h w"]:
@@ -259,70 +233,3 @@ def _was_seen(
         for along in (x, y)
     )
     return inside & (z > depth[row, column] - HIDDEN_PX * size / CROP_SIZE)
-
-
-class _Surroundings(NamedTuple):
-    """The grid over the crop.
-
-    Attributes:
-      before: ``(2, g)`` its vertices, raster frame.
-      after: ``(3, g)`` where they go.
-      depth: ``(GRID, GRID)`` of the head before, ``-inf`` beside it.
-      overflow: of the rasteriser.
-    """
-
-    before: Array
-    after: Array
-    depth: Array
-    overflow: Array
-
-
-def _surroundings(
-    before: Float[Array, "3 n"],
-    after: Float[Array, "3 n"],
-    triangles: Int[Array, "t 3"],
-    *,
-    size: int,
-    capacity: int,
-) -> _Surroundings:
-    """The grid over the crop, moved with the head."""
-    # The grid reaches the outer edges of the outermost pixels.
-    along = jnp.linspace(-0.5, size - 0.5, GRID)
-    grid = jnp.stack(jnp.meshgrid(along, along))
-    # The head is rasterised at the grid's vertices: there is one at every whole number then.
-    step = size / (GRID - 1)
-    scaled = jnp.concatenate([(before[:2] + 0.5) / step, before[2:]])
-    raster = rasterize(scaled, triangles, height=GRID, width=GRID, capacity=capacity)
-    on_head = raster.triangle_ids >= 0
-    moved = interpolate(
-        jnp.concatenate([after[:2] - before[:2], after[2:]]), raster, scaled, triangles
-    )
-    border = jnp.zeros((GRID, GRID), bool).at[jnp.array([0, -1])].set(True)
-    border = border | border.T
-    depth = jnp.where(on_head, moved[2], jnp.inf).min()
-    at_border = jnp.stack([jnp.zeros(()), jnp.zeros(()), depth])[:, None, None]
-    solved = _membrane(jnp.where(border[None], at_border, moved), on_head | border)
-    target = jnp.concatenate([grid + solved[:2], solved[2:]])
-    return _Surroundings(grid.reshape(2, -1), target.reshape(3, -1), raster.depth, raster.overflow)
-
-
-def _membrane(values: Float[Array, "k g g"], held: Bool[Array, "g g"]) -> Float[Array, "k g g"]:
-    """Harmonic values where none are held: each is the mean of its four neighbours."""
-    held = jnp.broadcast_to(held[None], values.shape)
-    free = ~held
-
-    def laplacian(field: Array) -> Array:
-        padded = jnp.pad(field, ((0, 0), (1, 1), (1, 1)))
-        around = (
-            padded[:, 2:, 1:-1] + padded[:, :-2, 1:-1] + padded[:, 1:-1, 2:] + padded[:, 1:-1, :-2]
-        )
-        return 4 * field - around
-
-    known = jnp.where(held, values, 0.0)
-    wanted = jnp.where(free, -laplacian(known), 0.0)
-
-    def operator(field: Array) -> Array:
-        return jnp.where(free, laplacian(jnp.where(free, field, 0.0)), field)
-
-    found, _ = jax.scipy.sparse.linalg.cg(operator, wanted, tol=0.0, maxiter=SOLVER_STEPS)
-    return jnp.where(free, found, known)
