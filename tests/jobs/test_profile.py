@@ -150,6 +150,10 @@ def test_refuses_what_it_cannot_use(turned, fits, tmp_path):
         run(turned, tmp_path / "twice")
     with pytest.raises(FileNotFoundError, match="holds no fitted faces"):
         run(turned.parent, tmp_path / "none")
+    other = turned.parent / "other"
+    shutil.copytree(fits, other)
+    with pytest.raises(ValueError, match="holds fits of photographs"):
+        run(fits, other)
     with pytest.raises(ValueError, match="lies in --fits"):
         run(fits, fits / "inside")
     with pytest.raises(ValueError, match="expected a positive percentage"):

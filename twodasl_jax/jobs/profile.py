@@ -70,6 +70,7 @@ def profile(
     console, folder = Console(markup=False, emoji=False), Path(output)
     require_apart(folder, {"fits": fits, "face_model": face_model})
     require_free(folder)
+    _require_no_fits(folder)
     if not max_residual > 0:
         raise ValueError(f"--max_residual is {max_residual}; expected a positive percentage")
     parallel.enable_compilation_cache()
@@ -88,6 +89,16 @@ def profile(
         _turn_all(model, faces, residual, rows, turns, writer, console)
     seconds = time.perf_counter() - began
     _print_summary(yaw[rows], writer, seconds, folder, console)
+
+
+def _require_no_fits(folder: Path) -> None:
+    """Refuses to replace fits of photographs, which may have taken hours."""
+    path = folder / SETTINGS_FILE
+    if path.exists() and "turned" not in read_json(path, expected=EXPECTED):
+        raise ValueError(
+            f"--output={folder} holds fits of photographs, which would be replaced by turned "
+            "faces; choose a new folder"
+        )
 
 
 def _settings_of(fits: Path) -> dict[str, Any]:
