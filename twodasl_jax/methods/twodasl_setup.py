@@ -53,7 +53,7 @@ class TwoDASLMethod(TwoDASL):
 
     Attributes:
       num_passes: with 2, a face without any given landmark is shown to the network a second time,
-        with the map of its own first-pass landmarks.
+        with the map of its own first-pass landmarks; or, without maps, upright (`upright_pass`).
     """
 
     num_passes: int = 2
@@ -169,6 +169,7 @@ class TwoDASLFamily:
             critic=Critic(),
             loss_weights={},
             use_landmark_map=models.landmark_map,
+            upright_pass=models.upright_pass,
         )
 
     def meaning(self, models: ModelSettings) -> dict[str, Any]:
