@@ -150,6 +150,13 @@ def test_refuses_what_it_cannot_use(turned, fits, tmp_path):
         run(turned, tmp_path / "twice")
     with pytest.raises(FileNotFoundError, match="holds no fitted faces"):
         run(turned.parent, tmp_path / "none")
+    foreign = turned.parent / "foreign"
+    shutil.copytree(fits, foreign)
+    settings = json.loads((foreign / SETTINGS_FILE).read_text())
+    settings["face_model_identity"]["arrays"]["shape_basis"] = "0" * 16
+    (foreign / SETTINGS_FILE).write_text(json.dumps(settings))
+    with pytest.raises(ValueError, match=r"they differ in shape_basis.*give --face_model=FILE"):
+        run(foreign, tmp_path / "foreign")
     other = turned.parent / "other"
     shutil.copytree(fits, other)
     with pytest.raises(ValueError, match="holds fits of photographs"):
