@@ -14,6 +14,7 @@ from twodasl_jax.face_model.linear import vertices_from_coefficients
 from twodasl_jax.face_model.model import load_face_model
 from twodasl_jax.geometry.camera import camera_parts, head_pose, project_to_crop
 from twodasl_jax.geometry.rotation import rotation_from_euler
+from twodasl_jax.rendering import face_profiling
 from twodasl_jax.rendering.face_profiling import head_yaw, turn_faces, turned_camera
 from twodasl_jax.rendering.render import render_face
 
@@ -40,19 +41,20 @@ def turns(codes):
     return (np.sign(yaw) * np.deg2rad(30)).astype(np.float32)
 
 
-def painted(face_model, codes):
+def painted(face_model, codes, colours=None):
     """Unlit pictures: whatever the head's pose, a point of it has one colour."""
+    mean = face_model.linear.mean
+    colours = mean / jnp.abs(mean).max() * 0.5 + 0.5 if colours is None else colours
 
     def draw(code):
         parts = split_coefficients(code)
         points = vertices_from_coefficients(face_model.linear, parts.shape, parts.expression)
         x, y, z = project_to_crop(parts.camera, points)
         vertices = jnp.stack([image_to_raster(x), image_to_raster(y), z])
-        scaled = (face_model.linear.mean / jnp.abs(face_model.linear.mean).max()) * 0.5 + 0.5
         return render_face(
             vertices,
             face_model.triangles,
-            scaled,
+            colours,
             jnp.full((CROP_SIZE, CROP_SIZE, 3), 0.5),
             capacity=CAPACITY,
             supersample=2,
@@ -121,6 +123,45 @@ def test_what_the_photograph_did_not_show_is_counted(open_face, codes, turns, tu
     moved[:, 3] += CROP_SIZE / 2
     cut = turn(grey, jnp.asarray(moved), jnp.asarray(turns)).unseen_share
     assert (np.asarray(cut) > np.asarray(turned.unseen_share) + 0.2).all()
+
+
+def test_the_far_side_does_not_look_over_the_open_edge_of_the_forehead(open_face, codes):
+    """A face model ends at the forehead: seen from above, a profile would show its far half."""
+    frontal = rotation_from_euler(*jnp.deg2rad(jnp.array([-25.0, 10.0, 0.0])))
+    code = codes[:1].copy()
+    camera = code[:, :12].reshape(1, 3, 4)
+    camera[:, :, :3] = np.cbrt(np.linalg.det(camera[:, :, :3]))[:, None, None] * np.asarray(frontal)
+    x = np.asarray(open_face.linear.mean[0])
+    far = -np.sign(float(head_yaw(jnp.asarray(camera))[0])) * x > 0.3 * np.abs(x).max()
+    red = np.stack([far, np.zeros_like(far), np.zeros_like(far)]).astype(np.float32)
+    before = painted(open_face, code, jnp.asarray(red)).image
+    turn = jax.jit(lambda *given: turn_faces(open_face, *given, capacity=CAPACITY))
+    after = turn(
+        before, jnp.asarray(code), jnp.asarray(np.deg2rad([75.0]).astype(np.float32))
+    ).image
+    shown_before, shown_after = (
+        (np.asarray(image)[..., 0] - np.asarray(image)[..., 1] > 0.4).mean()
+        for image in (before, after)
+    )
+    assert shown_before > 0.02
+    # 0.0004; 0.0035 where turned-over triangles are drawn.
+    assert shown_after < 0.002
+
+
+def test_a_far_ear_is_hidden_by_the_head_and_a_near_one_is_not(open_face):
+    points = landmark_model(open_face).mean
+    hidden = np.stack(
+        [
+            face_profiling._hidden_by_the_head(points, points, jnp.deg2rad(jnp.asarray(yaw)))
+            for yaw in (-60.0, 0.0, 60.0)
+        ]
+    )
+    # A positive yaw shows the side of positive x.
+    ears = np.asarray(points)[0, [0, 16]]
+    np.testing.assert_array_equal(hidden[2, [0, 16]], ears < 0)
+    np.testing.assert_array_equal(hidden[0, [0, 16]], ears > 0)
+    assert not hidden[1].any()
+    assert not hidden[:, 27:36].any()  # the nose
 
 
 def test_no_hole_opens(open_face, codes, turns):
