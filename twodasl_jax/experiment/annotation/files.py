@@ -154,11 +154,13 @@ def _arrays(faces: LabelledFaces, fits: Fits, rows: np.ndarray) -> dict[str, np.
     }
     if fits.roi_box is not None:
         arrays["roi_box"] = fits.roi_box[rows]
-    if faces.landmark_set == 68:
-        known = faces.weights[rows] > 0
+    if faces.landmark_set != 18:
+        known = faces.weights[rows, :68] > 0
         visibility = np.where(known, 2, 0) if faces.visibility is None else faces.visibility[rows]
         arrays["landmarks68_visibility"] = visibility.astype(np.int8)
-        arrays["landmarks68_crop_px"] = np.where(known[..., None], fits.labels[rows], np.nan)
+        arrays["landmarks68_crop_px"] = np.where(
+            known[..., None], fits.labels[rows, :68], np.nan
+        )
     return arrays
 
 
@@ -184,8 +186,9 @@ def _write_pictures(
         picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
         pictures.append(np.asarray(picture))
     true = None
-    if faces.landmark_set == 68:
-        true = np.where(faces.weights[shown][..., None] > 0, fits.labels[shown], np.nan)
+    if faces.landmark_set != 18:
+        known = faces.weights[shown, :68, None] > 0
+        true = np.where(known, fits.labels[shown, :68], np.nan)
     write_ranked_faces(
         folder / "faces.png",
         np.stack(pictures),
