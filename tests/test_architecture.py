@@ -74,6 +74,7 @@ MAY_IMPORT = {
     "predict.page": BELOW_PAGE,
     "predict.files": BELOW_FILES,
     "predict.video": BELOW_VIDEO,
+    "interop": FOUNDATION | {"models"},
     "experiment": set(),
     "experiment.settings": BELOW_EXPERIMENT,
     "experiment.run": BELOW_RUN,
@@ -82,7 +83,7 @@ MAY_IMPORT = {
     "experiment.start": BELOW_START,
     "experiment.annotation": BELOW_EXPERIMENT,
     "face_reconstructor": EXPERIMENT,
-    "jobs": EXPERIMENT | BELOW_VIDEO | {"predict.video", "face_reconstructor"},
+    "jobs": EXPERIMENT | BELOW_VIDEO | {"predict.video", "face_reconstructor", "interop"},
 }
 JAX_FAMILY = {"jax", "jaxlib", "flax", "optax", "orbax", "chex"}
 DEVICE_NAMES = {

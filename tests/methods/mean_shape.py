@@ -93,6 +93,9 @@ class MeanShapeFamily:
     def meaning(self, models):
         return {"crop_size": CROP_SIZE}
 
+    def widened(self, networks, meaning, models):
+        return networks, meaning
+
     def require_fit(self, face_model, losses):
         """Any face model has a mean."""
 

@@ -1,6 +1,7 @@
 """The modes of run.py and the flags that each takes.
 
-Mode ``x`` is the function ``x`` of the module ``twodasl_jax.jobs.x``. It is imported when it runs:
+Mode ``x`` is the function ``x`` of the module ``twodasl_jax.jobs.x``, unless it names another. It
+is imported when it runs:
 ``--help`` answers at once, and processes that a mode starts load only what they need.
 """
 
@@ -31,6 +32,7 @@ class Mode(NamedTuple):
       replaces: flag of a folder that it writes as a whole: one process at a time.
       stopped: what a stop signal leads to outside the steps of a training; '' is no way of its own.
       keeps_memory: whether it runs one program many times (`keep_freed_memory`).
+      job: module and function, where the mode's name cannot be theirs.
     """
 
     required: tuple[str, ...] = ()
@@ -40,6 +42,7 @@ class Mode(NamedTuple):
     replaces: str | None = None
     stopped: str = ""
     keeps_memory: bool = False
+    job: str = ""
 
 
 _OF_NETWORKS = (
@@ -96,6 +99,7 @@ MODES: dict[str, Mode] = {
         ("landmarks", "detector", "face_model", "contour", "max_residual"),
         replaces="output",
     ),
+    "import": Mode(("torch", "kind", "workdir"), ("whitening", "face_model"), job="import_weights"),
     "compare": Mode(("results",), ("output", "published", "without_worst")),
     "doctor": Mode((), ("workdir",), (EXPERIMENT,)),
 }
@@ -104,7 +108,8 @@ MODES: dict[str, Mode] = {
 
 def job_of(name: str) -> Callable[..., None]:
     """The function of a mode, called as ``job(settings, flag=value, ...)``."""
-    return getattr(importlib.import_module(f"twodasl_jax.jobs.{name}"), name)
+    job = MODES[name].job or name  # `import` is a word of Python's own
+    return getattr(importlib.import_module(f"twodasl_jax.jobs.{job}"), job)
 
 
 def run_mode(

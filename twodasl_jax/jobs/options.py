@@ -55,8 +55,16 @@ OPTIONS = (
     ),
     flags.DEFINE_string(
         "face_model", None,
-        "annotate, evaluate: its file; else the open one. With a trained run (train, evaluate, "
-        "predict, serve): where its face model lies now.",
+        "annotate, evaluate: its file; else the open one. import: that of the coefficients. With a "
+        " trained run (train, evaluate, predict, serve): where its face model lies now.",
+    ),
+    flags.DEFINE_string("torch", None, "import: PyTorch weights, a file of torch.save."),
+    flags.DEFINE_enum(
+        "kind", None, ["3ddfa_v2_mobilenet", "2dasl", "resnet50_imagenet"],
+        "import: of which network they are (docs/training.md).",
+    ),
+    flags.DEFINE_string(
+        "whitening", None, "import: mean and spread of the network's outputs, .npz or .pkl."
     ),
     flags.DEFINE_string("output", None, "annotate, compare, predict: folder to write."),
     flags.DEFINE_multi_string("results", None, "compare: results.json of a system; repeat it."),

@@ -197,6 +197,24 @@ class MethodFamily(Protocol):
         """
         ...
 
+    def widened(
+        self, networks: Networks, meaning: Mapping[str, Any], models: Any
+    ) -> tuple[Networks, Mapping[str, Any]]:
+        """Another run's networks, made to read all that those of an experiment read.
+
+        Only what leaves their predictions as they are; where there is no such way, or no need of
+        one, both come back as they came, and whether they fit is asked elsewhere.
+
+        Args:
+          networks: of the other run.
+          meaning: of these, as `meaning` gives it, and more.
+          models: settings of the experiment that starts from them.
+
+        Returns:
+          Networks, and what they mean now.
+        """
+        ...
+
     def require_fit(self, face_model: FaceModel, losses: Any) -> None:
         """Refuses losses that the face model cannot serve, before anything is made.
 

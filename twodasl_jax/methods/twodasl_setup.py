@@ -33,13 +33,15 @@ from twodasl_jax.methods.method import Arrays, CodeStatistics, Faces
 from twodasl_jax.methods.twodasl import PredictionConstants
 from twodasl_jax.methods.twodasl_passes import Constants
 from twodasl_jax.methods.twodasl_settings import LossSettings, ModelSettings, TwoDASL
-from twodasl_jax.models.coefficient_regressor import make_regressor
+from twodasl_jax.models.coefficient_regressor import make_regressor, with_blind_channel
 from twodasl_jax.models.critic import Critic
 from twodasl_jax.models.image_encoder import make_encoder
 from twodasl_jax.training.state import Networks, TrainState
 
 MEAN, STD = "coefficient_mean", "coefficient_std"
 """Names of the whitening's two arrays in a checkpoint, ``(62,)`` each."""
+
+_LANDMARK_MAP = "models.landmark_map"
 
 NETWORKS = ("regressor", "encoder", "critic")
 
@@ -164,9 +166,19 @@ class TwoDASLFamily:
             "crop_size": CROP_SIZE,
             "num_coefficients": NUM_COEFFICIENTS,
             "models.backbone": models.backbone,
-            "models.landmark_map": bool(models.landmark_map),
+            _LANDMARK_MAP: bool(models.landmark_map),
             "models.batch_norm": models.batch_norm,
         }
+
+    def widened(
+        self, networks: Networks, meaning: Mapping[str, Any], models: ModelSettings
+    ) -> tuple[Networks, Mapping[str, Any]]:
+        """Networks of RGB alone start with a landmark map that they do not see yet."""
+        if meaning.get(_LANDMARK_MAP) is not False or not models.landmark_map:
+            return networks, meaning
+        regressor = with_blind_channel(networks.params["regressor"])
+        params = {**networks.params, "regressor": regressor}
+        return networks._replace(params=params), {**meaning, _LANDMARK_MAP: True}
 
     def require_fit(self, face_model: FaceModel, losses: LossSettings) -> None:
         """Refuses a vertex distance cost over more vertices than there are."""

@@ -1,10 +1,12 @@
 """The regressor: a 120x120 crop (with or without its landmark map) to 62 coefficients."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from twodasl_jax.coefficients import NUM_COEFFICIENTS
@@ -68,6 +70,20 @@ class CoefficientRegressor(nn.Module):
             NUM_COEFFICIENTS, kernel_init=nn.initializers.normal(HEAD_STDDEV), name="head"
         )
         return head(features).astype(jnp.float32)
+
+
+def with_blind_channel(params: Mapping[str, Any]) -> dict[str, Any]:
+    """A regressor's parameters with one more input channel, whose weights are zero.
+
+    It predicts what it predicted, whatever the new channel holds, and learns from there to use it.
+
+    Args:
+      params: of a `CoefficientRegressor` over a backbone whose first layer is ``stem_conv``.
+    """
+    backbone = params["backbone"]
+    kernel = backbone["stem_conv"]["kernel"]
+    wider = np.concatenate([kernel, np.zeros_like(kernel[:, :, :1])], axis=2)
+    return {**params, "backbone": {**backbone, "stem_conv": {"kernel": wider}}}
 
 
 def make_regressor(

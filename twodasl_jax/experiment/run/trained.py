@@ -87,6 +87,7 @@ def load_trained_run(
     chosen = workdir.stage_named(config, stage) if stage else workdir.newest_stage(config)
     folder = workdir.networks(chosen.name, config if wanted is None else wanted)
     checkpoint = restore_for_prediction(folder)
+    _require_faces(workdir, checkpoint.identity)
     own = config.face_model.path
     if face_model is None and wanted is not None and wanted.face_model.path not in ("", own):
         face_model = wanted.face_model.path
@@ -107,6 +108,14 @@ def load_trained_run(
         Networks(checkpoint.params, checkpoint.batch_stats),
         checkpoint.arrays,
     )
+
+
+def _require_faces(workdir: Workdir, identity: Mapping[str, Any] | None) -> None:
+    if identity is not None and identity["face_model"] is None:
+        raise ValueError(
+            f"{workdir.folder} holds imported networks that predict no faces yet; train a run from "
+            f"them: --config=configs/NAME.py --config.init_from={workdir.folder}"
+        )
 
 
 def _identity_of_face_model(

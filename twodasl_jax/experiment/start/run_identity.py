@@ -4,6 +4,7 @@ Networks of the same shapes can mean different things: a coefficient is one of a
 first layer reads a landmark map or none. What is compared here is that meaning, never a path.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from twodasl_jax.face_model.model_identity import face_model_identity, require_s
 from twodasl_jax.methods.method import Arrays, MethodFamily
 from twodasl_jax.methods.registry import family_of
 from twodasl_jax.training.prediction_checkpoint import PredictionCheckpoint, restore_for_prediction
+from twodasl_jax.training.state import Networks
 from twodasl_jax.training.tree_difference import shapes_by_name
 
 _BATCH_NORM = "models.batch_norm"
@@ -34,9 +36,15 @@ _EARLIER_NAMES = {
 """Of checkpoints from before the methods had names -> now."""
 
 
-def run_identity(config: ExperimentSettings, face_model: FaceModel) -> dict[str, Any]:
-    """What the networks of an experiment read and give, as plain values for a checkpoint."""
-    return _meaning(config) | {"face_model": face_model_identity(face_model)}
+def run_identity(config: ExperimentSettings, face_model: FaceModel | None) -> dict[str, Any]:
+    """What the networks of an experiment read and give, as plain values for a checkpoint.
+
+    Args:
+      config: the experiment.
+      face_model: whose coefficients they predict; None where they predict none yet.
+    """
+    identity = None if face_model is None else face_model_identity(face_model)
+    return _meaning(config) | {"face_model": identity}
 
 
 def _meaning(config: ExperimentSettings) -> dict[str, Any]:
@@ -93,8 +101,11 @@ def starting_checkpoint(
             f"train it to its end first: python run.py --workdir={config.init_from}"
         )
     checkpoint = restore_for_prediction(earlier.networks(last.name, earlier_config))
+    fresh_head = _predicts_nothing_yet(checkpoint)
+    checkpoint = _widened(config, checkpoint)
     _require_same_meaning(config, face_model, checkpoint)
-    _require_arrays(config, face_model, checkpoint)
+    if not fresh_head:
+        _require_arrays(config, face_model, checkpoint)
     _require_same_shapes(config, checkpoint)
     console.print(
         f"starting from {config.init_from}: stage {last.name}, step {checkpoint.step:,} of "
@@ -105,13 +116,26 @@ def starting_checkpoint(
     return checkpoint
 
 
-def _require_same_meaning(
-    config: Any, face_model: FaceModel, checkpoint: PredictionCheckpoint
-) -> None:
-    wanted = run_identity(config, face_model)
+def _widened(config: ExperimentSettings, checkpoint: PredictionCheckpoint) -> PredictionCheckpoint:
+    """With networks that read all that the experiment's do, where theirs read a part of it."""
     saved = _present_names(checkpoint.identity) or _identity_of_an_older_run(
         config.init_from, checkpoint
     )
+    networks, meaning = family_of(config.method).widened(
+        Networks(checkpoint.params, checkpoint.batch_stats), saved, config.models
+    )
+    return dataclasses.replace(checkpoint, **networks._asdict(), identity=meaning)
+
+
+def _predicts_nothing_yet(checkpoint: PredictionCheckpoint) -> bool:
+    """Of imported networks with a fresh head: they note that they have no face model."""
+    return checkpoint.identity is not None and checkpoint.identity["face_model"] is None
+
+
+def _require_same_meaning(
+    config: Any, face_model: FaceModel, checkpoint: PredictionCheckpoint
+) -> None:
+    wanted, saved = run_identity(config, face_model), checkpoint.identity or {}
     name = f"init_from={config.init_from}"
     for title in wanted:
         if title not in {"face_model", _BATCH_NORM} and saved.get(title) != wanted[title]:

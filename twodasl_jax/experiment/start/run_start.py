@@ -13,6 +13,7 @@ from twodasl_jax.evaluation.sets import EvaluationSet
 from twodasl_jax.experiment.run.assembly import crop_size_of
 from twodasl_jax.experiment.run.face_model_place import find_face_model, read_place, write_place
 from twodasl_jax.experiment.run.folder_lock import hold_folder
+from twodasl_jax.experiment.run.imported import require_not_imported
 from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.experiment.scores.evaluation import make_evaluation_sets, open_given_sets
 from twodasl_jax.experiment.sources.inputs import require_inputs
@@ -101,6 +102,7 @@ def start_run(
     """
     if workdir.folder.exists():
         _hold(workdir.folder, held)
+    require_not_imported(workdir.folder)
     config = workdir.settle_config(config)
     if face_model is not None:
         place = dataclasses.replace(config.face_model, path=face_model)
@@ -141,10 +143,10 @@ def start_run(
 def _arrays_to_use(
     fitted: Arrays, saved: SavedDescription | None, first: PredictionCheckpoint | None
 ) -> Arrays:
-    """Those of a run that goes on; else those of the run it starts from; else its own data's."""
+    """Those of a run that goes on; else of the run it starts from, if any; else its data's."""
     if saved is not None and saved.arrays:
         return saved.arrays
-    return fitted if first is None else first.arrays
+    return fitted if first is None or not first.arrays else first.arrays
 
 
 def _hold(folder: Path, held: contextlib.ExitStack) -> None:
