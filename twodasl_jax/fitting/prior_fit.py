@@ -22,7 +22,6 @@ from jaxtyping import Array, Float
 from twodasl_jax.coefficients import NUM_SHAPE, Coefficients, join_coefficients, split_coefficients
 from twodasl_jax.crop_frame import flip_y
 from twodasl_jax.fitting.fit_model import FitModel
-from twodasl_jax.fitting.landmark_fit import Fit
 from twodasl_jax.fitting.posed_face import (
     NUM_POSE,
     PosedFace,
@@ -38,9 +37,6 @@ _HIGHEST = jax.lax.Precision.HIGHEST
 NUM_STEPS = 30
 """Steps of a fit. Of 512 AFLW faces the cost falls by less than 1e-3 px after the 20th."""
 
-FREE = 1e6
-"""Standard deviations of a camera whose prior has none: it may move as it likes."""
-
 
 class Prior(NamedTuple):
     """What a network predicts, and how far it may be wrong.
@@ -54,6 +50,20 @@ class Prior(NamedTuple):
     camera_std: Float[Array, "3 4"]
 
 
+class PriorFit(NamedTuple):
+    """Faces fitted near a prior.
+
+    Attributes:
+      coefficients: ``(n, 62)`` raw, crop frame; t_z is 0 (it cannot be seen).
+      points: ``(n, m, 2)`` crop pixels, where the labelled points are projected to.
+      prior_points: ``(n, m, 2)`` where the prior has them.
+    """
+
+    coefficients: Float[Array, "n 62"]
+    points: Float[Array, "n m 2"]
+    prior_points: Float[Array, "n m 2"]
+
+
 @jax.jit
 def fit_near_prior(
     model: FitModel,
@@ -61,7 +71,7 @@ def fit_near_prior(
     weights: Float[Array, "n m"],
     prior: Prior,
     strength: Float[Array, ""],
-) -> Fit:
+) -> PriorFit:
     """Fits every face by itself, from its prior on.
 
     Args:
@@ -73,16 +83,16 @@ def fit_near_prior(
       strength: λ, pixels.
 
     Returns:
-      A `Fit`; a face without any known point is its prior, with the nearest true camera.
+      A `PriorFit`; a face without any known point is its prior, with the nearest true camera.
     """
     target = jnp.stack([landmarks[..., 0], flip_y(landmarks[..., 1])], axis=-2)
     fit_one = functools.partial(_fit_one, model, prior.camera_std, strength)
-    face, points = jax.vmap(fit_one)(target, weights, prior.coefficients)
+    face, points, before = jax.vmap(fit_one)(target, weights, prior.coefficients)
     camera = jax.vmap(camera_of)(face)
     raw = face.z * model.coefficient_std[None] + model.coefficient_mean[None]
     parts = Coefficients(camera, raw[:, :NUM_SHAPE], raw[:, NUM_SHAPE:])
-    crop = jnp.stack([points[:, 0], flip_y(points[:, 1])], axis=-1)
-    return Fit(join_coefficients(parts), crop)
+    crop = [jnp.stack([view[:, 0], flip_y(view[:, 1])], axis=-1) for view in (points, before)]
+    return PriorFit(join_coefficients(parts), *crop)
 
 
 def _fit_one(
@@ -92,7 +102,8 @@ def _fit_one(
     target: Float[Array, "2 m"],
     weights: Float[Array, " m"],
     predicted: Float[Array, " 62"],
-) -> tuple[PosedFace, Float[Array, "2 m"]]:
+) -> tuple[PosedFace, Float[Array, "2 m"], Float[Array, "2 m"]]:
+    """The face, and its labelled points in the view frame, fitted and as predicted."""
     parts = split_coefficients(predicted)
     camera = camera_parts(parts.camera)
     raw = jnp.concatenate([parts.shape, parts.expression])
@@ -102,7 +113,8 @@ def _fit_one(
     held = _Held(parts.camera, camera_std, z, strength)
     step = functools.partial(_step, model, held, target, share)
     (face, _), _ = jax.lax.scan(step, (start, jnp.asarray(1e-3)), length=NUM_STEPS)
-    return face, project(face, model.mean, model.basis)[:2]
+    points, before = (project(each, model.mean, model.basis)[:2] for each in (face, start))
+    return face, points, before
 
 
 class _Held(NamedTuple):

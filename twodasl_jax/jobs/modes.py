@@ -96,7 +96,7 @@ MODES: dict[str, Mode] = {
     "prepare": Mode(("dataset", "manual_dir"), ("data_dir",)),
     "annotate": Mode(
         ("images", "output"),
-        ("landmarks", "detector", "face_model", "contour", "max_residual"),
+        ("landmarks", "detector", "face_model", "contour", "prior", "prior_weight", "max_residual"),
         replaces="output",
     ),
     "import": Mode(("torch", "kind", "workdir"), ("whitening", "face_model"), job="import_weights"),
