@@ -116,7 +116,7 @@ MODES: dict[str, Mode] = {
     "annotate": Mode(
         "fits 3D coefficients to photographs that have 2D landmarks",
         ("images", "output"),
-        ("landmarks", "detector", "face_model", "contour", "max_residual"),
+        ("landmarks", "detector", "face_model", "contour", "prior", "prior_weight", "max_residual"),
         replaces="output",
     ),
     "import": Mode(

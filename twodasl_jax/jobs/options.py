@@ -108,6 +108,12 @@ OPTIONS = (
         "contour", "marching", ["marching", "fixed"],
         "annotate: jaw labels lie on the silhouette, or are projections of 3D points.",
     ),
+    flags.DEFINE_string(
+        "prior", None, "annotate: a trained run's folder; fits stay near what its network sees."
+    ),
+    flags.DEFINE_float(
+        "prior_weight", None, "annotate: how near, pixels per squared standard deviation; else 1."
+    ),
     flags.DEFINE_float("max_residual", 4.0, "annotate: leave out faces that fit worse, in %."),
 )  # fmt: skip
 
