@@ -24,7 +24,7 @@ from twodasl_jax.experiment.annotation.fits import (
     fit_faces_near,
 )
 from twodasl_jax.experiment.annotation.folder import require_apart, require_free
-from twodasl_jax.experiment.annotation.network_prior import load_network_prior
+from twodasl_jax.experiment.annotation.network_prior import load_network_prior, prior_path
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel, face_model_crc
 from twodasl_jax.face_model.model_identity import face_model_identity
@@ -34,6 +34,8 @@ from twodasl_jax.training import parallel
 
 PRIOR_WEIGHT = 1.0
 """Pixels of the labels' mean distance that a move by one standard deviation is worth."""
+
+_ALONE = {"options": dataclasses.asdict(FitOptions())}
 
 
 def annotate(
@@ -59,7 +61,7 @@ def annotate(
       face_model: file; None is the embedded open face model.
       contour: ``marching`` for jaw labels on the silhouette, ``fixed`` for projections of 3D
         points.
-      prior: folder of a trained run: fits are held near what its network sees.
+      prior: a trained network (`open_trained`): fits are held near what it sees.
       prior_weight: how strongly; None is `PRIOR_WEIGHT`.
       max_residual: faces that fit worse are rejected, %.
 
@@ -67,8 +69,8 @@ def annotate(
       FileNotFoundError, ValueError: for inputs that are absent or wrong; nothing is written then.
     """
     console, folder = Console(markup=False, emoji=False), Path(output)
-    inputs = {"images": images, "landmarks": landmarks, "face_model": face_model, "prior": prior}
-    require_apart(folder, inputs)
+    inputs = {"images": images, "landmarks": landmarks, "face_model": face_model}
+    require_apart(folder, {**inputs, "prior": prior_path(prior)})
     require_free(folder)
     if landmarks and detector:
         raise ValueError("both --landmarks and --detector were given; choose one")
@@ -85,9 +87,9 @@ def annotate(
     _print_left_out(faces, console)
     began = time.perf_counter()
     marching = contour == "marching"
+    how: dict[str, Any]
     if prior is None:
-        fits = fit_faces(model, faces, marching=marching, console=console)
-        how: dict[str, Any] = {"options": dataclasses.asdict(FitOptions())}
+        fits, how = fit_faces(model, faces, marching=marching, console=console), _ALONE
     else:
         size = batch_size_for(len(faces.names))
         network = load_network_prior(prior, model, given=face_model, batch_size=size)
@@ -130,7 +132,7 @@ def _strength(prior: str | None, weight: float | None) -> float:
     if weight is None:
         return PRIOR_WEIGHT
     if prior is None:
-        raise ValueError("--prior_weight was given without --prior=RUN, which it is of; give both")
+        raise ValueError("--prior_weight was given without --prior, which it is of; give both")
     if not 0 < weight < float("inf"):
         raise ValueError(f"--prior_weight is {weight}; expected a positive number")
     return weight

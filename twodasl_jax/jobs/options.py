@@ -109,10 +109,12 @@ OPTIONS = (
         "annotate: jaw labels lie on the silhouette, or are projections of 3D points.",
     ),
     flags.DEFINE_string(
-        "prior", None, "annotate: a trained run's folder; fits stay near what its network sees."
+        "prior", None,
+        "annotate: fits stay near what a trained network sees: a run's folder, a network file, or "
+        "one of the package's: pretrained, pretrained:bfm.",
     ),
     flags.DEFINE_float(
-        "prior_weight", None, "annotate: how near, pixels per squared standard deviation; else 1."
+        "prior_weight", None, "annotate: how near: pixels that a move by a spread is worth; else 1."
     ),
     flags.DEFINE_float("max_residual", 4.0, "annotate: leave out faces that fit worse, in %."),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A trained run as the prior of a fit: what its network sees in a crop, how far it may be wrong.
+"""A trained network as the prior of a fit: what it sees in a crop, and how far it may be wrong.
 
 Networks were trained on heads that stand about upright, and AFLW's lie at any angle. So a head is
 turned upright by its labels before the network sees it, is fitted there, and is turned back.
@@ -20,6 +20,8 @@ from twodasl_jax.face_model.model_identity import (
 )
 from twodasl_jax.methods.method import CodeStatistics
 from twodasl_jax.methods.predictor import Predictor
+from twodasl_jax.pretrained.names import PRETRAINED
+from twodasl_jax.training.checksums import array_checksums, json_checksum
 
 BASIS = ("mean", "shape_basis", "expression_basis")
 """The arrays of a face model that coefficients weigh."""
@@ -53,13 +55,15 @@ class NetworkPrior(NamedTuple):
         spread = np.full((3, 4), _FREE) if std is None else std * (CROP_SIZE / self.crop_size)
         return np.asarray(spread, np.float32)
 
-    def described(self, folder: str) -> dict[str, Any]:
-        """Which network it is, for ``annotation.json``.
+    def described(self, name: str) -> dict[str, Any]:
+        """Which network it is, for ``annotation.json``: names and folders may mean others later.
 
         Args:
-          folder: of the run.
+          name: as a command calls it.
         """
-        return {"run": folder, "stage": self.run.stage, "step": self.run.step}
+        told = {"network": name, "stage": self.run.stage, "step": self.run.step}
+        told["weights_checksum"] = json_checksum(array_checksums(self.run.networks.params))
+        return {**told, "about": self.run.about} if self.run.about else told
 
     def coefficients(self, crops: np.ndarray, landmarks18: np.ndarray) -> np.ndarray:
         """What it sees in crops, as ``(n, 62)`` raw coefficients of 120-pixel crops.
@@ -79,35 +83,44 @@ class NetworkPrior(NamedTuple):
         return resized_coefficients(joined, crop_size=self.crop_size, new_size=CROP_SIZE)
 
 
-def load_network_prior(
-    folder: str, face_model: FaceModel, *, given: str | None, batch_size: int
-) -> NetworkPrior:
-    """Reads a run and makes sure that its coefficients mean faces of the model to be fitted.
+def prior_path(name: str | None) -> str | None:
+    """The folder or file of a network that a command names; None where the package has it.
 
     Args:
-      folder: of the run.
+      name: as for `open_trained`; None is none.
+    """
+    return None if name is None or name.partition(":")[0] == PRETRAINED else name
+
+
+def load_network_prior(
+    name: str, face_model: FaceModel, *, given: str | None, batch_size: int
+) -> NetworkPrior:
+    """Reads a network and makes sure that its coefficients mean faces of the model to be fitted.
+
+    Args:
+      name: a run's folder, a network file, or one of the package's (`open_trained`).
       face_model: to be fitted.
-      given: its file, where one was named: the run's own may have moved there.
+      given: its file, where one was named: the network's own may lie there.
       batch_size: of the compiled prediction.
 
     Raises:
-      FileNotFoundError, ValueError: as `open_trained`; or where the run's code is none of
+      FileNotFoundError, ValueError: as `open_trained`; or where the network's code is none of
         the face model's coefficients.
     """
-    run = _opened(folder, given)
+    run = _opened(name, given)
     statistics = run.family.code_statistics(run.arrays)
     if statistics is None or dict(statistics.layout) != dict(CODE_LAYOUT):
         raise ValueError(
-            f"--prior={folder}: the method '{run.settings_json['method']}' predicts no coefficients of a "
-            "linear face model, which a fit could be held near; give a run of a method that does"
+            f"--prior={name} is of the method '{run.settings_json['method']}', which predicts no "
+            "coefficients of a linear face model to hold a fit near; give another network"
         )
     saved, wanted = face_model_identity(run.face_model), face_model_identity(face_model)
-    differing = [name for name in differing_arrays(saved, wanted) if name in BASIS]
+    differing = [array for array in differing_arrays(saved, wanted) if array in BASIS]
     if differing:
         raise ValueError(
-            f"--prior={folder} predicts coefficients of {describe_identity(saved)}, and the face "
+            f"--prior={name} predicts coefficients of {describe_identity(saved)}, and the face "
             f"model to fit is {describe_identity(wanted)}: they differ in {', '.join(differing)}; "
-            "give the face model that the run was trained with, --face_model=FILE"
+            "give the face model that the network was trained with, --face_model=FILE"
         )
     predictor = run.predictor(
         batch_sizes=(batch_size,), dense=False, outputs=lambda faces: (faces.camera, faces.code)
