@@ -35,8 +35,6 @@ from twodasl_jax.training import parallel
 PRIOR_WEIGHT = 1.0
 """Pixels of the labels' mean distance that a move by one standard deviation is worth."""
 
-_ALONE = {"options": dataclasses.asdict(FitOptions())}
-
 
 def annotate(
     *,
@@ -87,15 +85,14 @@ def annotate(
     _print_left_out(faces, console)
     began = time.perf_counter()
     marching = contour == "marching"
-    how: dict[str, Any]
     if prior is None:
-        fits, how = fit_faces(model, faces, marching=marching, console=console), _ALONE
+        fits = fit_faces(model, faces, marching=marching, console=console)
+        how: dict[str, Any] = {"options": dataclasses.asdict(FitOptions())}
     else:
         size = batch_size_for(len(faces.names))
         network = load_network_prior(prior, model, given=face_model, batch_size=size)
-        fits = fit_faces_near(
-            model, faces, network, strength=strength, silhouette=marching, console=console
-        )
+        near = {"strength": strength, "silhouette": marching}
+        fits = fit_faces_near(model, faces, network, **near, console=console)
         how = {"options": {"prior_weight": strength}, "prior": network.described(prior)}
     seconds = time.perf_counter() - began
     settings = {
