@@ -78,9 +78,7 @@ class Nearest(NamedTuple):
 def mean_mesh(face_model: FaceModel) -> Mesh:
     """The mean face in millimetres."""
     points = np.asarray(face_model.linear.mean, np.float64).T / face_model.units_per_millimetre
-    return Mesh(
-        points, np.asarray(face_model.triangles), np.asarray(face_model.landmark_vertices)
-    )
+    return Mesh(points, np.asarray(face_model.triangles), np.asarray(face_model.landmark_vertices))
 
 
 def normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
@@ -233,8 +231,8 @@ def main() -> None:
     jaw, inner = (apart[side & known[source.landmarks]] for side in (jaw, ~jaw))
     print(
         f"{known.sum()} of {len(known)} vertices lie on the surface, before that "
-        f"{found.distance[known].mean():.2f} mm away; landmarks from BFM's, mean: "
-        f"{jaw.mean():.1f} mm of {len(jaw)} on the jaw, {inner.mean():.1f} mm of {len(inner)} others"
+        f"{found.distance[known].mean():.2f} mm away; landmarks from BFM's: "
+        f"{jaw.mean():.1f} mm ({len(jaw)} on the jaw), {inner.mean():.1f} mm ({len(inner)} others)"
     )
 
 

@@ -54,10 +54,7 @@ def correspondence(open_face: FaceModel, bfm: FaceModel, *, given: str | Path) -
     weights = jnp.asarray(stored["weights"][known], jnp.float32)
     corners = select_points(bfm.linear, vertices)
     surface = LinearModel(
-        *(
-            (array.reshape(*array.shape[:-1], len(known), 3) * weights).sum(-1)
-            for array in corners
-        )
+        *((array.reshape(*array.shape[:-1], len(known), 3) * weights).sum(-1) for array in corners)
     )
     return Correspondence(
         _with_landmarks(open_face, select_points(open_face.linear, jnp.asarray(known))),

@@ -16,7 +16,7 @@ from twodasl_jax.data.labelled_faces import (
     read_labelled_faces,
 )
 from twodasl_jax.experiment.annotation.checks import RESIDUAL, objections, told
-from twodasl_jax.experiment.annotation.files import YAW_BINS, write_annotation
+from twodasl_jax.experiment.annotation.files import YAW_BINS, described_model, write_annotation
 from twodasl_jax.experiment.annotation.fits import (
     Fits,
     batch_size_for,
@@ -26,8 +26,7 @@ from twodasl_jax.experiment.annotation.fits import (
 from twodasl_jax.experiment.annotation.folder import require_apart, require_free
 from twodasl_jax.experiment.annotation.network_prior import load_network_prior, prior_path
 from twodasl_jax.face_model.import_bfm import face_model_from_file
-from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel, face_model_crc
-from twodasl_jax.face_model.model_identity import face_model_identity
+from twodasl_jax.face_model.model import OPEN_FACE_FILE
 from twodasl_jax.fitting.landmark_fit import FitOptions
 from twodasl_jax.predict.faces.landmark_detectors import detect_in_folder
 from twodasl_jax.training import parallel
@@ -96,7 +95,7 @@ def annotate(
         how = {"options": {"prior_weight": strength}, "prior": network.described(prior)}
     seconds = time.perf_counter() - began
     settings = {
-        **_described(model),
+        **described_model(model),
         **how,
         "contour": contour,
         "max_residual_percent": max_residual,
@@ -114,15 +113,6 @@ def annotate(
     accepted = np.array([row not in reasons for row in range(len(faces.names))])
     _print_summary(fits, accepted, seconds, folder, console)
     _print_reasons(faces, reasons, console)
-
-
-def _described(model: FaceModel) -> dict[str, Any]:
-    """What was fitted, for ``annotation.json``."""
-    return {
-        "face_model": model.name,
-        "face_model_crc": face_model_crc(model),
-        "face_model_identity": face_model_identity(model),
-    }
 
 
 def _strength(prior: str | None, weight: float | None) -> float:

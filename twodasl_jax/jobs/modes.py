@@ -119,6 +119,12 @@ MODES: dict[str, Mode] = {
         ("landmarks", "detector", "face_model", "contour", "prior", "prior_weight", "max_residual"),
         replaces="output",
     ),
+    "retarget": Mode(
+        "turns fits of BFM into fits of the open face model, or back",
+        ("images", "face_model", "output"),
+        ("max_residual",),
+        replaces="output",
+    ),
     "import": Mode(
         "turns weights of PyTorch into a folder that is read as a training's",
         ("torch", "kind", "workdir"),

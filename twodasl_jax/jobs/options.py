@@ -60,7 +60,8 @@ OPTIONS = (
     flags.DEFINE_string("data_dir", None, "prepare: where to, else ~/tensorflow_datasets."),
     flags.DEFINE_string(
         "images", None,
-        "annotate: folder of photographs, or a crops folder. pack: a crops folder to compare on.",
+        "annotate: folder of photographs, or a crops folder. retarget: what annotate wrote. "
+        "pack: a crops folder to compare on.",
     ),
     flags.DEFINE_string("landmarks", None, "annotate: their 2D landmarks, .npz (docs/data.md)."),
     flags.DEFINE_string(
@@ -71,10 +72,11 @@ OPTIONS = (
     flags.DEFINE_string(
         "face_model", None,
         "annotate, evaluate: its file; else the open one. import: that of the coefficients. "
+        "retarget: BFM. "
         "With a trained run (train, evaluate, predict, serve, pack): where its model lies now.",
     ),
     flags.DEFINE_string(
-        "output", None, "annotate, compare, predict: folder to write. pack: file to write."
+        "output", None, "annotate, retarget, compare, predict: folder to write. pack: a file."
     ),
     flags.DEFINE_string(
         "licence", None, "pack: what may be done with the network, and why: one line."
@@ -116,7 +118,9 @@ OPTIONS = (
     flags.DEFINE_float(
         "prior_weight", None, "annotate: how near: pixels that a move by a spread is worth; else 1."
     ),
-    flags.DEFINE_float("max_residual", 4.0, "annotate: leave out faces that fit worse, in %."),
+    flags.DEFINE_float(
+        "max_residual", 4.0, "annotate, retarget: leave out faces that fit worse, in %."
+    ),
 )  # fmt: skip
 
 

@@ -22,9 +22,20 @@ from twodasl_jax.evaluation.pictures import write_ranked_faces, write_residual_h
 from twodasl_jax.experiment.annotation.checks import none_left
 from twodasl_jax.experiment.annotation.fits import Fits
 from twodasl_jax.experiment.annotation.folder import ANNOTATION_FILES
+from twodasl_jax.face_model.model import FaceModel, face_model_crc
+from twodasl_jax.face_model.model_identity import face_model_identity
 from twodasl_jax.replaced_files import replaced_files
 
 YAW_BINS = {"0-30°": (0, 30), "30-60°": (30, 60), "60-90°": (60, 91)}
+
+
+def described_model(face_model: FaceModel) -> dict[str, Any]:
+    """Of which face model coefficients are, for ``annotation.json``."""
+    return {
+        "face_model": face_model.name,
+        "face_model_crc": face_model_crc(face_model),
+        "face_model_identity": face_model_identity(face_model),
+    }
 
 
 def write_annotation(

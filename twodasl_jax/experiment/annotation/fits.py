@@ -76,15 +76,15 @@ def fit_faces(
     """
     model = make_fit_model(face_model, landmark_set=faces.landmark_set, marching=marching)
     coefficients, projected = [], []
-    for rows in _batches(faces, console):
+    for rows in batches_of(faces, console):
         fit = fit_landmarks(
             model, jnp.asarray(faces.landmarks[rows]), jnp.asarray(faces.weights[rows])
         )
         coefficients.append(np.asarray(fit.coefficients))
         projected.append(np.asarray(fit.points))
-    found, points = (_joined(parts, faces) for parts in (coefficients, projected))
-    distance = _mean_distance(points, faces.landmarks, faces.weights)
-    return _framed(face_model, faces, found, distance)
+    found, points = (joined(parts, faces) for parts in (coefficients, projected))
+    distance = mean_distance(points, faces.landmarks, faces.weights)
+    return framed(face_model, faces, found, distance)
 
 
 def fit_faces_near(
@@ -109,9 +109,7 @@ def fit_faces_near(
         head turns; they count little then.
       console: where progress is shown.
     """
-    weights = faces.weights.copy()
-    if silhouette and faces.landmark_set != 18:
-        weights[:, :NUM_CONTOUR] *= CONTOUR_WEIGHT
+    weights = label_weights(faces, silhouette=silhouette)
     model = make_fit_model(
         face_model,
         landmark_set=faces.landmark_set,
@@ -122,16 +120,29 @@ def fit_faces_near(
     def fitted(faces: LabelledFaces) -> Fits:
         parts = [
             _near_in_batch(model, faces, weights[rows], prior, strength, rows)
-            for rows in _batches(faces, console)
+            for rows in batches_of(faces, console)
         ]
-        found, distance, before = (_joined(part, faces) for part in zip(*parts, strict=True))
-        fits = _framed(face_model, faces, found, distance)
+        found, distance, before = (joined(part, faces) for part in zip(*parts, strict=True))
+        fits = framed(face_model, faces, found, distance)
         return fits._replace(prior_percent=fits.residual_percent * before / distance)
 
     fits = fitted(faces)
     if fits.roi_box is None:
         return fits
     return fitted(dataclasses.replace(faces, roi_box=fits.roi_box, landmarks=fits.labels))
+
+
+def label_weights(faces: LabelledFaces, *, silhouette: bool) -> np.ndarray:
+    """``(n, m)`` what labels are worth to a jaw that does not march.
+
+    Args:
+      faces: with their labels.
+      silhouette: see `fit_faces_near`.
+    """
+    weights = faces.weights.copy()
+    if silhouette and faces.landmark_set != 18:
+        weights[:, :NUM_CONTOUR] *= CONTOUR_WEIGHT
+    return weights
 
 
 def _near_in_batch(
@@ -160,7 +171,7 @@ def _near_in_batch(
     held = Prior(jnp.asarray(seen), jnp.asarray(prior.camera_std))
     fit = fit_near_prior(model, jnp.asarray(upright), worth, held, jnp.float32(strength))
     distance, before = (
-        _mean_distance(np.asarray(points), upright, weights)
+        mean_distance(np.asarray(points), upright, weights)
         for points in (fit.points, fit.prior_points)
     )
     back = [
@@ -189,27 +200,46 @@ def _shown(points: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(from_68), from_68, known[:, 68:])
 
 
-def _batches(faces: LabelledFaces, console: Console) -> Iterable[np.ndarray]:
-    """Row numbers of batches of one size; the last one begins anew at the first face."""
+def batches_of(faces: LabelledFaces, console: Console) -> Iterable[np.ndarray]:
+    """Row numbers of batches of one size; the last one begins anew at the first face.
+
+    Args:
+      faces: all of them.
+      console: where progress is shown.
+    """
     count = len(faces.names)
     size = batch_size_for(count)
     batches = [np.arange(start, start + size) % count for start in range(0, count, size)]
     return track(batches, f"fitting {count} faces", console=console)
 
 
-def _joined(parts: Sequence[np.ndarray], faces: LabelledFaces) -> np.ndarray:
+def joined(parts: Sequence[np.ndarray], faces: LabelledFaces) -> np.ndarray:
+    """What `batches_of` gave, one row a face.
+
+    Args:
+      parts: of the batches, in order.
+      faces: all of them.
+    """
     return np.concatenate(parts)[: len(faces.names)]
 
 
-def _mean_distance(points: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def mean_distance(points: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """``(n,)`` pixels from ``(n, m, 2)`` labels, by their ``(n, m)`` weights."""
     distance = np.linalg.norm(points - labels, axis=-1)
     return (distance * weights).sum(axis=1) / weights.sum(axis=1)
 
 
-def _framed(
+def framed(
     face_model: FaceModel, faces: LabelledFaces, found: np.ndarray, distance: np.ndarray
 ) -> Fits:
-    """Fits with their residuals, in the crops that they frame."""
+    """Fits with their residuals, in the crops that they frame.
+
+    Args:
+      face_model: that was fitted.
+      faces: that it was fitted to.
+      found: ``(n, 62)`` raw coefficients, in the provisional crops.
+      distance: ``(n,)`` mean distance of the labels there, pixels.
+    """
     points = _landmarks(face_model, found)
     residual = 100 * distance / np.sqrt(np.prod(np.ptp(points, axis=1), axis=-1))
     yaw = np.rad2deg(np.asarray(head_pose(jnp.asarray(found[:, :12].reshape(-1, 3, 4))).yaw))
