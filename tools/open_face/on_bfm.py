@@ -13,6 +13,7 @@ import argparse
 from pathlib import Path
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from scipy import sparse
 from scipy.interpolate import RBFInterpolator
@@ -169,7 +170,7 @@ def registered(source: Mesh, target: Mesh) -> np.ndarray:
     """
     wanted = target.points[target.landmarks]
     similarity = similarity_alignment(
-        np.float32(source.points[source.landmarks]), np.float32(wanted)
+        jnp.asarray(source.points[source.landmarks]), jnp.asarray(wanted)
     )
     points = float(similarity.scale) * source.points @ np.asarray(similarity.rotation).T
     points = points + np.asarray(similarity.translation)

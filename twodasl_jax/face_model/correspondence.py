@@ -54,7 +54,10 @@ def correspondence(open_face: FaceModel, bfm: FaceModel, *, given: str | Path) -
     weights = jnp.asarray(stored["weights"][known], jnp.float32)
     corners = select_points(bfm.linear, vertices)
     surface = LinearModel(
-        *((array.reshape(*array.shape[:-1], len(known), 3) * weights).sum(-1) for array in corners)
+        *(
+            jnp.einsum("...ni,ni->...n", array.reshape(*array.shape[:-1], -1, 3), weights)
+            for array in corners
+        )
     )
     return Correspondence(
         _with_landmarks(open_face, select_points(open_face.linear, jnp.asarray(known))),
