@@ -23,6 +23,8 @@ class ModelSettings:
       convolution: how convolutions are computed (`models.convolution`).
       encoder_width_divisor: of the self-critic's encoder; 1 is the full one.
       landmark_map: whether the regressor reads one; else RGB alone.
+      upright_pass: the second pass of a network of RGB alone: heads that lie in the picture are
+        shown again, upright.
     """
 
     backbone: str
@@ -30,6 +32,7 @@ class ModelSettings:
     convolution: str
     encoder_width_divisor: int
     landmark_map: bool
+    upright_pass: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,13 +43,18 @@ class LossSettings:
       landmark_importance: the paper's weight mask v on the 18 landmarks.
       num_vertices: of the vertex distance cost: 0 is all of them, else the 68 landmarks and this
         many spread over the face.
+      depth_weight: of depth in the vertex distance cost; 1 is the paper's, less suits fits to one
+        view.
     """
 
     landmark_importance: bool
     num_vertices: int
+    depth_weight: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuses a negative number."""
+        """Refuses negative numbers."""
+        if not 0 <= self.depth_weight < float("inf"):
+            raise ValueError(f"depth_weight is {self.depth_weight}; expected at least 0")
         if self.num_vertices < 0:
             raise ValueError(f"num_vertices is {self.num_vertices}; expected 0 or more")
 
@@ -65,6 +73,8 @@ class TwoDASL:
       loss_formula: key of `LOSS_FORMULAS`, for ``coefficient``, ``landmark_2d``, ``cycle``.
       use_landmark_map: False feeds RGB alone (the paper's base ablation).
       use_landmark_importance: False sets the paper's weight mask v to one everywhere.
+      depth_weight: of depth in the vertex distance cost.
+      upright_pass: prediction without a landmark map shows heads that lie again, upright.
     """
 
     regressor: Any
@@ -75,6 +85,8 @@ class TwoDASL:
     loss_formula: str = "paper"
     use_landmark_map: bool = True
     use_landmark_importance: bool = True
+    depth_weight: float = 1.0
+    upright_pass: bool = False
 
     def __post_init__(self) -> None:
         """Refuses unknown names, listing the known ones."""
