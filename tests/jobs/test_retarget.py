@@ -84,6 +84,7 @@ def fits(tmp_path, open_face):
         folder / "annotations.npz",
         file_name=names,
         coefficients=coefficients,
+        yaw_degrees=np.zeros(COUNT, np.float32),
         **{FITTED_LANDMARKS: points},
         landmarks21_crop_px=np.full((COUNT, 21, 2), np.nan, np.float32),
         landmarks68_visibility=np.full((COUNT, 68), 2, np.int8),
