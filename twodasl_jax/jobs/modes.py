@@ -125,6 +125,12 @@ MODES: dict[str, Mode] = {
         ("max_residual",),
         replaces="output",
     ),
+    "profile": Mode(
+        "turns fitted photographs to larger yaw, for training on profiles",
+        ("fits", "output"),
+        ("face_model", "max_residual", "num_faces"),
+        replaces="output",
+    ),
     "import": Mode(
         "turns weights of PyTorch into a folder that is read as a training's",
         ("torch", "kind", "workdir"),

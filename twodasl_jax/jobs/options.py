@@ -71,12 +71,13 @@ OPTIONS = (
     ),
     flags.DEFINE_string(
         "face_model", None,
-        "annotate, evaluate: its file; else the open one. import: that of the coefficients. "
+        "annotate, profile, evaluate: its file; else the open one. import: the coefficients'. "
         "retarget: BFM. "
         "With a trained run (train, evaluate, predict, serve, pack): where its model lies now.",
     ),
     flags.DEFINE_string(
-        "output", None, "annotate, retarget, compare, predict: folder to write. pack: a file."
+        "output", None,
+        "annotate, retarget, compare, predict, profile: folder to write. pack: file to write."
     ),
     flags.DEFINE_string(
         "licence", None, "pack: what may be done with the network, and why: one line."
@@ -119,7 +120,11 @@ OPTIONS = (
         "prior_weight", None, "annotate: how near: pixels that a move by a spread is worth; else 1."
     ),
     flags.DEFINE_float(
-        "max_residual", 4.0, "annotate, retarget: leave out faces that fit worse, in %."
+        "max_residual", 4.0, "annotate, retarget, profile: leave out faces that fit worse, in %."
+    ),
+    flags.DEFINE_string("fits", None, "profile: folder that annotate wrote."),
+    flags.DEFINE_integer(
+        "num_faces", None, "profile: how many to write; else one of each.", lower_bound=1
     ),
 )  # fmt: skip
 
