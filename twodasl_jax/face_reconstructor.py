@@ -21,7 +21,7 @@ from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.methods.method import Faces, Method
 from twodasl_jax.methods.predictor import Predictor
 from twodasl_jax.predict.faces import recrop
-from twodasl_jax.predict.faces.face_detectors import FACE_DETECTORS, FaceBox
+from twodasl_jax.predict.faces.face_detectors import DEFAULT_DETECTOR, FACE_DETECTORS, FaceBox
 from twodasl_jax.predict.faces.landmark_detectors import LANDMARK_DETECTORS
 from twodasl_jax.predict.faces.reconstruct import CropFaces, Reconstruction, crop_faces
 from twodasl_jax.predict.faces.upright_search import (
@@ -57,7 +57,7 @@ class FaceReconstructor:
         self,
         trained: TrainedRun,
         *,
-        detector: str = "mtcnn",
+        detector: str = DEFAULT_DETECTOR,
         num_passes: int = 2,
         max_faces: int | None = None,
     ) -> None:
@@ -102,7 +102,7 @@ class FaceReconstructor:
         cls,
         path: str | Path,
         *,
-        detector: str = "mtcnn",
+        detector: str = DEFAULT_DETECTOR,
         num_passes: int = 2,
         max_faces: int | None = None,
         config: Any = None,

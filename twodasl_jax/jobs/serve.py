@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from twodasl_jax.face_reconstructor import FaceReconstructor
+from twodasl_jax.predict.faces.face_detectors import DEFAULT_DETECTOR
 from twodasl_jax.predict.faces.optional_package import require_package
 from twodasl_jax.training.host_memory import give_back_freed_memory
 from twodasl_jax.training.parallel import enable_compilation_cache
@@ -41,7 +42,7 @@ def serve(
         upload pictures, and there is no password.
       port: to listen on; 0 takes a free one.
       max_upload_megabytes: larger uploads are refused.
-      detector: what finds faces or their landmarks; None is MTCNN.
+      detector: what finds faces or their landmarks; None is the default.
       num_passes: of the network, 1 or 2.
       face_model: where the run's face model lies now; None looks for it.
 
@@ -67,7 +68,7 @@ def serve(
         enable_compilation_cache()
         reconstructor = FaceReconstructor.from_checkpoint(
             workdir,
-            detector=detector or "mtcnn",
+            detector=detector or DEFAULT_DETECTOR,
             num_passes=num_passes,
             max_faces=MAX_FACES,
             config=config,
