@@ -1,5 +1,8 @@
 """Trains, evaluates and applies 2DASL: 3D face reconstruction from one photograph.
 
+  Reconstruct the faces of a photograph with the network that comes with the package:
+    python run.py --mode=predict --image=me.jpg
+
   Train (and evaluate, and predict) on rendered faces, no downloads, about 5 minutes:
     python run.py --config=configs/quickstart.py --workdir=runs/quickstart
 
@@ -20,6 +23,10 @@
   Prepare a data set from its owners' files, for configs that train or score on it:
     python run.py --mode=prepare --dataset=w300_lp --manual_dir=FOLDER_THAT_HOLDS_300W_LP
 
+  Import a network that was trained with PyTorch; DIR is then read as a trained run is:
+    python run.py --mode=import --kind=3ddfa_v2_mobilenet --torch=FILE.pth --whitening=FILE.pkl \
+        --face_model=bfm.npz --workdir=DIR
+
   Compare systems that were scored on a benchmark:
     python run.py --mode=compare --results=A/results.json --results=B/results.json --output=AB
 
@@ -32,46 +39,19 @@ wrong, as one sentence says, 75 is a training that SIGTERM or Ctrl-C stopped: ru
 Ctrl-C in another mode.
 """
 
-import sys
+from absl import app, flags
 
-from absl import app, flags, logging
-from ml_collections import config_flags
-
-from twodasl_jax.file_errors import in_one_sentence
 from twodasl_jax.jobs import options
-from twodasl_jax.jobs.modes import MODES, run_mode
+from twodasl_jax.jobs.command import run_command
 from twodasl_jax.standard_streams import make_standard_streams_safe
-from twodasl_jax.training.host_memory import keep_freed_memory
-from twodasl_jax.training.stop_request import TrainingInterrupted
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "An experiment, configs/<name>.py; without it, the one saved in --workdir."
-)
-_MODE = flags.DEFINE_enum("mode", "train", sorted(MODES), "What to do.")
 flags.adopt_module_key_flags(options)  # so that --help shows them
 
 
 def main(argv: list[str]) -> None:
     """Runs one mode; a wrong input ends with one sentence and exit status 1."""
     del argv  # `options.parse` let nothing through
-    logging.set_verbosity(logging.WARNING)
-    if MODES[_MODE.value].keeps_memory:
-        keep_freed_memory()  # before JAX starts its threads
-    try:
-        run_mode(_MODE.value, _CONFIG.value, options.given(), options.given_names())
-    except TrainingInterrupted as stop:
-        print(f"{_MODE.value}: {stop}", file=sys.stderr)
-        raise
-    except KeyboardInterrupt:
-        print(f"{_MODE.value}: stopped by Ctrl-C", file=sys.stderr)
-        sys.exit(130)
-    except Exception as error:
-        given = options.given()
-        folders = (given[name] for name in ("output", "data_dir", "workdir"))
-        told = in_one_sentence(error, written_to=next(filter(None, folders), "the output"))
-        if told is None:
-            raise
-        sys.exit(f"{_MODE.value}: {told}")
+    run_command()
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def make_network(name: str, face_model: FaceModel, benchmark: Benchmark) -> Call
     method = family.make(models=config.models, losses=config.losses, stage=stage)
     arrays = family.fit_arrays(face_model, benchmark.truth["coefficients"])
     networks = method.init(jax.random.key(0))
-    trained = TrainedRun(config, stage.name, 0, face_model, family, method, networks, arrays)
+    trained = TrainedRun({}, stage.name, 0, face_model, family, method, networks, arrays)
     predict = make_predictor(trained, batch_size=min(40, len(benchmark)))
     return lambda: predict(networks, benchmark.crops)
 

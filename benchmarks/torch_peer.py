@@ -49,15 +49,15 @@ def _stem(channels: int, features: int, stride: int) -> list[nn.Module]:
 
 
 def make_torch_resnet(
-    stage_sizes: Sequence[int], *, bottleneck: bool, channels: int = 4
+    level_sizes: Sequence[int], *, bottleneck: bool, channels: int = 4
 ) -> nn.Module:
     """`twodasl_jax.models.resnet.ResNet` in PyTorch."""
     layers = [*_stem(channels, 64, 2), nn.MaxPool2d(3, 2, 1)]
     previous = 64
-    for stage, size in enumerate(stage_sizes):
-        width = 64 * 2**stage
+    for level, size in enumerate(level_sizes):
+        width = 64 * 2**level
         for i in range(size):
-            stride = 2 if stage > 0 and i == 0 else 1
+            stride = 2 if level > 0 and i == 0 else 1
             block = (
                 [(width, 1, 1), (width, 3, stride), (4 * width, 1, 1)]
                 if bottleneck
@@ -70,14 +70,14 @@ def make_torch_resnet(
 
 
 def make_torch_narrow_resnet(
-    widths: Sequence[int], stage_sizes: Sequence[int], *, stem_width: int, channels: int = 4
+    widths: Sequence[int], level_sizes: Sequence[int], *, stem_width: int, channels: int = 4
 ) -> nn.Module:
     """`twodasl_jax.models.resnet.NarrowResNet` in PyTorch: a flatten head."""
     layers = _stem(channels, stem_width, 4)
     previous = stem_width
-    for stage, (width, size) in enumerate(zip(widths, stage_sizes, strict=True)):
+    for level, (width, size) in enumerate(zip(widths, level_sizes, strict=True)):
         for i in range(size):
-            stride = 2 if stage > 0 and i == 0 else 1
+            stride = 2 if level > 0 and i == 0 else 1
             layers.append(_Block(previous, [(width, 3, stride), (width, 3, 1)]))
             previous = width
     body = nn.Sequential(*layers, nn.Flatten())

@@ -65,7 +65,9 @@ def _training() -> ConfigDict:
             "max_to_keep": 2,
             # Validation, in steps; 0 is never.
             "evaluate_every": 0,
-            # By what the best checkpoint of a stage is chosen: never by a benchmark.
+            # By what the best checkpoint of a stage is chosen, never by a benchmark:
+            # validation/NUMBER of held-out faces, SET/manual/NUMBER or SET/fits/NUMBER of a set of
+            # labelled crops.
             "best": {"metric": "validation/mean_of_images", "mode": "min"},
             # What the next stage starts from and what is scored: newest or best.
             "checkpoint": "newest",
@@ -125,7 +127,8 @@ def get_config() -> ConfigDict:
     config.training = _training()
     config.evaluation = ConfigDict(
         {
-            # Scored before training and after every stage.
+            # Scored before training and after every stage; those of kind "crops" (labelled crops
+            # that are never trained on) also every training.evaluate_every steps.
             "sets": (),
             # 2: without given landmarks, the second pass is fed the first one's.
             "num_passes": 2,

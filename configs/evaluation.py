@@ -5,7 +5,8 @@ Command:   python run.py --mode=evaluate --config=configs/evaluation.py --workdi
              --checkpoint=RUN            a trained run's workdir, or instead of it
              --predictions=FILE.npz      with --face_model=FILE where it holds coefficients
 Data:      aflw2000_3d, aflw_lfpa: FOLDER in the owners' layout, or prepared (--mode=prepare);
-           aflw: a crops folder (docs/data.md); rendered: a set in a run's data folder.
+           aflw: a crops folder (docs/data.md); with --config.fits=FITS also scored by fits to it;
+           rendered: a set in a run's data folder.
 Writes:    OUT/results.json, per_image.csv, predictions.npz, error_curve.png, faces.png.
 """
 
@@ -30,6 +31,8 @@ def get_config() -> ConfigDict:
     config.landmarks_file = ""
     # AFLW-LFPA: .npy of the face model's 34 vertex indices.
     config.landmark_vertices = ""
+    # AFLW: a folder of fits to the same crops (--mode=annotate), scored by all their 68 points.
+    config.fits = ""
     # AFLW2000-3D: vertices of the face model of its annotation; 0 is not looked at.
     config.annotated_vertices = 53_215
     # Score what is there where predictions, photographs or labels of some faces are absent or

@@ -126,7 +126,7 @@ def trained(small_face_model, small_frontal_coefficients):
         {"coefficient": 1.0},
     )
     return TrainedRun(
-        config=None,
+        settings_json={},
         stage="stage1",
         step=0,
         face_model=small_face_model,

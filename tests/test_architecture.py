@@ -36,6 +36,7 @@ BELOW_EXPERIMENT = (
         "losses",
         "methods",
         "metrics",
+        "pretrained",
     }
 )
 # The wing's own order: settings <- run <- sources <- scores <- start.
@@ -56,6 +57,7 @@ MAY_IMPORT = {
     "standard_streams": set(),
     "replaced_files": set(),
     "whole_file": {"file_errors"},
+    "pretrained": {"file_errors", "user_files", "whole_file"},
     "geometry": FOUNDATION,
     "face_model": FOUNDATION | {"geometry"},
     "rendering": FOUNDATION | {"geometry", "face_model"},
@@ -74,6 +76,7 @@ MAY_IMPORT = {
     "predict.page": BELOW_PAGE,
     "predict.files": BELOW_FILES,
     "predict.video": BELOW_VIDEO,
+    "interop": FOUNDATION | {"models"},
     "experiment": set(),
     "experiment.settings": BELOW_EXPERIMENT,
     "experiment.run": BELOW_RUN,
@@ -81,8 +84,11 @@ MAY_IMPORT = {
     "experiment.scores": BELOW_SCORES,
     "experiment.start": BELOW_START,
     "experiment.annotation": BELOW_EXPERIMENT,
-    "face_reconstructor": EXPERIMENT,
-    "jobs": EXPERIMENT | BELOW_VIDEO | {"predict.video", "face_reconstructor"},
+    "face_reconstructor": EXPERIMENT | {"pretrained"},
+    "jobs": EXPERIMENT
+    | BELOW_VIDEO
+    | {"predict.video", "face_reconstructor", "interop", "pretrained"},
+    "__main__": {"jobs", "standard_streams"},
 }
 JAX_FAMILY = {"jax", "jaxlib", "flax", "optax", "orbax", "chex"}
 DEVICE_NAMES = {
@@ -303,6 +309,26 @@ def test_public_names_follow_the_house(path):
     assert not wrong, wrong
     assert "utils" not in path.stem
     assert "helpers" not in path.stem
+
+
+TAKE_AN_EXPERIMENT = {
+    "experiment/run/imported.py",  # made, of networks that were trained elsewhere
+    "experiment/run/workdir.py",  # read, compared, written
+    "experiment/start/experiment_checks.py",  # checked
+    "experiment/start/run_start.py",  # taken apart
+}
+
+
+@every_file
+def test_an_experiment_is_taken_apart_in_one_place(path):
+    """Below the modes' entry points functions take plain arguments, or the group of their own."""
+    takers = {
+        function.name
+        for function in functions(path)
+        for argument in [*function.args.args, *function.args.kwonlyargs]
+        if argument.annotation and "ExperimentSettings" in ast.unparse(argument.annotation)
+    }
+    assert not takers or part_of(path) == "jobs" or name_of(path) in TAKE_AN_EXPERIMENT, takers
 
 
 def test_every_module_and_folder_says_what_it_is():

@@ -6,12 +6,16 @@ import chex
 import numpy as np
 import pytest
 
+from tests.pretrained.untrained import untrained_network
 from twodasl_jax import face_reconstructor
+from twodasl_jax.face_model.model import save_face_model
 from twodasl_jax.face_reconstructor import BATCH_SIZES, FaceReconstructor
 from twodasl_jax.methods.twodasl_setup import TwoDASLMethod
 from twodasl_jax.predict.faces import upright_search
 from twodasl_jax.predict.faces.face_detectors import FACE_DETECTORS, FaceBox
 from twodasl_jax.predict.faces.landmark_detectors import LANDMARK_DETECTORS
+from twodasl_jax.pretrained import names
+from twodasl_jax.pretrained.network_file import write_network_file
 
 BOX = np.array([60.0, 40.0, 130.0, 120.0], np.float32)
 
@@ -160,11 +164,33 @@ def test_wrong_settings_and_arguments_are_refused(trained, photo, reconstructor)
 
 
 def test_a_checkpoint_is_read_by_its_folder(trained, photo, monkeypatch, tmp_path):
-    monkeypatch.setattr(
-        face_reconstructor, "load_trained_run", lambda workdir, config, **_: trained
-    )
+    monkeypatch.setattr(face_reconstructor, "open_trained", lambda path, wanted, **_: trained)
     reconstructor = FaceReconstructor.from_checkpoint(tmp_path, detector="whole_image")
     assert len(reconstructor(photo)) == 1
+
+
+def test_the_packages_networks_are_read_by_name(small_face_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(names, "FOLDER", tmp_path)
+    write_network_file(tmp_path / "bfm.npz", untrained_network(small_face_model))
+    path = tmp_path / "small.npz"
+    linear = small_face_model.linear
+    arrays = {
+        "mean": linear.mean,
+        "shape_basis": linear.shape_basis,
+        "expression_basis": linear.expression_basis,
+        **{
+            name: getattr(small_face_model, name)
+            for name in ("triangles", "landmark_vertices", "mirror_vertices", "uv")
+        },
+    }
+    save_face_model(path, {name: np.asarray(array) for name, array in arrays.items()})
+    reconstructor = FaceReconstructor.pretrained("bfm", face_model=str(path), max_faces=3)
+    assert reconstructor.face_model.num_vertices == small_face_model.num_vertices
+    assert "pretrained:bfm, for the face model 'small'; licence: none" in reconstructor.about
+    with pytest.raises(FileNotFoundError, match="no weights for 'pretrained:open'"):
+        FaceReconstructor.pretrained()
+    with pytest.raises(ValueError, match="no network is called 'pretrained:other'"):
+        FaceReconstructor.pretrained("other")
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):

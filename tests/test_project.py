@@ -155,3 +155,22 @@ def test_the_check_is_executable_and_well_formed(repository):
     text = script.read_text()
     for step in ("ruff check", "ruff format --check", "pyright", "pytest", "constraints.txt"):
         assert step in text, step
+    installed = repository / ".ci" / "installed"
+    assert '\nPYTHON="$venv/bin/python" .ci/installed\n' in text
+    assert os.access(installed, os.X_OK)
+    subprocess.run(["bash", "-n", installed], check=True)
+
+
+def test_the_wheel_has_every_file_of_the_package(repository):
+    """What is no module goes along only where pyproject.toml names it."""
+    settings = tomllib.loads((repository / "pyproject.toml").read_text())["tool"]["setuptools"]
+    patterns = settings["package-data"]["twodasl_jax"]
+    package = repository / "twodasl_jax"
+    left_out = [
+        str(path.relative_to(package))
+        for path in package.rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+        if not any(path.relative_to(package).match(pattern) for pattern in patterns)
+    ]
+    assert not left_out
+    assert "pretrained/*.npz" in patterns

@@ -1,8 +1,8 @@
-"""The Python API: faces of photographs from a trained run.
+"""The Python API: faces of photographs from a trained network.
 
 ::
 
-    reconstructor = FaceReconstructor.from_checkpoint("runs/quickstart")
+    reconstructor = FaceReconstructor.pretrained()  # or .from_checkpoint("runs/quickstart")
     for face in reconstructor(image):  # uint8 RGB (height, width, 3)
         print(face.head_pose.yaw, face.landmarks_px)
 """
@@ -16,8 +16,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from twodasl_jax.experiment.run.trained import TrainedRun, load_trained_run
-from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.run.trained import TrainedRun, open_trained
+from twodasl_jax.experiment.settings.experiment_settings import RunChoice
 from twodasl_jax.methods.method import Faces, Method
 from twodasl_jax.methods.predictor import Predictor
 from twodasl_jax.predict.faces import recrop
@@ -30,6 +30,7 @@ from twodasl_jax.predict.faces.upright_search import (
     reconstruct_detected_landmarks,
     surest_first,
 )
+from twodasl_jax.pretrained.names import PRETRAINED
 from twodasl_jax.training.state import Networks
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
@@ -51,6 +52,7 @@ class FaceReconstructor:
       code_statistics: how the code is spread, where it weighs the face model's bases; else None.
       code_layout: parts of the code.
       crop_size: side of the crops that the network reads, pixels.
+      about: a line on a network that is no run of one's own: which it is, and its licence.
     """
 
     def __init__(
@@ -84,7 +86,7 @@ class FaceReconstructor:
             raise ValueError(
                 f"no detector is called '{detector}'; choose one of {', '.join(choices)}"
             )
-        self.face_model = trained.face_model
+        self.face_model, self.about = trained.face_model, trained.about
         self.code_statistics = trained.family.code_statistics(trained.arrays)
         method = trained.method.with_passes(num_passes)
         self.code_layout, self.crop_size = method.code_layout, method.crop_size
@@ -105,25 +107,43 @@ class FaceReconstructor:
         detector: str = DEFAULT_DETECTOR,
         num_passes: int = 2,
         max_faces: int | None = None,
-        config: Any = None,
+        wanted: RunChoice | None = None,
         face_model: str | None = None,
     ) -> "FaceReconstructor":
-        """Reads the newest networks of a training run.
+        """Reads a trained network: the newest of a training run, or one that is a file.
 
         Args:
-          path: folder of the run (``--workdir`` of its training).
+          path: folder of the run (``--workdir`` of its training); a network file
+            (``--mode=pack``); or ``pretrained``, ``pretrained:bfm``: see `pretrained`.
           detector: as for the class.
           num_passes: as for the class.
           max_faces: as for the class.
-          config: one whose ``training.checkpoint`` chooses between newest and best networks.
-          face_model: where the run's face model lies now, if it is not found by itself.
+          wanted: which checkpoint, in place of what the run's own settings say.
+          face_model: where its face model lies now, if it is not found by itself.
 
         Raises:
-          FileNotFoundError, ValueError: where the folder holds no (complete) run, or its face
-            model is not to be found, or another one.
+          FileNotFoundError, ValueError: where there is no (complete) network, or its face model is
+            not to be found, or another one.
         """
-        trained = load_trained_run(Workdir(path), config, face_model=face_model)
+        trained = open_trained(path, wanted, face_model=face_model)
         return cls(trained, detector=detector, num_passes=num_passes, max_faces=max_faces)
+
+    @classmethod
+    def pretrained(
+        cls, name: str = "open", *, face_model: str | None = None, **options: Any
+    ) -> "FaceReconstructor":
+        """Reads a network that comes with the package; its `about` names its licence.
+
+        Args:
+          name: ``open``, of the embedded open face model, or ``bfm``, of the Basel Face Model.
+          face_model: file of the Basel Face Model, which cannot come with the package.
+          **options: of the class: ``detector``, ``num_passes``, ``max_faces``.
+
+        Raises:
+          FileNotFoundError, ValueError: for another name, or a face model that is absent or
+            another one.
+        """
+        return cls(open_trained(f"{PRETRAINED}:{name}", face_model=face_model), **options)
 
     def __call__(
         self,

@@ -8,6 +8,7 @@ import pytest
 
 from twodasl_jax.geometry.rotation import (
     euler_from_rotation,
+    in_plane_angle,
     nearest_rotation,
     rotation_from_euler,
 )
@@ -74,3 +75,14 @@ def test_nearest_rotation_never_mirrors():
 def test_gradients_are_finite():
     gradient = jax.grad(lambda a: rotation_from_euler(a, a, a).sum())(jnp.float32(0.0))
     chex.assert_tree_all_finite(gradient)
+
+
+@pytest.mark.parametrize("turn", [0.0, 40.0, -120.0, 179.0])
+def test_the_angle_in_the_picture_is_the_roll_and_still_one_in_profile(turn):
+    roll = jnp.deg2rad(turn)
+    frontal = rotation_from_euler(jnp.float32(0.0), jnp.float32(0.0), roll)
+    # float32 angles.
+    assert np.rad2deg(in_plane_angle(frontal)) == pytest.approx(turn, abs=1e-3)
+    # A profile turned in the picture: its roll is another.
+    profile = frontal @ rotation_from_euler(jnp.float32(0.0), jnp.deg2rad(90.0), jnp.float32(0.0))
+    assert np.rad2deg(in_plane_angle(profile)) == pytest.approx(turn, abs=1e-3)

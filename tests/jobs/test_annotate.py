@@ -14,7 +14,7 @@ from rich.console import Console
 from twodasl_jax.crop_frame import crop_to_image
 from twodasl_jax.data.augment import AugmentOptions
 from twodasl_jax.data.crop_files import CHECKSUMS, read_encoded
-from twodasl_jax.data.fitted_source import SETTINGS_FILE, FittedSource
+from twodasl_jax.data.fitted_source import FITTED_LANDMARKS, SETTINGS_FILE, FittedSource
 from twodasl_jax.data.labelled_faces import read_labelled_faces
 from twodasl_jax.data.pipeline import make_pipeline
 from twodasl_jax.data.sources import CropSource
@@ -70,7 +70,7 @@ def photographs(tmp_path_factory, faces):
 def annotated(photographs, tmp_path_factory):
     output = tmp_path_factory.mktemp("out") / "fits"
     landmarks = str(photographs / "labels.npz")
-    annotate(None, images=str(photographs), output=str(output), **settings(landmarks=landmarks))
+    annotate(images=str(photographs), output=str(output), **settings(landmarks=landmarks))
     return output
 
 
@@ -104,6 +104,8 @@ def test_coefficients_reproduce_the_labels_in_the_final_crop(annotated, open_fac
         arrays = {key: file[key] for key in file.files}
     coefficients = jnp.asarray(arrays["coefficients"])
     found = landmarks_from_coefficients(landmark_model(open_face), coefficients)[..., :2]
+    # Float32 pixels, fitted in one program and decoded in another.
+    np.testing.assert_allclose(arrays[FITTED_LANDMARKS], found, atol=1e-2)
     distance = np.linalg.norm(found - arrays["landmarks68_crop_px"], axis=-1)
     # The labels are the model's own points: only the prior's pull is left, a px of 85 at most.
     assert np.nanmean(distance) < 1.0
@@ -127,7 +129,7 @@ def test_leaves_out_bad_fits_and_pictures_and_says_why(annotated):
 
 def test_a_crops_folder_keeps_its_pictures(annotated, tmp_path):
     output = tmp_path / "again"
-    annotate(None, images=str(annotated), output=str(output), **settings())
+    annotate(images=str(annotated), output=str(output), **settings())
     first, second = CropSource(annotated), CropSource(output)
     np.testing.assert_array_equal(first[1]["image"], second[1]["image"])
     names = [source.record_name(1) for source in (first, second)]
@@ -146,7 +148,7 @@ def test_faces_of_one_photograph_get_names_of_their_own(photographs, tmp_path, c
         landmarks68_px=np.concatenate([labels[[1, 1]], few]),
     )
     output, twice = tmp_path / "fits", str(tmp_path / "twice.npz")
-    annotate(None, images=str(photographs), output=str(output), **settings(landmarks=twice))
+    annotate(images=str(photographs), output=str(output), **settings(landmarks=twice))
     source = CropSource(output)
     assert [source.record_name(i) for i in range(2)] == ["sub_face 1.jpg", "sub_face 1_2.jpg"]
     assert "1 faces are left out" in capsys.readouterr().out
@@ -192,7 +194,7 @@ def test_labels_of_another_convention_are_refused(photographs, tmp_path, change,
     np.savez(path, file_name=names[good], landmarks68_px=change(labels[good]))
     chosen = settings(landmarks=str(path), contour=contour, max_residual=8.0)
     with pytest.raises(ValueError, match=cause):
-        annotate(None, images=str(photographs), output=str(tmp_path / "fits"), **chosen)
+        annotate(images=str(photographs), output=str(tmp_path / "fits"), **chosen)
     assert [entry.name for entry in tmp_path.iterdir()] == ["other.npz"]
 
 
@@ -205,7 +207,7 @@ def test_photographs_may_be_turned_each_by_its_own_angle(photographs, tmp_path, 
         turned.append((face - middle) @ np.array([[cos, sin], [-sin, cos]]) * 0.9 + middle)
     path, output = tmp_path / "turned.npz", tmp_path / "fits"
     np.savez(path, file_name=names[good], landmarks68_px=np.stack(turned))
-    annotate(None, images=str(photographs), output=str(output), **settings(landmarks=str(path)))
+    annotate(images=str(photographs), output=str(output), **settings(landmarks=str(path)))
     assert len(CropSource(output)) == len(good)
 
 
@@ -225,7 +227,7 @@ def test_single_wrong_faces_are_rejected_by_name(photographs, tmp_path, capsys):
     path, output = tmp_path / "labels.npz", tmp_path / "fits"
     files = np.array([f"p{index}.png" for index in range(len(more))])
     np.savez(path, file_name=files, landmarks68_px=more)
-    annotate(None, images=str(images), output=str(output), **settings(landmarks=str(path)))
+    annotate(images=str(images), output=str(output), **settings(landmarks=str(path)))
     assert len(CropSource(output)) == len(good) - 1
     lines = (output / "rejected.csv").read_text().splitlines()
     rows = {row["file_name"]: row["reason"] for row in csv.DictReader(lines)}
@@ -246,7 +248,6 @@ def test_where_no_face_has_numbers_one_sentence_names_the_first(photographs, tmp
     np.savez(path, file_name=names, landmarks68_px=np.full_like(labels, value))
     with pytest.raises(ValueError, match=r"none of the 7 faces .* sub/face 0\.png: "):
         annotate(
-            None,
             images=str(photographs),
             output=str(tmp_path / "fits"),
             **settings(landmarks=str(path)),
@@ -260,7 +261,7 @@ def test_only_the_earlier_annotation_is_replaced(annotated, photographs, tmp_pat
     (output / "notes.txt").write_text("a day's work")
     landmarks = str(photographs / "labels.npz")
     again = settings(landmarks=landmarks, max_residual=3.0)
-    annotate(None, images=str(photographs), output=str(output), **again)
+    annotate(images=str(photographs), output=str(output), **again)
     assert (output / "notes.txt").read_text() == "a day's work"
     assert (output / "run").is_dir()
     written = json.loads((output / SETTINGS_FILE).read_text())
@@ -289,27 +290,27 @@ def test_output_equal_to_input_is_refused_and_nothing_lost(annotated, tmp_path):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     for output in (folder, folder / "again", tmp_path):
         with pytest.raises(ValueError, match="choose another --output"):
-            annotate(None, images=str(folder), output=str(output), **settings())
+            annotate(images=str(folder), output=str(output), **settings())
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_refuses_what_it_cannot_use(annotated, photographs, tmp_path, open_face):
     landmarks = str(photographs / "labels.npz")
     with pytest.raises(FileNotFoundError, match="no folder"):
-        annotate(None, images=str(tmp_path / "x"), output=str(tmp_path / "o"), **settings())
+        annotate(images=str(tmp_path / "x"), output=str(tmp_path / "o"), **settings())
     with pytest.raises(FileNotFoundError, match="give --landmarks"):
-        annotate(None, images=str(photographs), output=str(tmp_path / "o"), **settings())
+        annotate(images=str(photographs), output=str(tmp_path / "o"), **settings())
     both = settings(landmarks=landmarks, detector="dlib")
     with pytest.raises(ValueError, match="choose one"):
-        annotate(None, images=str(photographs), output=str(tmp_path / "o"), **both)
+        annotate(images=str(photographs), output=str(tmp_path / "o"), **both)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("a day's work")
     with pytest.raises(ValueError, match="holds other files"):
-        annotate(None, images=str(annotated), output=str(tmp_path / "mine"), **settings())
+        annotate(images=str(annotated), output=str(tmp_path / "mine"), **settings())
     shutil.rmtree(tmp_path / "mine")
     strict = settings(landmarks=landmarks, max_residual=1e-6)
     with pytest.raises(ValueError, match="none of 7 faces fits"):
-        annotate(None, images=str(photographs), output=str(tmp_path / "o"), **strict)
+        annotate(images=str(photographs), output=str(tmp_path / "o"), **strict)
     assert not list(tmp_path.iterdir())
     with pytest.raises(ValueError, match="which is not the one"):
         FittedSource(annotated, face_model_crc=face_model_crc(open_face) + 1)

@@ -1,12 +1,15 @@
 """--mode=compare: what it prints and writes."""
 
 import csv
+import importlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from twodasl_jax.evaluation import comparison_report
+from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.jobs.modes import run_mode
 
 CONVENTIONS = {
@@ -23,10 +26,10 @@ SUMMARY = {
 }
 
 
-def write_result(folder, *, num_images=3, nme=2.0, **conventions):
+def write_result(folder, *, num_images=3, nme=2.0, benchmark="aflw2000_3d", **conventions):
     folder.mkdir()
     results = {
-        "benchmark": "aflw2000_3d",
+        "benchmark": benchmark,
         "conventions": CONVENTIONS | conventions,
         "num_images": num_images,
         "left_out": [],
@@ -47,9 +50,12 @@ def write_result(folder, *, num_images=3, nme=2.0, **conventions):
     return str(folder / "results.json")
 
 
-def compare(results, *, output=None, published=False, without_worst=None):
-    options = {"results": results, "output": output, "published": published}
-    run_mode("compare", None, options | {"without_worst": without_worst})
+DEFAULTS = {"output": None, "published": False, "without_worst": None}
+DEFAULTS |= {"set_name": None, "over_seeds": False}
+
+
+def compare(results, **options):
+    run_mode("compare", None, DEFAULTS | {"results": results} | options)
 
 
 def printed(capsys):
@@ -78,6 +84,23 @@ def test_systems_stand_below_each_other_under_each_label_set(tmp_path, capsys):
     ]
     pictures = sorted(path.name for path in (tmp_path / "out").glob("*.png"))
     assert pictures == ["error_curve_original.png", "error_curve_reannotated.png"]
+
+
+def test_roll_is_shown_where_a_result_has_it(tmp_path, capsys):
+    first, second = (write_result(tmp_path / name) for name in ("first", "second"))
+    compare([first, second])
+    assert "by roll" not in printed(capsys)
+    results = json.loads(Path(first).read_text())
+    by_roll = {"roll_0_15": 2.5, "roll_15_45": 6.125, "roll_45_90": None, "roll_90_180": 50.0}
+    counts = {f"count_{name}": float(10 * index) for index, name in enumerate(by_roll)}
+    results["metrics"]["landmarks68_2d"]["original"] |= by_roll | counts
+    Path(first).write_text(json.dumps(results))
+    compare([first, second])
+    text = printed(capsys)
+    assert text.count("by roll: landmarks68_2d, original") == 1
+    assert "(0 faces) (10 faces) (20 faces) (30 faces)" in text
+    # The second is of an earlier version.
+    assert "first 2.50 6.12 - 50.00 second - - - -" in text
 
 
 def test_the_curve_is_that_of_the_images(tmp_path, monkeypatch):
@@ -149,3 +172,72 @@ def test_different_conventions_end_with_the_reason_and_write_nothing(tmp_path):
 def test_without_results_the_flag_is_named():
     with pytest.raises(ValueError, match="no --results was given"):
         compare(None)
+
+
+def write_run(folder, *, mean, settings):
+    """A training run with scores on two sets."""
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(settings))
+    entries = {}
+    for name in ("labelled", "others"):
+        place = folder / "evaluations" / "stage1" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path = write_result(place, benchmark="aflw")
+        results = json.loads((place / "results.json").read_text())
+        summary = results["metrics"]["landmarks68_2d"]["original"]
+        summary |= {"bin_0_30": mean, "mean_of_bins": mean + 1}
+        results["system"] = {"moment": "stage1", "step": 3}
+        (place / "results.json").write_text(json.dumps(results))
+        entries[name] = {"metrics": {}}
+    (folder / "results.json").write_text(
+        json.dumps({"stages": {}, "evaluations": {"stage1": entries}})
+    )
+    return str(folder / "results.json"), path
+
+
+def settings_of_run(**changes):
+    config = importlib.import_module("configs.quickstart").get_config()
+    config.update(changes)
+    return plain(config)
+
+
+def test_seeds_of_the_same_settings_are_one_row(tmp_path, capsys):
+    given = {"a": (2.0, 0), "b": (3.0, 1), "c": (7.0, 2)}
+    files = {
+        name: write_run(tmp_path / name, mean=mean, settings=settings_of_run(seed=seed))[0]
+        for name, (mean, seed) in given.items()
+    }
+    # Another start is another experiment, unless the start is one seed of the same.
+    for name, seed in (("d", 0), ("e", 1)):
+        start = str(tmp_path / "abc"[seed])
+        settings = settings_of_run(seed=seed, init_from=start)
+        files[name], _ = write_run(tmp_path / name, mean=5.0 + 0.5 * seed, settings=settings)
+    out = tmp_path / "out"
+    compare(list(files.values()), set_name="labelled", over_seeds=True, output=str(out))
+    text = printed(capsys)
+    # Means of 2, 3, 7 and of 5, 5.5; √7 and 0.5/√2 their standard deviations.
+    assert "over seeds: landmarks68_2d, original" in text
+    assert "a/stage1/labelled 3 4.00 ± 2.65 3.25 ± 0.00 - 5.00 ± 2.65" in text
+    assert "d/stage1/labelled 2 5.25 ± 0.35" in text
+    with (out / "over_seeds.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["number"] == "bin_0_30"]
+    assert [(row["seeds"], float(row["mean"])) for row in rows if row["labels"] == "original"] == [
+        ("3", 4.0),
+        ("2", 5.25),
+    ]
+    assert float(rows[0]["std"]) == pytest.approx(7**0.5)
+
+
+def test_seeds_that_cannot_be_told_are_refused(tmp_path):
+    first, _ = write_run(tmp_path / "a", mean=1.0, settings=settings_of_run())
+    again, _ = write_run(tmp_path / "b", mean=2.0, settings=settings_of_run())
+    both = {"set_name": "labelled", "over_seeds": True}
+    with pytest.raises(ValueError, match="the same settings and the same seed 0; give one"):
+        compare([first, again], **both)
+    with pytest.raises(ValueError, match="no scores on a set 'labeled'; choose one of labelled, o"):
+        compare([first], set_name="labeled")
+    # A set of a run by its own file.
+    _, own = write_run(tmp_path / "c", mean=3.0, settings=settings_of_run(seed=1))
+    compare([own], over_seeds=True)
+    with pytest.raises(ValueError, match="of no trained run: it has no seed"):
+        compare([write_result(tmp_path / "theirs")], over_seeds=True)

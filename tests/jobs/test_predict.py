@@ -24,7 +24,7 @@ class MadeUpReconstructor:
 
     def __init__(self, face_model, network):
         self.face_model, self.network = face_model, network
-        self.code_statistics = None
+        self.code_statistics, self.about = None, ""
         self.boxes = []
 
     def prepare_detector(self):
@@ -81,6 +81,26 @@ def test_the_astronaut_is_the_default(reconstructor, tmp_path, capsys):
     assert "the fit is unsure (0.0" in told
     record = json.loads((folder / "astronaut.json").read_text())
     assert record["faces"][0]["fit_confidence"] < UNSURE
+
+
+def test_without_a_run_it_is_the_packages_own_network(reconstructor, tmp_path, monkeypatch, capsys):
+    opened = []
+    monkeypatch.setattr(
+        job.FaceReconstructor,
+        "from_checkpoint",
+        lambda name, **_: opened.append(name) or reconstructor,
+    )
+    reconstructor.about = "network: pretrained; licence: research only"
+    photo, run_folder = str(save(tmp_path / "a.png")), str(tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    run(tmp_path, image=[photo], workdir=None, outputs=["json"])
+    assert (tmp_path / "prediction" / "a.json").exists()
+    assert capsys.readouterr().out.splitlines()[0] == reconstructor.about
+    run(tmp_path, image=[photo], workdir=None, checkpoint="net.npz", outputs=["json"])
+    run(tmp_path, image=[photo], workdir=run_folder, checkpoint="net.npz", outputs=["json"])
+    assert (tmp_path / "run" / "prediction" / "a.json").exists()
+    run(tmp_path, image=[photo], workdir=run_folder, outputs=["json"])
+    assert opened == ["pretrained", "net.npz", "net.npz", run_folder]
 
 
 def test_by_default_strip_mesh_and_json_are_written(reconstructor, tmp_path):

@@ -26,7 +26,7 @@ def originals(repository):
 
 
 def test_it_tells_what_it_found_and_what_it_made(originals, tmp_path, capsys):
-    prepare(None, dataset="umdfaces", manual_dir=str(originals["umdfaces"]), data_dir=str(tmp_path))
+    prepare(dataset="umdfaces", manual_dir=str(originals["umdfaces"]), data_dir=str(tmp_path))
     told = capsys.readouterr().out
     for part in (
         "batch3",
@@ -40,20 +40,20 @@ def test_it_tells_what_it_found_and_what_it_made(originals, tmp_path, capsys):
         "umdfaces", split="batch1+batch2+batch3", role="in_the_wild", data_dir=tmp_path
     )
     assert len(source) == 6
-    prepare(None, dataset="umdfaces", manual_dir="absent", data_dir=str(tmp_path))
+    prepare(dataset="umdfaces", manual_dir="absent", data_dir=str(tmp_path))
     assert "is there already; remove it" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("name", PUBLISHED_COUNTS)
 def test_every_data_set_is_prepared_by_its_name(originals, tmp_path, name):
-    prepare(None, dataset=name, manual_dir=str(originals[name]), data_dir=str(tmp_path))
+    prepare(dataset=name, manual_dir=str(originals[name]), data_dir=str(tmp_path))
     with (tmp_path / name / "1.0.0" / "skipped.csv").open(newline="") as file:
         assert list(csv.reader(file)) == [["file_name", "reason"]]
 
 
 def test_prepared_annotations_train(originals, tmp_path):
     folder = str(originals["w300_lp"])
-    prepare(None, dataset="w300_lp", manual_dir=folder, data_dir=str(tmp_path))
+    prepare(dataset="w300_lp", manual_dir=folder, data_dir=str(tmp_path))
     source = TfdsSource("w300_lp", split="train", role="annotated", data_dir=tmp_path)
     assert source.coefficients.shape == (8, 62)
     assert source[3]["landmark18_weights"].all()
@@ -70,7 +70,7 @@ def test_the_whole_benchmark_is_prepared_and_what_it_lacks_is_told_once(
         fields = {name: value for name, value in scipy.io.loadmat(path).items() if name[0] != "_"}
         scipy.io.savemat(path, fields | {"pt2d": np.zeros((2, 23)), "Shape_Para": "none"})
     (folder / "AFLW2000" / "._image00002.jpg").write_bytes(b"Mac OS X")
-    prepare(None, dataset="aflw2000_3d", manual_dir=str(folder), data_dir=str(tmp_path))
+    prepare(dataset="aflw2000_3d", manual_dir=str(folder), data_dir=str(tmp_path))
     told = " ".join(capsys.readouterr().out.split())
     assert "test 4 faces, 0 skipped" in told
     assert told.count("2 faces have no usable pt2d, first image00003.jpg: pt2d is (2, 23)") == 1
@@ -98,7 +98,7 @@ def test_leftovers_of_killed_builds_are_removed(originals, tmp_path):
     mine.mkdir()
     (mine.parent / "incomplete.txt").write_text("a day's work")
     folder = str(originals["aflw_lfpa"])
-    prepare(None, dataset="aflw_lfpa", manual_dir=folder, data_dir=str(tmp_path))
+    prepare(dataset="aflw_lfpa", manual_dir=folder, data_dir=str(tmp_path))
     assert not left.exists()
     assert mine.is_dir()
     assert (mine.parent / "incomplete.txt").exists()
@@ -110,7 +110,7 @@ def test_the_layout_is_checked_before_anything_is_made(originals, tmp_path):
     shutil.copytree(originals["w300_lp"], folder)
     shutil.rmtree(folder / "300W_LP" / "IBUG")
     with pytest.raises(FileNotFoundError, match=r"no folder .*300W_LP/IBUG"):
-        prepare(None, dataset="w300_lp", manual_dir=str(folder), data_dir=str(tmp_path / "data"))
+        prepare(dataset="w300_lp", manual_dir=str(folder), data_dir=str(tmp_path / "data"))
     assert not (tmp_path / "data").exists()
 
 
@@ -118,7 +118,6 @@ def test_a_folder_of_something_else_is_not_touched(originals, tmp_path):
     (tmp_path / "aflw_lfpa" / "1.0.0").mkdir(parents=True)
     with pytest.raises(ValueError, match="holds no prepared data set; remove it"):
         prepare(
-            None,
             dataset="aflw_lfpa",
             manual_dir=str(originals["aflw_lfpa"]),
             data_dir=str(tmp_path),
@@ -132,7 +131,7 @@ def test_two_builds_of_one_set_do_not_meet(originals, tmp_path):
         hold_folder(tmp_path / "aflw_lfpa", doing="prepares aflw_lfpa"),
         pytest.raises(ValueError, match=rf"process {os.getpid()} on .* prepares aflw_lfpa since"),
     ):
-        prepare(None, **flags, data_dir=str(tmp_path))
+        prepare(**flags, data_dir=str(tmp_path))
     assert not (tmp_path / "aflw_lfpa").exists()
 
 

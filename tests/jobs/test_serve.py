@@ -29,7 +29,7 @@ def made_up_run(monkeypatch, small_face_model):
     """A run whose network finds no face; the servers that the job makes are noted."""
 
     class Blind:
-        face_model, code_statistics = small_face_model, None
+        face_model, code_statistics, about = small_face_model, None, ""
 
         def __call__(self, image):
             return []
@@ -177,6 +177,7 @@ from twodasl_jax.jobs import serve as job
 
 class Slow:
     face_model = code_statistics = None
+    about = ""
 
     def __call__(self, image):
         time.sleep(1.0)
@@ -213,6 +214,11 @@ def test_ctrl_c_ends_it_quietly_whatever_goes_on(tmp_path):
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=30)
     assert (output, errors, process.returncode) == ("stopped\n", "", 0)
+
+
+def test_two_networks_are_one_too_many():
+    with pytest.raises(ValueError, match="--workdir and --checkpoint both name a network; leave"):
+        job.serve(None, **OPTIONS | {"checkpoint": "pretrained"})
 
 
 def test_missing_packages_are_named_with_their_command(monkeypatch):

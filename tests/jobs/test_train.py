@@ -38,10 +38,11 @@ RUN = """
 import sys
 import run
 from absl import app
+from twodasl_jax.jobs import command
 from twodasl_jax.training.stop_request import TrainingInterrupted
 def ended(*_, **__):
     raise {error}
-run.run_mode = ended
+command.run_mode = ended
 sys.argv = ["run.py", "--workdir=there"]
 app.run(run.main)
 """

@@ -38,7 +38,7 @@ class MeanShape:
     weight: float
     crop_size = CROP_SIZE
     reads = ("annotated",)
-    networks = ("pose",)
+    network_names = ("pose",)
     code_layout = types.MappingProxyType({})
 
     def init(self, key):
@@ -81,7 +81,7 @@ class MeanShape:
 class MeanShapeFamily:
     """A `methods.method.MethodFamily`."""
 
-    networks = ("pose",)
+    network_names = prediction_network_names = ("pose",)
     settings = types.MappingProxyType({"models": ModelSettings, "losses": LossSettings})
 
     def make(self, *, models, losses, stage):
@@ -90,8 +90,14 @@ class MeanShapeFamily:
             raise ValueError(f"no loss is called {', '.join(unknown)}; choose one of camera")
         return MeanShape(models.scale, stage.loss_weights["camera"])
 
+    def make_predicting(self, models):
+        return MeanShape(models.scale, 0.0)
+
     def meaning(self, models):
         return {"crop_size": CROP_SIZE}
+
+    def widened(self, networks, meaning, models):
+        return networks, meaning
 
     def require_fit(self, face_model, losses):
         """Any face model has a mean."""

@@ -149,7 +149,7 @@ def softplus(values):
 def literal_terms(batch, constants, importance=IMPORTANCE):
     """Every term's mean over its half of the batch, and the critic's two halves."""
     annotated, wild = batch.annotated, batch.in_the_wild
-    model = tuple(constants.landmarks)
+    model = tuple(constants.landmark_model)
     mean, std = (np.asarray(part, np.float64) for part in constants.whitening)
     first = regress(
         np.concatenate(
@@ -186,7 +186,7 @@ def literal_terms(batch, constants, importance=IMPORTANCE):
 
 
 def annotated_terms(known, annotated, constants, mean, std):
-    model = tuple(constants.landmarks)
+    model = tuple(constants.landmark_model)
     target = np.asarray(annotated.coefficients, np.float64)
     raw = known * std + mean
     weights = np.zeros_like(target)
@@ -270,7 +270,7 @@ def test_without_the_mask_all_landmarks_count_alike(literal, batch, constants):
 
 def test_the_oracle_sees_a_mirrored_second_pass(literal, batch, constants):
     """What the comparison above is worth: pictures mirrored for the second pass alone differ."""
-    model = tuple(constants.landmarks)
+    model = tuple(constants.landmark_model)
     mean, std = (np.asarray(part, np.float64) for part in constants.whitening)
     wild = batch.in_the_wild
     images = np.concatenate([batch.annotated.image, wild.image])
@@ -310,7 +310,7 @@ def test_the_second_pass_of_prediction_sees_the_map_of_the_first(batch, constant
         out = Regressor().apply(variables, drawn(image, landmarks), train=False)
         return np.asarray(out, np.float64) * std + mean
 
-    own = eighteen(project(tuple(constants.landmarks), applied(unknown)))[..., :2]
+    own = eighteen(project(tuple(constants.landmark_model), applied(unknown)))[..., :2]
     predicted = twodasl.predict(
         params, stats, image, unknown, constants, method=make_method(), num_passes=2
     )

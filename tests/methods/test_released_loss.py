@@ -33,7 +33,7 @@ def raw(constants, p):
 
 def project(constants, q):
     """(68, 3) of one face: crop x, y down, depth."""
-    model = constants.landmarks
+    model = constants.landmark_model
     bases = np.concatenate([model.shape_basis, model.expression_basis]).astype(np.float64)
     points = np.asarray(model.mean, np.float64) + np.tensordot(q[12:], bases, axes=1)
     camera = q[:12].reshape(3, 4)

@@ -14,7 +14,7 @@ import pytest
 from skimage.data import astronaut
 
 from configs import base
-from twodasl_jax.experiment.run.trained import load_trained_run
+from twodasl_jax.experiment.run.trained import load_trained_run, open_trained
 from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.face_reconstructor import FaceReconstructor
 from twodasl_jax.jobs import options
@@ -120,6 +120,24 @@ def test_it_is_scored_again_and_predicts(trained, capsys):
     assert len(face["landmarks_2d"]) == 68
     assert list((trained / "prediction").glob("*.glb"))
     assert list((trained / "prediction").glob("*.html"))
+
+
+def test_it_is_packed_and_predicts_from_a_file(trained, tmp_path):
+    (tmp_path / "card.md").write_text("a test")
+    run(
+        "pack",
+        None,
+        checkpoint=str(trained),
+        output=str(tmp_path / "net.npz"),
+        licence="none",
+        card=str(tmp_path / "card.md"),
+    )
+    packed, whole = open_trained(tmp_path / "net.npz"), load_trained_run(Workdir(trained))
+    crops = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3), np.uint8)
+    cameras = [
+        each.predictor(batch_sizes=(2,))(each.networks, crops).camera for each in (packed, whole)
+    ]
+    chex.assert_trees_all_close(*cameras, rtol=1e-3, atol=1e-3)  # half precision: 11 bits
 
 
 def test_its_crops_are_its_own(trained):

@@ -9,6 +9,7 @@ from twodasl_jax.metrics.nme import (
     labelled_error,
     nme_summary,
     normalised_mean_error,
+    roll_summary,
     visible_mean_error,
 )
 
@@ -118,9 +119,20 @@ def test_an_empty_bin_is_nan_and_so_is_the_mean_of_bins():
     assert summary["mean_of_images"] == pytest.approx(2.5)
 
 
-def test_unequal_lengths_are_refused():
+def test_the_summary_by_roll():
+    nme = np.array([0.01, 0.03, 0.04, 0.2, 0.3, 0.5])
+    summary = roll_summary(nme, np.array([15.0, -0.5, -15.1, 90.0, -179.0, np.nan]))
+    # Float64 rounding.
+    expected = {"0_15": 2.0, "15_45": 4.0, "45_90": 20.0, "90_180": 30.0}
+    assert {name: summary[f"roll_{name}"] for name in expected} == pytest.approx(expected)
+    assert [summary[f"count_roll_{name}"] for name in expected] == [2, 1, 1, 1]
+    assert np.isnan(roll_summary(nme[:1], np.zeros(1))["roll_90_180"])
+
+
+@pytest.mark.parametrize("summary", [nme_summary, roll_summary])
+def test_unequal_lengths_are_refused(summary):
     with pytest.raises(ValueError, match=r"expected \(b,\) twice"):
-        nme_summary(np.zeros(3), np.zeros(4))
+        summary(np.zeros(3), np.zeros(4))
 
 
 def test_only_visible_points_count():

@@ -16,17 +16,17 @@ def _features(model, size=120):
 
 @pytest.mark.parametrize(("block", "expected"), [(BasicBlock, 64), (BottleneckBlock, 256)])
 def test_narrow_widths(block, expected):
-    assert _features(ResNet(stage_sizes=(1, 1, 1, 1), block=block, width=8)) == (2, expected)
+    assert _features(ResNet(level_sizes=(1, 1, 1, 1), block=block, width=8)) == (2, expected)
 
 
 def test_narrow_resnet_flattens_its_last_map():
     # 120 to 30 by the stem, then 15, 8, 4.
-    model = NarrowResNet(widths=(8, 8, 16, 24), stage_sizes=(1, 1, 1, 1), stem_width=8)
+    model = NarrowResNet(widths=(8, 8, 16, 24), level_sizes=(1, 1, 1, 1), stem_width=8)
     assert _features(model) == (2, 4 * 4 * 24)
 
 
 def test_a_block_starts_as_the_identity():
-    model = ResNet(stage_sizes=(2,), block=BasicBlock, width=4)
+    model = ResNet(level_sizes=(2,), block=BasicBlock, width=4)
     image = jnp.linspace(-1.0, 1.0, 2 * 16 * 16 * 3).reshape(2, 16, 16, 3)
     variables = model.init(jax.random.key(0), image, train=False)
     params = variables["params"]
@@ -44,7 +44,7 @@ def test_a_block_starts_as_the_identity():
 
 def test_mean_window_reads_the_top_left_only():
     # Map of 8x8 before the mean: stem 16, pool 8.
-    settings = {"stage_sizes": (1,), "block": BasicBlock, "width": 4}
+    settings = {"level_sizes": (1,), "block": BasicBlock, "width": 4}
     whole, corner = ResNet(**settings), ResNet(**settings, mean_window=2)
     image = jnp.zeros((1, 32, 32, 3))
     changed = image.at[:, 28:, 28:].set(1.0)

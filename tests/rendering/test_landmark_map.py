@@ -2,9 +2,8 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
-from twodasl_jax.rendering.landmark_map import landmark_map, soft_landmark_map
+from twodasl_jax.rendering.landmark_map import landmark_map
 
 
 def literal_map(landmarks: np.ndarray, size: int = 120) -> np.ndarray:
@@ -43,22 +42,3 @@ class LandmarkMapTest(chex.TestCase):
         landmarks = jnp.array([[10.9, 20.99], [jnp.nan, 3.0]])
         gradient = jax.grad(lambda points: landmark_map(points).sum())(landmarks)
         np.testing.assert_array_equal(gradient, np.zeros((2, 2)))
-
-    @chex.variants(with_jit=True, without_jit=True)
-    def test_soft_map_peaks_where_the_hard_map_marks(self):
-        cells = np.array([[10.0, 20.0], [60.0, 7.0], [119.0, 118.0]], np.float32)
-        soft = self.variant(soft_landmark_map)(jnp.asarray(cells + 0.5))
-        hard = landmark_map(jnp.asarray(cells + 0.5))
-        chex.assert_equal_shape([soft, hard])
-        np.testing.assert_array_equal(np.asarray(soft) == 1.0, np.asarray(hard) == 1.0)
-
-    def test_soft_map_gradient_points_at_the_landmark(self):
-        landmarks = jnp.array([[40.3, 50.7], [jnp.nan, jnp.nan], [300.0, -300.0]])
-        gradient = jax.grad(lambda points: soft_landmark_map(points)[50, 42, 0])(landmarks)
-        assert bool(jnp.isfinite(gradient).all())
-        assert gradient[0, 0] > 0  # moving right, towards column 42, brightens it
-        np.testing.assert_array_equal(gradient[1:], np.zeros((2, 2)))
-
-    def test_soft_map_refuses_a_width_of_zero(self):
-        with pytest.raises(ValueError, match="sigma_px is 0"):
-            soft_landmark_map(jnp.zeros((18, 2)), sigma_px=0.0)

@@ -12,10 +12,8 @@ from twodasl_jax.geometry.rotation import rotation_from_euler
 from twodasl_jax.rendering import rasterizer
 from twodasl_jax.rendering.rasterizer import (
     Rasterization,
-    barycentric_coordinates,
     default_capacity,
     interpolate,
-    raise_on_overflow,
     rasterize,
 )
 
@@ -171,7 +169,7 @@ class RasterizeTest(chex.TestCase):
             )
             assert bool((raster.triangle_ids >= 0).any()) == drawn
 
-    def test_overflow_is_counted_exactly_and_refused(self):
+    def test_overflow_is_counted_exactly(self):
         vertices, triangles = random_mesh(0)
         enough = draw(vertices, triangles, height=40, width=56, capacity=65_536)
         few = draw(vertices, triangles, height=40, width=56, capacity=1_000)
@@ -181,9 +179,6 @@ class RasterizeTest(chex.TestCase):
         np.testing.assert_array_equal(exact.triangle_ids, enough.triangle_ids)
         short = draw(vertices, triangles, height=40, width=56, capacity=needed - 1)
         assert int(short.overflow) == 1
-        raise_on_overflow(exact.overflow, needed)
-        with pytest.raises(ValueError, match=f"capacity to at least {needed}"):
-            raise_on_overflow(few.overflow, 1_000)
 
     def test_overflow_beyond_int32_is_still_overflow(self):
         # 400 triangles, each over the whole of a 2048 x 2048 picture: 1.7e9 candidates.
@@ -213,7 +208,7 @@ def test_equals_the_slow_z_buffer_on_bfm_turned_aside(shared_data, yaw_degrees):
     triangles = face_model.triangles
     capacity = default_capacity(120, 120, triangles.shape[0])
     raster = draw(vertices, triangles, height=120, width=120, capacity=capacity)
-    raise_on_overflow(raster.overflow, capacity)
+    assert int(raster.overflow) == 0
     assert float((raster.triangle_ids >= 0).mean()) > 0.2
     # Of 105,840 triangles a few centres lie within rounding of an edge, none of the rest may
     # differ.
@@ -269,7 +264,7 @@ class InterpolateTest(chex.TestCase):
         forced = Rasterization(
             jnp.zeros((4, 4), jnp.int32), jnp.zeros((4, 4)), jnp.zeros((), jnp.int32)
         )
-        weights = barycentric_coordinates(vertices, triangles, forced.triangle_ids)
+        weights = interpolate(jnp.eye(3), forced, vertices, triangles)
         np.testing.assert_array_equal(weights, np.zeros((3, 4, 4)))
         gradient = jax.grad(lambda v: interpolate(v, forced, v, triangles).sum())(vertices)
         assert bool(jnp.isfinite(gradient).all())

@@ -6,6 +6,7 @@ import pytest
 
 from twodasl_jax.training.best_checkpoint import BestCheckpoint
 from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
+from twodasl_jax.training.run_description import RunDescription
 from twodasl_jax.training.state import Networks
 
 ARRAYS = {"mean": np.arange(62, dtype=np.float32)}
@@ -16,7 +17,7 @@ def networks(value):
 
 
 def open_best(folder, *, metric="error", mode="min"):
-    return BestCheckpoint(folder, metric=metric, mode=mode, config={"seed": 1}, arrays=ARRAYS)
+    return BestCheckpoint(folder, RunDescription({"seed": 1}, ARRAYS), metric=metric, mode=mode)
 
 
 def offer_all(best, values, *, metric="error"):
@@ -45,7 +46,7 @@ def test_it_is_read_like_any_checkpoint_for_prediction(tmp_path):
         offer_all(best, [(10, 1.0), (20, 5.0), (30, 4.0)])
     read = restore_for_prediction(tmp_path)
     assert read.step == 20
-    assert read.config == {"seed": 1}
+    assert read.settings_json == {"seed": 1}
     np.testing.assert_array_equal(read.params["regressor"], np.full(3, 20.0))
     np.testing.assert_array_equal(read.batch_stats["regressor"]["mean"], np.full(2, 20.0))
     np.testing.assert_array_equal(read.arrays["mean"], ARRAYS["mean"])

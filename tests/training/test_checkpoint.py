@@ -12,6 +12,7 @@ import pytest
 from twodasl_jax.training.checkpoint import Checkpointer
 from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
 from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
+from twodasl_jax.training.run_description import RunDescription
 from twodasl_jax.training.state import create_state
 
 CONFIG = {"data": {"batch_size": 8}, "loss_weights": {"l_3d": 1.0}, "widths": [4, 8]}
@@ -38,14 +39,14 @@ def run_folder(tmp_path_factory):
         "mean": np.random.default_rng(0).normal(size=62).astype(np.float32),
         "std": np.full(62, 1 / 3, np.float32),
     }
-    with Checkpointer(folder, config=CONFIG, arrays=arrays, max_to_keep=2) as checkpointer:
+    with Checkpointer(folder, RunDescription(CONFIG, arrays), max_to_keep=2) as checkpointer:
         for step in range(1, 5):
             checkpointer.save(at_step(step), {"next_index": 8 * step})
     return folder, arrays
 
 
 def test_newest_and_chosen_step_come_back_whole(run_folder):
-    with Checkpointer(run_folder[0], config=CONFIG) as checkpointer:
+    with Checkpointer(run_folder[0], RunDescription(CONFIG)) as checkpointer:
         assert checkpointer.latest_step() == 4
         newest = checkpointer.restore(make_state())
         chosen = checkpointer.restore(make_state(), step=3)
@@ -59,7 +60,7 @@ def test_prediction_needs_the_folder_only(run_folder):
     folder, arrays = run_folder
     read = restore_for_prediction(folder)
     assert read.step == 4
-    assert read.config == CONFIG
+    assert read.settings_json == CONFIG
     chex.assert_trees_all_equal(read.params, jax.device_get(at_step(4).params))
     chex.assert_trees_all_equal(read.batch_stats, jax.device_get(at_step(4).batch_stats))
     chex.assert_trees_all_equal(read.arrays, arrays)
@@ -73,17 +74,17 @@ def test_a_step_that_is_not_there_is_refused_with_those_that_are(run_folder):
 def test_other_networks_are_refused_with_the_difference(run_folder):
     changed = CONFIG | {"widths": [4, 16]}
     with (
-        Checkpointer(run_folder[0], config=changed) as checkpointer,
+        Checkpointer(run_folder[0], RunDescription(changed)) as checkpointer,
         pytest.raises(ValueError, match="of other networks") as error,
     ):
         checkpointer.restore(make_state(width=5))
     assert "params/regressor/kernel: float32(2, 3) | float32(2, 5)" in str(error.value)
-    assert "widths.1: 8 | 16" in str(error.value)
+    assert "widths[1]: 8 | 16" in str(error.value)
 
 
 def test_another_optimizer_is_refused(run_folder):
     with (
-        Checkpointer(run_folder[0], config=CONFIG) as checkpointer,
+        Checkpointer(run_folder[0], RunDescription(CONFIG)) as checkpointer,
         pytest.raises(ValueError, match="another optimizer"),
     ):
         checkpointer.restore(make_state(name="sgd"))
@@ -92,7 +93,7 @@ def test_another_optimizer_is_refused(run_folder):
 @pytest.mark.parametrize("step", [3, 4])
 def test_a_step_behind_the_newest_is_not_dropped_silently(run_folder, step):
     with (
-        Checkpointer(run_folder[0], config=CONFIG, max_to_keep=2) as checkpointer,
+        Checkpointer(run_folder[0], RunDescription(CONFIG), max_to_keep=2) as checkpointer,
         pytest.raises(ValueError, match=r"already"),
     ):
         checkpointer.save(at_step(step), {})
@@ -103,7 +104,7 @@ def test_no_checkpoint_is_said_plainly(tmp_path):
         restore_for_prediction(tmp_path / "absent")
     with pytest.raises(ValueError, match="no complete checkpoint in"):
         restore_for_prediction(tmp_path)
-    with Checkpointer(tmp_path, config={}) as checkpointer:
+    with Checkpointer(tmp_path, RunDescription({})) as checkpointer:
         assert checkpointer.latest_step() is None
         with pytest.raises(ValueError, match="no complete checkpoint in"):
             checkpointer.restore(make_state())
@@ -124,7 +125,7 @@ def test_a_damaged_checkpoint_names_the_one_before(run_folder, tmp_path, item):
 
 def test_a_config_that_json_cannot_hold_is_refused(tmp_path):
     with pytest.raises(ValueError, match="only plain values"):
-        Checkpointer(tmp_path, config={"dtype": object()})
+        Checkpointer(tmp_path, RunDescription({"dtype": object()}))
 
 
 def test_orbax_is_quiet(run_folder, caplog):
@@ -137,10 +138,11 @@ SAVING_UNDER_A_LIMIT = """
 import resource, signal, sys
 import numpy as np
 from tests.training.test_checkpoint import at_step
+from twodasl_jax.training.run_description import RunDescription
 from twodasl_jax.training.checkpoint import Checkpointer
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 try:
-    with Checkpointer(sys.argv[1], config={}) as checkpointer:
+    with Checkpointer(sys.argv[1], RunDescription({})) as checkpointer:
         checkpointer.save(at_step(1), {})
         checkpointer.wait()
         resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000))

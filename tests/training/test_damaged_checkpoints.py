@@ -17,7 +17,7 @@ from twodasl_jax.training.checksums import CHECKSUMS
 from twodasl_jax.training.fall_back import restore_newest_whole
 from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
 from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
-from twodasl_jax.training.run_description import RunSoFar
+from twodasl_jax.training.run_description import RunDescription, RunSoFar
 from twodasl_jax.training.state import Networks, create_state
 
 CONFIG = {"seed": 1}
@@ -40,7 +40,7 @@ def at_step(step):
 def whole(tmp_path_factory):
     """Checkpoints of steps 1 and 2."""
     folder = tmp_path_factory.mktemp("run") / "checkpoints"
-    with Checkpointer(folder, config=CONFIG) as checkpointer:
+    with Checkpointer(folder, RunDescription(CONFIG)) as checkpointer:
         for step in (1, 2):
             checkpointer.save(at_step(step), {"next": 8 * step}, SO_FAR)
     return folder
@@ -101,7 +101,7 @@ def test_every_damage_is_harmless_or_named(whole, tmp_path):
             assert read.step == 2, what
             wanted = jax.device_get(at_step(2).params)
             chex.assert_trees_all_equal(read.params, wanted, custom_message=what)
-        with Checkpointer(folder, config=CONFIG) as checkpointer:
+        with Checkpointer(folder, RunDescription(CONFIG)) as checkpointer:
             restored = restore_newest_whole(checkpointer, at_step(0), on_damaged="fall_back")
             assert restored is not None, what
             step = int(restored.state.step)
@@ -121,7 +121,7 @@ def exchange(run, step, *, item="networks", by="1"):
 def test_other_numbers_in_whole_files_are_damage(run, item):
     exchange(run, "2", item=item)
     with (
-        Checkpointer(run, config=CONFIG) as checkpointer,
+        Checkpointer(run, RunDescription(CONFIG)) as checkpointer,
         pytest.raises(DamagedCheckpointError, match=r"not agree with (its|their) checksum"),
     ):
         checkpointer.restore(at_step(0))
@@ -129,7 +129,7 @@ def test_other_numbers_in_whole_files_are_damage(run, item):
 
 def test_a_run_falls_back_says_so_and_can_save_that_step_again(run, caplog):
     exchange(run, "2")
-    with Checkpointer(run, config=CONFIG) as checkpointer:
+    with Checkpointer(run, RunDescription(CONFIG)) as checkpointer:
         restored = restore_newest_whole(checkpointer, at_step(0), on_damaged="fall_back")
         assert restored is not None
         assert int(restored.state.step) == 1
@@ -143,7 +143,7 @@ def test_a_run_falls_back_says_so_and_can_save_that_step_again(run, caplog):
     )
     # What is damaged a second time does not overwrite the first.
     exchange(run, "2")
-    with Checkpointer(run, config=CONFIG) as checkpointer:
+    with Checkpointer(run, RunDescription(CONFIG)) as checkpointer:
         restore_newest_whole(checkpointer, at_step(0), on_damaged="fall_back")
     assert {path.name for path in run.iterdir()} == {"1", "2.damaged", "2.damaged-2"}
 
@@ -151,7 +151,7 @@ def test_a_run_falls_back_says_so_and_can_save_that_step_again(run, caplog):
 def test_falling_back_can_be_forbidden(run):
     exchange(run, "2")
     with (
-        Checkpointer(run, config=CONFIG) as checkpointer,
+        Checkpointer(run, RunDescription(CONFIG)) as checkpointer,
         pytest.raises(DamagedCheckpointError, match=r"step 2 .*_checkpoint to 'fall_back"),
     ):
         restore_newest_whole(checkpointer, at_step(0), on_damaged="stop")
@@ -162,7 +162,7 @@ def test_where_none_is_whole_nothing_is_moved(run):
     exchange(run, "2")
     flip(run / "1" / "description" / "metadata", byte=20)
     with (
-        Checkpointer(run, config=CONFIG) as checkpointer,
+        Checkpointer(run, RunDescription(CONFIG)) as checkpointer,
         pytest.raises(DamagedCheckpointError, match=r"no other there is whole: .* move .* away"),
     ):
         restore_newest_whole(checkpointer, at_step(0), on_damaged="fall_back")
@@ -179,7 +179,7 @@ def test_prediction_names_those_that_are_whole(run):
 
 
 def test_a_new_run_has_nothing_to_restore_and_a_typo_is_refused(tmp_path):
-    with Checkpointer(tmp_path / "new", config=CONFIG) as checkpointer:
+    with Checkpointer(tmp_path / "new", RunDescription(CONFIG)) as checkpointer:
         assert restore_newest_whole(checkpointer, at_step(0), on_damaged="stop") is None
         with pytest.raises(ValueError, match="'fallback'; choose one of fall_back, stop"):
             restore_newest_whole(checkpointer, at_step(0), on_damaged="fallback")
@@ -191,9 +191,9 @@ def test_a_checkpoint_without_checksums_is_read_and_said(run, caplog, monkeypatc
         "twodasl_jax.training.checkpoint.sealed",
         lambda description, **_: {"config": description["config"], "whitening": None},
     )
-    with Checkpointer(run, config=CONFIG) as checkpointer:
+    with Checkpointer(run, RunDescription(CONFIG)) as checkpointer:
         checkpointer.save(at_step(3), {"next": 24})
-    with Checkpointer(run, config=CONFIG) as checkpointer:
+    with Checkpointer(run, RunDescription(CONFIG)) as checkpointer:
         restored = checkpointer.restore(at_step(0))
     chex.assert_trees_all_equal(restored.state, at_step(3))
     assert restored.so_far == RunSoFar(from_step=3)
@@ -211,8 +211,8 @@ def test_checksums_that_went_astray_are_no_earlier_version(run):
 
 def test_a_damaged_best_checkpoint_ends_the_run_that_would_replace_it(tmp_path):
     networks = Networks(*at_step(1).networks)
-    with BestCheckpoint(tmp_path, metric="error", mode="min", config=CONFIG) as best:
+    with BestCheckpoint(tmp_path, RunDescription(CONFIG), metric="error", mode="min") as best:
         best.offer(1, networks, {"error": 1.0})
     flip(tmp_path / "1" / "description" / "metadata", byte=20)
     with pytest.raises(DamagedCheckpointError, match=r"step 1 .*look for the best among later"):
-        BestCheckpoint(tmp_path, metric="error", mode="min", config=CONFIG)
+        BestCheckpoint(tmp_path, RunDescription(CONFIG), metric="error", mode="min")

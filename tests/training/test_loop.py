@@ -10,9 +10,10 @@ from rich.console import Console
 
 from twodasl_jax.training.best_checkpoint import BestCheckpoint
 from twodasl_jax.training.checkpoint import Checkpointer
-from twodasl_jax.training.loop import train
+from twodasl_jax.training.loop import Intervals, train
 from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
 from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
+from twodasl_jax.training.run_description import RunDescription
 from twodasl_jax.training.state import create_state
 from twodasl_jax.training.step_log import NonFiniteError
 from twodasl_jax.training.writers import MetricWriter, read_metrics
@@ -47,8 +48,11 @@ def run(**options):
         "num_steps": 6,
         "place_batch": jnp.asarray,
         "batch_size": 1,
-        "log_every": 2,
-        "checkpoint_every": 2,
+        "intervals": Intervals(
+            log=2,
+            checkpoint=options.pop("checkpoint_every", 2),
+            evaluate=options.pop("evaluate_every", 0),
+        ),
     }
     defaults.update({"state": make_state(), "step_fn": step_fn, "batches": Counting()})
     arguments = defaults | options
@@ -65,7 +69,7 @@ def test_log_points_are_means_of_all_steps_between(tmp_path):
 
 
 def test_saved_position_is_that_of_the_consumed_batches(tmp_path):
-    with Checkpointer(tmp_path, config={}) as checkpointer:
+    with Checkpointer(tmp_path, RunDescription({})) as checkpointer:
         run(checkpointer=checkpointer)
         positions = {
             step: checkpointer.restore(make_state(), step=step).position for step in (2, 4, 6)
@@ -119,8 +123,8 @@ def test_the_best_networks_are_kept_apart_from_the_newest(tmp_path, mode, best_s
         yield "distance", abs(float(networks.params["a"][0]) - 4)
 
     with (
-        Checkpointer(tmp_path / "newest", config={}, max_to_keep=1) as checkpointer,
-        BestCheckpoint(tmp_path / "best", metric="distance", mode=mode, config={}) as best,
+        Checkpointer(tmp_path / "newest", RunDescription({}), max_to_keep=1) as checkpointer,
+        BestCheckpoint(tmp_path / "best", RunDescription({}), metric="distance", mode=mode) as best,
     ):
         run(
             step_fn=moving_step,
@@ -177,7 +181,7 @@ def test_non_finite_parameters_under_a_finite_loss_are_not_saved(tmp_path):
         bad = jnp.where(state.step == 4, jnp.nan, state.params["a"])
         return state.replace(params={"a": bad}), metrics
 
-    with Checkpointer(tmp_path, config={}) as checkpointer:
+    with Checkpointer(tmp_path, RunDescription({})) as checkpointer:
         with pytest.raises(NonFiniteError, match=r"after step 4 .*'params/a'.*a gradient is not"):
             run(checkpointer=checkpointer, step_fn=poisoning)
         assert checkpointer.latest_step() == 2

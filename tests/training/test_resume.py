@@ -18,9 +18,10 @@ from twodasl_jax.training import parallel, step_log
 from twodasl_jax.training.best_checkpoint import BestCheckpoint
 from twodasl_jax.training.checkpoint import Checkpointer
 from twodasl_jax.training.fall_back import restore_newest_whole
-from twodasl_jax.training.loop import train
+from twodasl_jax.training.loop import Intervals, train
 from twodasl_jax.training.optimizer import OptimizerOptions, make_optimizer
 from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
+from twodasl_jax.training.run_description import RunDescription
 from twodasl_jax.training.state import apply_gradients, create_state
 from twodasl_jax.training.step_log import NonFiniteError
 from twodasl_jax.training.stop_request import TrainingInterrupted
@@ -109,7 +110,16 @@ def make_batches():
     )
 
 
-def run(folder: Path, num_steps, *, poisoned_step=-1, on_step=None, **options):
+def run(
+    folder: Path,
+    num_steps,
+    *,
+    poisoned_step=-1,
+    on_step=None,
+    log_every=1,
+    evaluate_every=0,
+    **options,
+):
     """What one invocation of the command does: fresh objects, continue if there is something."""
     mesh, fresh_state, compiled = make_run()
     state = fresh_state()
@@ -122,7 +132,7 @@ def run(folder: Path, num_steps, *, poisoned_step=-1, on_step=None, **options):
             on_step()
         return result
 
-    with Checkpointer(folder / "checkpoints", config={"seed": 1}) as checkpointer:
+    with Checkpointer(folder / "checkpoints", RunDescription({"seed": 1})) as checkpointer:
         resumed_step = checkpointer.latest_step() or 0
         so_far = None
         if resumed_step:
@@ -140,7 +150,8 @@ def run(folder: Path, num_steps, *, poisoned_step=-1, on_step=None, **options):
                 checkpointer=checkpointer,
                 writer=writer,
                 so_far=so_far,
-                **{"log_every": 1, "checkpoint_every": 3} | options,
+                intervals=Intervals(log=log_every, checkpoint=3, evaluate=evaluate_every),
+                **options,
             )
 
 
@@ -217,7 +228,9 @@ def kernel_size(networks):
 
 
 def evaluated(folder, num_steps, **options):
-    with BestCheckpoint(folder / "best", metric="eval/size", mode="max", config={}) as best:
+    with BestCheckpoint(
+        folder / "best", RunDescription({}), metric="eval/size", mode="max"
+    ) as best:
         return run(
             folder,
             num_steps,
@@ -316,7 +329,7 @@ def test_seconds_are_those_of_all_pieces(tmp_path, monkeypatch):
 
 def seconds_of(folder):
     _, fresh_state, _ = make_run()
-    with Checkpointer(folder / "checkpoints", config={"seed": 1}) as checkpointer:
+    with Checkpointer(folder / "checkpoints", RunDescription({"seed": 1})) as checkpointer:
         return checkpointer.restore(fresh_state()).so_far.seconds
 
 
@@ -325,7 +338,7 @@ def test_a_run_falls_back_from_a_damaged_checkpoint_to_the_same_end(tmp_path, st
     run(tmp_path, 6)
     (tmp_path / "checkpoints" / "6" / "networks" / "manifest.ocdbt").write_bytes(b"")
     _, fresh_state, _ = make_run()
-    with Checkpointer(tmp_path / "checkpoints", config={"seed": 1}) as checkpointer:
+    with Checkpointer(tmp_path / "checkpoints", RunDescription({"seed": 1})) as checkpointer:
         restored = restore_newest_whole(checkpointer, fresh_state(), on_damaged="fall_back")
     assert restored is not None
     assert int(restored.state.step) == 3

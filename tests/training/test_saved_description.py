@@ -10,6 +10,7 @@ import pytest
 
 from twodasl_jax.training.checkpoint import Checkpointer
 from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
+from twodasl_jax.training.run_description import RunDescription
 from twodasl_jax.training.saved_description import DESCRIPTION_FILE, newest_description
 from twodasl_jax.training.state import create_state
 
@@ -25,9 +26,7 @@ def folder(tmp_path):
     params = {"regressor": {"head": jnp.ones(3)}}
     state = create_state(params, {}, optax.sgd(0.1))
     identity = {"backbone": "resnet_tiny", "face_model": {"name": "small"}}
-    with Checkpointer(
-        tmp_path, config={"seed": 1}, arrays=ARRAYS, identity=identity
-    ) as checkpoints:
+    with Checkpointer(tmp_path, RunDescription({"seed": 1}, ARRAYS, identity)) as checkpoints:
         for step in (1, 2):
             checkpoints.save(state.replace(step=jnp.asarray(step)), {"position": step})
             checkpoints.wait()
@@ -36,7 +35,7 @@ def folder(tmp_path):
 
 def test_it_is_what_the_checkpoint_was_given(folder):
     told, restored = newest_description(folder), restore_for_prediction(folder)
-    assert told.config == restored.config == {"seed": 1}
+    assert told.settings_json == restored.settings_json == {"seed": 1}
     assert told.identity == restored.identity
     assert told.identity["face_model"] == {"name": "small"}
     chex.assert_trees_all_equal(told.arrays, ARRAYS)
@@ -60,7 +59,7 @@ def test_one_that_cannot_be_read_is_passed_over(folder, damage):
     )
     (folder / "2" / DESCRIPTION_FILE).write_text(damage)
     told = newest_description(folder)
-    assert (told.config, told.arrays, told.identity) == ({"seed": 7}, {}, None)
+    assert (told.settings_json, told.arrays, told.identity) == ({"seed": 7}, {}, None)
     (folder / "1" / DESCRIPTION_FILE).unlink()
     assert newest_description(folder) is None
 

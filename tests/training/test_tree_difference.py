@@ -16,11 +16,12 @@ def test_arrays_are_named_by_their_path():
 
 
 def test_values_are_named_as_a_config_s_flags_are():
-    config = {"data": {"batch_size": 32}, "stages": [{"name": "a"}, {"name": "b"}]}
+    config = {"data": {"batch_size": 32, "limit": None}, "stages": [{"name": "a"}, {"name": "b"}]}
     assert values_by_name(config) == {
         "data.batch_size": "32",
-        "stages.0.name": "'a'",
-        "stages.1.name": "'b'",
+        "data.limit": "None",
+        "stages[0].name": "'a'",
+        "stages[1].name": "'b'",
     }
 
 

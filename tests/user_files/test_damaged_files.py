@@ -1,5 +1,6 @@
 """Every reader of a user's file against every kind of damage: one sentence with the file's name."""
 
+import dataclasses
 import json
 import os
 import pickle
@@ -31,6 +32,12 @@ from twodasl_jax.experiment.scores.benchmark_checks import read_landmark_vertice
 from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.face_model.import_basel import load_landmark_vertices, read_expression_file
 from twodasl_jax.face_model.import_bfm import face_model_from_file
+from twodasl_jax.face_model.whitening_file import read_whitening
+from twodasl_jax.pretrained.network_file import (
+    NetworkFile,
+    read_network_file,
+    write_network_file,
+)
 from twodasl_jax.training.writers import read_metrics
 from twodasl_jax.user_files.array_pickle import load_array_pickle
 from twodasl_jax.user_files.arrays import read_npy, read_npz
@@ -40,9 +47,12 @@ from twodasl_jax.user_files.picture import decode_picture, read_picture_bytes
 from twodasl_jax.user_files.record_file import RecordFile
 from twodasl_jax.user_files.table_file import read_rows
 from twodasl_jax.user_files.tar_file import read_members
+from twodasl_jax.user_files.torch_file import read_torch_file
 
 NAMES = np.array(["a.jpg", "b.jpg"])
 EXPECTED = "expected something else"
+TORCH = Path(__file__).parents[1] / "interop"
+"""Where files lie that PyTorch wrote."""
 
 
 class Reader(NamedTuple):
@@ -94,6 +104,16 @@ def photographs(path: Path) -> None:
 def prepared(path: Path) -> None:
     path.write_text("{}")
     (path.parent / "features.json").write_text("{}")
+
+
+def network(path: Path) -> None:
+    filled = {str: "x", int: 1}
+    fields = {
+        field.name: filled.get(field.type, {"x": 1}) for field in dataclasses.fields(NetworkFile)
+    }
+    kernel = np.random.default_rng(0).normal(size=(9, 9)).astype(np.float32)
+    groups = {"params": {"net": {"kernel": kernel}}, "batch_stats": {}, "arrays": {"mean": POINTS}}
+    write_network_file(path, NetworkFile(**fields | groups))
 
 
 POINTS = np.random.default_rng(0).uniform(0, 100, (2, 68, 2))
@@ -168,12 +188,33 @@ READERS = {
         lambda p: p.write_bytes(pickle.dumps({"param_mean": np.zeros(62)}, protocol=2)),
         load_array_pickle,
     ),
+    "whitening of a network": Reader(
+        "statistics.pkl",
+        lambda p: p.write_bytes(
+            pickle.dumps({"mean": np.zeros(62), "std": np.ones(62)}, protocol=2)
+        ),
+        read_whitening,
+    ),
+    "whitening of a network, npz": Reader(
+        "statistics.npz", npz(mean=np.zeros(62), std=np.ones(62)), read_whitening
+    ),
+    "weights of PyTorch": Reader(
+        "x.pth",
+        lambda p: p.write_bytes((TORCH / "zip.pth").read_bytes()),
+        lambda p: read_torch_file(p, expected=EXPECTED),
+    ),
+    "weights of PyTorch before 1.6": Reader(
+        "x.pth",
+        lambda p: p.write_bytes((TORCH / "legacy.pth").read_bytes()),
+        lambda p: read_torch_file(p, expected=EXPECTED),
+    ),
     "expression basis": Reader(
         "Exp_Pca.bin",
         lambda p: p.write_bytes(np.int32(12).tobytes() + bytes(4 * 13 * 3 * 7)),
         read_expression_file,
     ),
     "face model": Reader("face.npz", npz(mean=np.zeros((3, 4))), face_model_from_file),
+    "network": Reader("net.npz", network, read_network_file),
     "settings of fits": Reader(
         "annotation.json",
         as_json({"face_model_crc": 1, "face_model": "mine"}),

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse
 
 from tools.open_face.assets import BaseMesh
-from twodasl_jax.rendering.rasterizer import Rasterization, raise_on_overflow, rasterize
+from twodasl_jax.rendering.rasterizer import Rasterization, rasterize
 
 VIEW_SIZE = 512
 VIEW_CAPACITY = 2_000_000
@@ -192,7 +192,8 @@ def _view(
         width=VIEW_SIZE,
         capacity=VIEW_CAPACITY,
     )
-    raise_on_overflow(raster.overflow, VIEW_CAPACITY)
+    if raster.overflow:
+        raise ValueError(f"VIEW_CAPACITY ({VIEW_CAPACITY}) is too small by {raster.overflow}")
     return turned, raster
 
 

@@ -10,11 +10,60 @@ from twodasl_jax.data.crop_files import ANNOTATION_MARKER
 from twodasl_jax.data.source_protocol import Role
 from twodasl_jax.data.sources import CropSource
 from twodasl_jax.replaced_files import finish_replacing
-from twodasl_jax.user_files.arrays import numbers_of, read_npz
+from twodasl_jax.user_files.arrays import names_of, numbers_of, read_npz
 from twodasl_jax.user_files.json_file import read_json, require_entries
 
 SETTINGS_FILE = ANNOTATION_MARKER
 """Without it a folder is a crops folder like any other."""
+
+
+EXPECTED = "expected what --mode=annotate writes: fit again"
+
+FITTED_LANDMARKS = "fitted_landmarks68_crop_px"
+"""In ``annotations.npz``: ``(n, 68, 2)`` the points of the coefficients, so that these can be
+looked at without the face model that was fitted."""
+
+
+def require_fits(folder: Path) -> None:
+    """Refuses a folder that `--mode=annotate` did not write.
+
+    Raises:
+      FileNotFoundError: with the command that makes one.
+    """
+    finish_replacing(folder, marker=SETTINGS_FILE)
+    if not (folder / SETTINGS_FILE).exists():
+        raise FileNotFoundError(
+            f"{folder} holds no fitted faces (no {SETTINGS_FILE}); make them: "
+            f"python run.py --mode=annotate --images=DIR --face_model=FILE --output={folder}"
+        )
+
+
+def read_fitted_landmarks(folder: Path) -> tuple[list[str], np.ndarray]:
+    """The faces of a folder of fits, and where their 68 landmarks came to lie.
+
+    Args:
+      folder: written by `--mode=annotate`.
+
+    Returns:
+      ``n`` file names, and ``(n, 68, 2)`` float64 crop pixels.
+
+    Raises:
+      FileNotFoundError: naming what is missing, with the command that makes it.
+      ValueError: where the landmarks are absent, misshapen or not finite.
+    """
+    require_fits(folder)
+    path = folder / "annotations.npz"
+    arrays = read_npz(path, expected=EXPECTED, only=("file_name", FITTED_LANDMARKS))
+    if FITTED_LANDMARKS not in arrays:
+        raise ValueError(
+            f"{path} has no {FITTED_LANDMARKS}: an earlier version wrote it; fit again with "
+            "--mode=annotate"
+        )
+    names = names_of(path, arrays, "file_name")
+    points = numbers_of(path, arrays, FITTED_LANDMARKS, (len(names), 68, 2)).astype(np.float64)
+    if not np.isfinite(points).all():
+        raise ValueError(f"{path}: {FITTED_LANDMARKS} hold NaN or infinity; {EXPECTED}")
+    return [str(name) for name in names], points
 
 
 class FittedSource(CropSource):
@@ -45,19 +94,13 @@ class FittedSource(CropSource):
           ValueError: for another face model, or coefficients of the wrong shape.
         """
         folder = Path(folder)
-        finish_replacing(folder, marker=SETTINGS_FILE)
-        if not (folder / SETTINGS_FILE).exists():
-            raise FileNotFoundError(
-                f"{folder} holds no fitted faces (no {SETTINGS_FILE}); make them: "
-                f"python run.py --mode=annotate --images=DIR --face_model=FILE --output={folder}"
-            )
-        expected = "expected what --mode=annotate writes: fit again"
-        settings = read_json(folder / SETTINGS_FILE, expected=expected)
+        require_fits(folder)
+        settings = read_json(folder / SETTINGS_FILE, expected=EXPECTED)
         require_entries(
             folder / SETTINGS_FILE,
             settings,
             {"face_model_crc": int, "face_model": str},
-            advice=expected,
+            advice=EXPECTED,
         )
         if settings["face_model_crc"] != face_model_crc:
             raise ValueError(
@@ -68,7 +111,7 @@ class FittedSource(CropSource):
         super().__init__(folder)
         self.role = role
         path = folder / "annotations.npz"
-        arrays = read_npz(path, expected=expected, only=("coefficients",))
+        arrays = read_npz(path, expected=EXPECTED, only=("coefficients",))
         self.coefficients = numbers_of(path, arrays, "coefficients", (len(self), NUM_COEFFICIENTS))
         broken = np.flatnonzero(~np.isfinite(self.coefficients).all(axis=1))
         if len(broken):

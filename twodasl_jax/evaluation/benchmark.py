@@ -35,6 +35,8 @@ class Benchmark:
       published_detections: ``(n, 68, 2)`` image pixels, a detector's that came with the
         benchmark, or None.
       read_photo: index -> ``(h, w, 3)`` uint8 RGB; None where the data hold crops alone.
+      roll_degrees: ``(n,)`` how far each head is turned in the picture's plane, NaN where that is
+        not known; None where it is of no face.
       landmark_vertices: indices of the face model's vertices that are the benchmark's points, for
         AFLW-LFPA; or None.
       annotated_vertices: vertices of the face model of ``truth["coefficients"]``; 0 is not looked
@@ -53,6 +55,7 @@ class Benchmark:
     label_sets: tuple[str, ...]
     published_detections: np.ndarray | None
     read_photo: Callable[[int], np.ndarray] | None
+    roll_degrees: np.ndarray | None = None
     landmark_vertices: np.ndarray | None = None
     annotated_vertices: int = 0
     left_out: tuple[LeftOut, ...] = ()
@@ -75,6 +78,7 @@ class Benchmark:
             raise ValueError(f"all {len(self)} faces of {self.name} are left out: {reason}")
         kept = np.flatnonzero(~gone)
         read_photo, detections = self.read_photo, self.published_detections
+        roll = self.roll_degrees
         left_out = [LeftOut(self.file_names[row], reason) for row in np.flatnonzero(gone)]
         return dataclasses.replace(
             self,
@@ -84,6 +88,7 @@ class Benchmark:
             yaw_degrees=self.yaw_degrees[kept],
             truth={name: array[kept] for name, array in self.truth.items()},
             published_detections=None if detections is None else detections[kept],
+            roll_degrees=None if roll is None else roll[kept],
             read_photo=read_photo and (lambda index: read_photo(int(kept[index]))),
             left_out=(*self.left_out, *left_out),
         )

@@ -11,12 +11,12 @@ from rich.console import Console
 from twodasl_jax.evaluation import benchmark_metrics as measure
 from twodasl_jax.evaluation.benchmark import Benchmark, Predictions
 from twodasl_jax.evaluation.benchmark_faces import (
-    open_aflw,
     open_aflw2000_3d,
     open_aflw_lfpa,
     open_rendered,
 )
-from twodasl_jax.evaluation.benchmark_metrics import Metric
+from twodasl_jax.evaluation.benchmark_metrics import MANUAL, Metric
+from twodasl_jax.evaluation.labelled_crops import open_aflw
 
 
 class OpenBenchmark(Protocol):
@@ -93,14 +93,19 @@ BENCHMARKS: dict[str, BenchmarkKind] = {
     ),
     "aflw": BenchmarkKind(
         open_aflw,
-        {"landmarks21_2d": measure.landmarks21_2d},
+        {
+            "visible_2d": measure.visible_2d,
+            "landmarks68_2d": measure.landmarks68_2d,
+            "landmarks21_2d": measure.landmarks21_2d,
+        },
         {
             "coordinates": _COORDINATES,
+            "visible_2d": "manual points that are visible: of 68 where a face has them, else of 21",
             "points": "21, visible ones; 68 to 21 by averages (eyes: six lid points, mouth: eight "
             "inner points, ears and chin: contour points 2, 14, 8)",
         },
-        measure.predicted21,
-        "landmarks21_px",
+        measure.predicted_manual,
+        MANUAL,
         "the face",
     ),
     "rendered": BenchmarkKind(

@@ -35,12 +35,17 @@ LARGEST_MODEL_RESIDUAL = 0.02
 """Of the annotated coefficients' landmarks from the labels, mean NME: 0.66 % with the Basel model
 that they were made with (truncated to 40 + 10), many times this with any other."""
 
+MANUAL, FITS = "manual", "fits"
+"""Labels of a folder of crops: visible manual points, ``(n, 68 + 21, 2)``, and all 68 of fits."""
+
 LARGEST_ANGLE = 99.0
 """Degrees; the field leaves faces beyond it out of head pose figures (31 of AFLW2000-3D)."""
 
 
 def landmarks68_2d(benchmark: Benchmark, predictions: Predictions) -> Errors:
     """68 landmarks in x and y, under every label set."""
+    if not benchmark.label_sets:
+        raise CannotMeasureError("nobody labelled all 68 points; --config.fits=FOLDER gives fits'")
     predicted, errors = predictions.landmarks_px[..., :2], {}
     for name in scored_labels(benchmark):
         errors[name] = labelled_error(predicted, benchmark.truth[name][..., :2])
@@ -182,14 +187,36 @@ def predicted34(benchmark: Benchmark, predictions: Predictions) -> np.ndarray:
 def landmarks21_2d(benchmark: Benchmark, predictions: Predictions) -> Errors:
     """AFLW's 21 points, the visible ones, by averages of the 68."""
     truth, size = benchmark.truth["landmarks21_px"], benchmark.truth["size"]
-    return {"visible": visible_mean_error(predicted21(benchmark, predictions), truth, size)}
+    seen: np.ndarray = np.asarray(np.isfinite(truth).all(axis=-1).any(axis=-1))
+    if not seen.any():
+        raise CannotMeasureError("no face has a visible one of 21 labels")
+    predicted = predicted21(benchmark, predictions)
+    errors = visible_mean_error(predicted[seen], truth[seen], size[seen])
+    return {"visible": _of_all(seen, errors)}
+
+
+def visible_2d(benchmark: Benchmark, predictions: Predictions) -> Errors:
+    """The visible manual points: those of 68 where a face has them, else those of 21."""
+    truth, size = benchmark.truth[MANUAL], benchmark.truth["size"]
+    return {MANUAL: visible_mean_error(predicted_manual(benchmark, predictions), truth, size)}
+
+
+def predicted_manual(benchmark: Benchmark, predictions: Predictions) -> np.ndarray:
+    """``(n, 68 + 21, 2)`` image pixels: the points that a face may have manual labels of."""
+    del benchmark
+    return with_21(predictions.landmarks_px[..., :2])
 
 
 def predicted21(benchmark: Benchmark, predictions: Predictions) -> np.ndarray:
     """``(n, 21, 2)`` image pixels."""
     del benchmark
-    points = predictions.landmarks_px[..., :2]
-    return np.stack([points[:, list(of)].mean(axis=1) for of in LANDMARKS_21_FROM_68], axis=1)
+    return with_21(predictions.landmarks_px[..., :2])[:, 68:]
+
+
+def with_21(landmarks: np.ndarray) -> np.ndarray:
+    """``(n, 68, 2)`` landmarks, and behind them AFLW's 21 as averages of them: ``(n, 89, 2)``."""
+    of_21 = [landmarks[:, list(rows)].mean(axis=1) for rows in LANDMARKS_21_FROM_68]
+    return np.concatenate([landmarks, np.stack(of_21, axis=1)], axis=1)
 
 
 def predicted68(benchmark: Benchmark, predictions: Predictions) -> np.ndarray:

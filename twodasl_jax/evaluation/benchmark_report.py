@@ -1,7 +1,7 @@
 """What scoring a benchmark leaves behind: summaries, tables, a row per face, two pictures."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ from twodasl_jax.evaluation.pictures import write_error_curve, write_ranked_face
 from twodasl_jax.evaluation.report import (
     MEAN_COLUMNS,
     NME_HEADINGS,
+    ROLL_HEADINGS,
     SPREAD_COLUMNS,
     shown_number,
 )
-from twodasl_jax.metrics.nme import YAW_BINS, nme_summary
+from twodasl_jax.metrics.nme import ROLL_BINS, YAW_BINS, nme_summary, roll_summary
 
 ANGLES = ("yaw", "pitch", "roll")
 
@@ -29,12 +30,12 @@ Summaries = dict[str, dict[str, dict[str, float]]]
 """Metric -> variant -> numbers."""
 
 
-def summarise(errors: Mapping[str, Errors], yaw_degrees: np.ndarray) -> Summaries:
+def summarise(errors: Mapping[str, Errors], benchmark: Benchmark) -> Summaries:
     """The numbers of every metric's every variant, over the faces that have its label.
 
     Returns:
-      `nme_summary` in %, or for head pose the mean absolute ``yaw``, ``pitch``, ``roll``, their
-      ``mean`` and ``count``, in degrees.
+      `nme_summary` in %, with `roll_summary` where the benchmark knows roll, or for head
+      pose the mean absolute ``yaw``, ``pitch``, ``roll``, their ``mean`` and ``count``, in degrees.
     """
     summaries: Summaries = {}
     for metric, variants in errors.items():
@@ -44,7 +45,10 @@ def summarise(errors: Mapping[str, Errors], yaw_degrees: np.ndarray) -> Summarie
             if metric == "head_pose":
                 summaries[metric][variant] = _pose_summary(values[known])
             else:
-                summaries[metric][variant] = nme_summary(values[known], yaw_degrees[known])
+                numbers = nme_summary(values[known], benchmark.yaw_degrees[known])
+                if benchmark.roll_degrees is not None:
+                    numbers |= roll_summary(values[known], benchmark.roll_degrees[known])
+                summaries[metric][variant] = numbers
     return summaries
 
 
@@ -70,7 +74,7 @@ def results_of(
         "num_images": len(benchmark),
         "left_out": [face._asdict() for face in benchmark.left_out],
         "notes": benchmark.notes,
-        "metrics": summarise(errors, benchmark.yaw_degrees),
+        "metrics": summarise(errors, benchmark),
     }
 
 
@@ -88,13 +92,22 @@ def print_summaries(summaries: Summaries, benchmark: Benchmark, box: str, consol
             console.print("(reconstruction_icp: of the box of the true mesh)")
         for names in (MEAN_COLUMNS, SPREAD_COLUMNS):
             console.print(_table(rows, {name: NME_HEADINGS[name] for name in names}))
-        counts = [next(iter(rows.values()))[f"count_{bin}"] for bin in YAW_BINS]
-        console.print(f"faces per bin: {' / '.join(f'{count:.0f}' for count in counts)}")
+        first = next(iter(rows.values()))
+        console.print(f"faces per bin: {_counts(first, [f'count_{bin}' for bin in YAW_BINS])}")
+        if benchmark.roll_degrees is not None:
+            console.print("\nNME by roll, the turn in the picture's plane")
+            console.print(_table(rows, ROLL_HEADINGS))
+            counts = _counts(first, [f"count_roll_{bin}" for bin in ROLL_BINS])
+            console.print(f"faces by roll: {counts}")
     if "head_pose" in summaries:
         columns = {name: name for name in (*ANGLES, "mean", "count")}
         named = {f"head_pose {variant}": row for variant, row in summaries["head_pose"].items()}
         console.print("\nhead pose: mean absolute error in °")
         console.print(_table(named, columns))
+
+
+def _counts(numbers: Mapping[str, float], names: Sequence[str]) -> str:
+    return " / ".join(f"{numbers[name]:.0f}" for name in names)
 
 
 def _table(rows: Mapping[str, Mapping[str, float]], columns: Mapping[str, str]) -> Table:
@@ -110,9 +123,9 @@ def _table(rows: Mapping[str, Mapping[str, float]], columns: Mapping[str, str]) 
     return table
 
 
-def per_image_columns(errors: Mapping[str, Errors]) -> dict[str, np.ndarray]:
-    """Columns of ``per_image.csv``: NME in %, pose in degrees, NaN without a label."""
-    columns: dict[str, np.ndarray] = {}
+def per_image_columns(errors: Mapping[str, Errors], benchmark: Benchmark) -> dict[str, np.ndarray]:
+    """Columns of ``per_image.csv``: NME in %, pose and roll in degrees, NaN without a label."""
+    columns = roll_column(benchmark)
     for metric, variants in errors.items():
         if metric == "head_pose":
             degrees = variants["all_images"].T
@@ -121,6 +134,11 @@ def per_image_columns(errors: Mapping[str, Errors]) -> dict[str, np.ndarray]:
         for variant, values in variants.items():
             columns[f"{metric}_{variant}_percent"] = 100 * values
     return columns
+
+
+def roll_column(benchmark: Benchmark) -> dict[str, np.ndarray]:
+    """The same of roll alone, where the benchmark knows it."""
+    return {} if benchmark.roll_degrees is None else {"roll_degrees": benchmark.roll_degrees}
 
 
 def write_pictures(

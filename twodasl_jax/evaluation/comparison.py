@@ -28,6 +28,9 @@ ERROR_CURVE = "error_curve"
 BENCHMARK_BOXES = "landmarks"
 """The crop source of the 3DDFA family: boxes from the ground truth's landmarks."""
 
+ROLL_SOURCE = "roll_source"
+"""Convention of which a benchmark has one: results without it are of an earlier version."""
+
 NOT_STATED = "not stated"
 
 NUM_AFLW2000_3D = 2000
@@ -164,7 +167,7 @@ def _settings(first: System, other: System) -> list[tuple[str, str, str]]:
     settings += [
         (key, first.conventions.get(key, NOT_STATED), other.conventions.get(key, NOT_STATED))
         for key in keys
-        if key not in (*SYSTEM_CONVENTIONS, MISSING_FACES, ERROR_CURVE)
+        if key not in (*SYSTEM_CONVENTIONS, MISSING_FACES, ERROR_CURVE, ROLL_SOURCE)
     ]
     for metric, labels in first.metrics.items():
         for label in set(labels) & set(other.metrics.get(metric, {})):

@@ -23,7 +23,7 @@ from twodasl_jax.evaluation.comparison import (
     why_no_published_rows,
 )
 from twodasl_jax.evaluation.pictures import write_error_curve
-from twodasl_jax.evaluation.report import NME_HEADINGS, shown_number
+from twodasl_jax.evaluation.report import NME_HEADINGS, ROLL_HEADINGS, shown_number
 from twodasl_jax.metrics.error_curve import without_largest
 from twodasl_jax.whole_file import write_whole
 
@@ -104,6 +104,20 @@ def comparison_table(
     for name, _mark, numbers in beside:
         shown = (shown_number(numbers.get(key)) for key in headings)
         table.add_row(name, "published", *shown, style="italic")
+    return table
+
+
+def roll_table(column: tuple[str, str], rows: Rows) -> Table:
+    """The same systems by how far heads are turned in the picture's plane; a dash is unknown."""
+    title = f"by roll: {', '.join(column)}"
+    table = Table(title=title, min_width=len(title), box=SIMPLE_HEAD, padding=0, show_edge=False)
+    table.add_column("system", overflow="fold")
+    for name, heading in ROLL_HEADINGS.items():
+        faces = rows[0][2].get(f"count_{name}")
+        told = heading if faces is None else f"{heading}\n({faces:.0f} faces)"
+        table.add_column(told, justify="right")
+    for name, _source, numbers in rows:
+        table.add_row(name, *(shown_number(numbers.get(key)) for key in ROLL_HEADINGS))
     return table
 
 

@@ -26,6 +26,14 @@ NME_HEADINGS = {
 }
 """Name in `twodasl_jax.metrics.nme.nme_summary` -> heading in every table."""
 
+ROLL_HEADINGS = {
+    "roll_0_15": "0-15°",
+    "roll_15_45": "15-45°",
+    "roll_45_90": "45-90°",
+    "roll_90_180": "90-180°",
+}
+"""The same of `twodasl_jax.metrics.nme.roll_summary`."""
+
 NME_COLUMNS = (
     *("bin_0_30", "bin_30_60", "bin_60_90"),
     *("mean_of_bins", "mean_of_images", "failure_rate_10"),
@@ -39,7 +47,12 @@ MEAN_COLUMNS, SPREAD_COLUMNS = (
 """All, in two tables."""
 
 
-def nme_table(rows: Mapping[tuple[str, ...], Mapping[str, float]], *, title: str) -> Table:
+def nme_table(
+    rows: Mapping[tuple[str, ...], Mapping[str, float]],
+    *,
+    title: str,
+    box: str = "the true 68-point box",
+) -> Table:
     """A table of NME summaries in %, each convention under its own name.
 
     Args:
@@ -47,6 +60,7 @@ def nme_table(rows: Mapping[tuple[str, ...], Mapping[str, float]], *, title: str
         `twodasl_jax.metrics.nme.nme_summary`. A row that repeats a label of the row above shows
         it once.
       title: above the table; name benchmark and crop source here.
+      box: what normalises the errors.
 
     Returns:
       For ``rich.console.Console.print``; an undefined number shows as a dash.
@@ -57,7 +71,7 @@ def nme_table(rows: Mapping[tuple[str, ...], Mapping[str, float]], *, title: str
     widths = {len(labels) for labels in rows}
     if len(widths) > 1:
         raise ValueError(f"rows have {sorted(widths)} labels; expected equally many in each")
-    table = Table(title=title, caption="NME in % of sqrt(w·h) of the true 68-point box")
+    table = Table(title=title, caption=f"NME in % of sqrt(w·h) of {box}")
     for _ in range(max(widths, default=0)):
         table.add_column(no_wrap=True)
     table.add_column("faces", justify="right")

@@ -14,11 +14,10 @@ Both are in micrometres, and hold no colours.
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from twodasl_jax.coefficients import NUM_COEFFICIENTS, NUM_EXPRESSION, NUM_SHAPE
+from twodasl_jax.coefficients import NUM_EXPRESSION, NUM_SHAPE
 from twodasl_jax.face_model.mirror import (
     counter_clockwise_triangles,
     cylindrical_uv,
@@ -26,7 +25,8 @@ from twodasl_jax.face_model.mirror import (
     mirror_from_pairs,
 )
 from twodasl_jax.face_model.validation import NUM_LANDMARKS, validate_present_arrays
-from twodasl_jax.user_files.array_pickle import LARGEST_PICKLE_BYTES, load_array_pickle
+from twodasl_jax.face_model.whitening_file import whitening_of
+from twodasl_jax.user_files.array_pickle import load_array_pickle
 from twodasl_jax.user_files.arrays import numbers_of, read_npy
 from twodasl_jax.user_files.mat_file import read_variables
 
@@ -175,22 +175,8 @@ def whole_numbers(path: str | Path, name: str, array: np.ndarray) -> np.ndarray:
 
 def _whitening(path: Path) -> dict[str, np.ndarray]:
     """The statistics of ``param_whitening.pkl``."""
-    whitening: Any = load_array_pickle(path)
-    statistics: dict[str, np.ndarray] = {}
-    for key, name in (("coefficient_mean", "param_mean"), ("coefficient_std", "param_std")):
-        array: Any = whitening.get(name) if isinstance(whitening, dict) else None
-        # More elements than the file may have bytes were never written.
-        if (
-            not isinstance(array, np.ndarray)
-            or array.dtype.kind not in "iuf"
-            or not NUM_COEFFICIENTS <= array.size <= LARGEST_PICKLE_BYTES
-        ):
-            raise ValueError(
-                f"{path} has no {name} of {NUM_COEFFICIENTS} numbers; expected the whitening "
-                "statistics of the 3DDFA files"
-            )
-        statistics[key] = np.ravel(array)[:NUM_COEFFICIENTS].astype(np.float64)
-    return statistics
+    mean, std = whitening_of(load_array_pickle(path), source=str(path))
+    return {"coefficient_mean": mean, "coefficient_std": std}
 
 
 def arrays_from_3ddfa_folder(folder: str | Path) -> dict[str, np.ndarray]:

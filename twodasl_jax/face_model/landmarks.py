@@ -22,7 +22,7 @@ def landmark_model(face_model: FaceModel) -> LinearModel:
 
 
 def landmarks_from_coefficients(
-    landmarks: LinearModel,
+    landmark_model: LinearModel,
     coefficients: Float[Array, "*batch 62"],
     *,
     crop_size: int = CROP_SIZE,
@@ -30,7 +30,7 @@ def landmarks_from_coefficients(
     """The 3D landmarks ``H(q)``, carried to the crop frame.
 
     Args:
-      landmarks: from `landmark_model`.
+      landmark_model: from the function of this name.
       coefficients: raw, not whitened.
       crop_size: side of the crop that they are of, pixels.
 
@@ -38,7 +38,7 @@ def landmarks_from_coefficients(
       x right, y down, z towards the viewer; crop pixels.
     """
     parts = split_coefficients(coefficients)
-    points = vertices_from_coefficients(landmarks, parts.shape, parts.expression)
+    points = vertices_from_coefficients(landmark_model, parts.shape, parts.expression)
     return jnp.swapaxes(project_to_crop(parts.camera, points, crop_size=crop_size), -1, -2)
 
 

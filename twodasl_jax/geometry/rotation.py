@@ -59,3 +59,15 @@ def nearest_rotation(matrix: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch
     sign = jnp.sign(jnp.linalg.det(left @ right))
     signs = jnp.stack([jnp.ones_like(sign), jnp.ones_like(sign), sign], axis=-1)
     return (left * signs[..., None, :]) @ right
+
+
+def in_plane_angle(rotation: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch"]:
+    """How far the picture shows the vertical axis turned, radians: 0 is upright.
+
+    Of a frontal head it is the roll of `euler_from_rotation`. That one turns the head about its own
+    axis, before the yaw: in profile it is no longer what is seen.
+
+    Args:
+      rotation: model to view frame, y up.
+    """
+    return jnp.arctan2(rotation[..., 0, 1], rotation[..., 1, 1])

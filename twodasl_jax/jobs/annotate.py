@@ -38,7 +38,6 @@ BATCH_SIZE = 512
 
 
 def annotate(
-    _: Any,
     *,
     images: str,
     output: str,

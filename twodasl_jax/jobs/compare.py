@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -21,18 +20,22 @@ from twodasl_jax.evaluation.comparison_report import (
     error_curves,
     explain_published,
     measured_rows,
+    roll_table,
     write_comparison,
 )
-from twodasl_jax.experiment.scores.report import result_files
+from twodasl_jax.evaluation.report import ROLL_HEADINGS
+from twodasl_jax.evaluation.seeds import group_seeds, seeds_table, write_seeds
+from twodasl_jax.experiment.scores.report import result_files, settings_of
 
 
 def compare(
-    _: Any,
     *,
     results: Sequence[str],
     output: str | None,
     published: bool | None = None,
     without_worst: int | None = None,
+    set_name: str | None = None,
+    over_seeds: bool | None = None,
 ) -> None:
     """Prints the systems side by side; with a folder also writes tables and curves.
 
@@ -42,6 +45,8 @@ def compare(
       output: folder for ``comparison.csv`` and the error curves; None only prints.
       without_worst: this many faces with each system's largest errors are left out of its error
         curve, and of nothing else.
+      set_name: of training runs, this set alone.
+      over_seeds: also show mean and spread of those that differ in their seed alone.
       published: show the numbers of papers too, where they are of the same conventions.
 
     Raises:
@@ -50,7 +55,7 @@ def compare(
     if without_worst is not None and output is None:
         raise ValueError("--without_worst is of the error curves, which are drawn with --output")
     console = Console(markup=False, emoji=False)
-    files = [file for path in results for file in result_files(Path(path))]
+    files = [file for path in results for file in result_files(Path(path), set_name=set_name)]
     systems = read_systems(files)
     for system, path in zip(systems, files, strict=True):
         if system.benchmark not in BENCHMARKS:
@@ -62,7 +67,10 @@ def compare(
     columns = shared_columns(systems)
     curves = error_curves(systems, columns, without_worst or 0)
     tables = {column: measured_rows(systems, column) for column in columns}
+    groups = group_seeds(systems, [settings_of(file) for file in files]) if over_seeds else []
     _print_tables(systems, tables, published=bool(published), console=console)
+    for column in columns if groups else ():
+        console.print(seeds_table(groups, column))
     if output is not None:
         if without_worst:
             console.print(
@@ -76,6 +84,8 @@ def compare(
             published=bool(published),
             without_worst=without_worst or 0,
         )
+        if groups:
+            write_seeds(Path(output) / "over_seeds.csv", groups, columns)
         console.print(f"tables and curves are in {output}")
 
 
@@ -88,6 +98,8 @@ def _print_tables(
 ) -> None:
     for column, rows in tables.items():
         console.print(comparison_table(systems[0], column, rows, published=published))
+        if any(name in numbers for *_, numbers in rows for name in ROLL_HEADINGS):
+            console.print(roll_table(column, rows))
     for key, value in systems[0].conventions.items():
         if key not in ("landmark_map_source", ERROR_CURVE):
             console.print(f"  {key}: {value}", highlight=False)

@@ -9,11 +9,8 @@ import platform
 import runpy
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from twodasl_jax.data.tfds_source import DEFAULT_DATA_DIR, newest_version
 from twodasl_jax.experiment.run.workdir import Workdir, checkpoint_steps
@@ -22,6 +19,9 @@ from twodasl_jax.experiment.settings.reading import experiment_settings
 from twodasl_jax.experiment.start.experiment_checks import check_experiment
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import OPEN_FACE_FILE
+from twodasl_jax.jobs.findings import Finding, print_findings
+from twodasl_jax.pretrained.names import NETWORKS, network_file_named, pretrained_name
+from twodasl_jax.pretrained.network_file import read_network_file
 from twodasl_jax.training import parallel
 from twodasl_jax.user_files.arrays import read_npz
 from twodasl_jax.user_files.json_file import read_json
@@ -31,7 +31,7 @@ RUNS = Path("runs")
 FACE_MODEL = "data/bfm.npz"
 """Where docs/face_models.md and the paper's configs have an imported Basel Face Model."""
 
-MODEL_GROUP, FOLDER_GROUP, RUN_GROUP = "face models", "folders", "trained runs"
+MODEL_GROUP, FOLDER_GROUP, RUN_GROUP = "face models", "folders", "trained networks"
 SET_GROUP = "data sets in "
 
 DATA_SETS = ("w300_lp", "umdfaces", "aflw2000_3d", "aflw_lfpa")
@@ -59,22 +59,6 @@ OPTIONAL_PACKAGES: Mapping[str, tuple[str, str]] = {
 """Package -> the module it brings, and what for."""
 
 
-class Finding(NamedTuple):
-    """One line of the table.
-
-    Attributes:
-      group: what it belongs to.
-      name: what was looked for.
-      found: whether it is there and in order.
-      detail: what it is; or what is wrong, with the command or page that provides it.
-    """
-
-    group: str
-    name: str
-    found: bool
-    detail: str
-
-
 def doctor(config: ExperimentSettings | None, *, workdir: str | None) -> None:
     """Prints what this machine has for training, scoring and prediction.
 
@@ -96,6 +80,7 @@ def doctor(config: ExperimentSettings | None, *, workdir: str | None) -> None:
         *find_face_models(sorted(name for group, name in needs if group == MODEL_GROUP)),
         *find_data_sets(sorted({group for group, _ in needs if group.startswith(SET_GROUP)})),
         *find_folders(sorted(name for group, name in needs if group == FOLDER_GROUP)),
+        *find_pretrained(),
         *find_runs(sorted(runs | ({Path(workdir)} if workdir else set()))),
         *find_optional_packages(OPTIONAL_PACKAGES),
     ]
@@ -107,9 +92,9 @@ def doctor(config: ExperimentSettings | None, *, workdir: str | None) -> None:
 def needs_of(config: ExperimentSettings) -> set[tuple[str, str]]:
     """What an experiment reads, as groups and names of findings."""
     needs = {(MODEL_GROUP, config.face_model.path)} if config.face_model.path else set()
-    if config.init_from:
+    if config.init_from and not Path(config.init_from).is_file():
         needs.add((RUN_GROUP, config.init_from))
-    for source in (*config.data.annotated, *config.data.in_the_wild, *config.evaluation.sets):
+    for source in config.faces:
         if source.kind == "tfds":
             needs.add((_set_group(source.data_dir or DEFAULT_DATA_DIR), source.name))
         elif source.kind != "rendered":
@@ -232,6 +217,21 @@ def find_folders(paths: Iterable[str]) -> list[Finding]:
     return findings
 
 
+def find_pretrained() -> list[Finding]:
+    """The networks that come with the package; each is read and checked."""
+    findings = []
+    for name in map(pretrained_name, NETWORKS):
+        try:
+            path = network_file_named(name)
+            assert path is not None
+            network = read_network_file(path)
+            detail, found = f"step {network.step:,}; licence: {network.licence}", True
+        except (ValueError, OSError) as error:
+            detail, found = str(error), False
+        findings.append(Finding(RUN_GROUP, name, found, detail))
+    return findings
+
+
 def find_runs(folders: Iterable[Path]) -> list[Finding]:
     """Trained runs and the stages they have checkpoints of."""
     findings = []
@@ -240,7 +240,7 @@ def find_runs(folders: Iterable[Path]) -> list[Finding]:
             continue
         workdir = Workdir(folder)
         try:
-            stage = workdir.newest_stage(workdir.read_config()).name
+            stage = workdir.newest_stage(workdir.read_config().stages)
             steps = checkpoint_steps(workdir.checkpoints(stage))
             detail, found = f"{stage}, step {steps[-1]:,}", True
         except (ValueError, OSError) as error:
@@ -277,21 +277,3 @@ def judge_experiments(
         detail = f"lacks {lacking}" if lacking else ready
         findings.append(Finding("experiments", name, not lacking, detail))
     return findings
-
-
-def print_findings(findings: Iterable[Finding], console: Console) -> None:
-    """One table, a section per group."""
-    table = Table(title="twodasl-jax", title_justify="left")
-    table.add_column("")
-    table.add_column("", overflow="fold")
-    table.add_column("what it is, or how to get it", overflow="fold")
-    group = None
-    for finding in findings:
-        if finding.group != group:
-            group = finding.group
-            table.add_section()
-            table.add_row("", f"[bold]{escape(group)}[/bold]", "")
-        mark = "[green]yes[/green]" if finding.found else "[yellow]no[/yellow]"
-        # Paths, messages and extras have brackets of their own.
-        table.add_row(mark, escape(finding.name), escape(finding.detail))
-    console.print(table)

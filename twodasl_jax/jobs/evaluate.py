@@ -1,6 +1,7 @@
 """Scores networks on the evaluation sets of a config: 68 landmarks, NME in %."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 from rich.console import Console
@@ -18,7 +19,7 @@ from twodasl_jax.experiment.scores.evaluation import (
 )
 from twodasl_jax.experiment.settings.benchmark_settings import BenchmarkSettings
 from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
-from twodasl_jax.experiment.sources.rendered_data import check_rendered
+from twodasl_jax.experiment.sources.rendered_data import check_rendered, ensure_rendered
 
 
 def evaluate(
@@ -36,7 +37,7 @@ def evaluate(
         its ``training.checkpoint`` and ``face_model.path`` as for `predict`; or those of the run
         where None.
       workdir: of a benchmark, the folder to write; else a trained run.
-      checkpoint: of a benchmark: a trained run.
+      checkpoint: of a benchmark: a trained network (`open_trained`).
       predictions: of a benchmark: a predictions file.
       face_model: where the run's face model lies now; or the one of the coefficients in
         `predictions`.
@@ -53,25 +54,32 @@ def evaluate(
             "--config.benchmark=aflw2000_3d --config.data_dir=FOLDER"
         )
     run = Workdir(workdir)
-    run.read_config()  # a folder that holds no run is not made one by its lock
+    own = run.read_config()  # a folder that holds no run is not made one by its lock
     with hold_folder(run.folder, doing="scores this run"):
-        _evaluate_run(config, run, face_model, Console(markup=False, emoji=False))
+        _evaluate_run(own, config or own, run, face_model)
 
 
 def _evaluate_run(
-    config: ExperimentSettings | None, run: Workdir, face_model: str | None, console: Console
+    own: ExperimentSettings, asked: ExperimentSettings, run: Workdir, face_model: str | None
 ) -> None:
-    num_passes = None if config is None else config.evaluation.num_passes
-    trained = load_trained_run(run, config, face_model=face_model, num_passes=num_passes)
-    if config is not None:
-        scored = dataclasses.replace(trained.config, evaluation=config.evaluation)
-        trained = trained._replace(config=scored)
-    check_evaluation(trained.config)
-    check_rendered(trained.config)
-    if not trained.config.evaluation.sets:
+    console, evaluation = Console(markup=False, emoji=False), asked.evaluation
+    trained = load_trained_run(
+        run, asked.run_choice, face_model=face_model, num_passes=evaluation.num_passes
+    )
+    own = dataclasses.replace(own, evaluation=evaluation)
+    check_evaluation(evaluation)
+    check_rendered(own.faces)
+    if not evaluation.sets:
         raise ValueError("the config names no evaluation.sets; there is nothing to score")
-    given = open_given_sets(trained.config)
-    sets = make_evaluation_sets(trained.config, run.folder, trained.face_model, console, given)
-    evaluate_networks(run, trained, sets, console, moment=trained.stage)
-    report.write_pictures(run, [stage.name for stage in trained.config.stages], sets)
+    render = functools.partial(
+        ensure_rendered,
+        run.folder,
+        face_model=trained.face_model,
+        console=console,
+        crop_size=trained.method.crop_size,
+    )
+    given = open_given_sets(evaluation.sets)
+    sets = make_evaluation_sets(evaluation.sets, given, render=render)
+    evaluate_networks(run, trained, sets, console, moment=trained.stage, evaluation=evaluation)
+    report.write_pictures(run, [stage.name for stage in own.stages], sets)
     report.print_table(run, console)

@@ -1,6 +1,7 @@
-"""The modes of run.py and the flags that each takes.
+"""The modes of the command line and the flags that each takes.
 
-Mode ``x`` is the function ``x`` of the module ``twodasl_jax.jobs.x``. It is imported when it runs:
+Mode ``x`` is the function ``x`` of the module ``twodasl_jax.jobs.x``, unless it names another. It
+is imported when it runs:
 ``--help`` answers at once, and processes that a mode starts load only what they need.
 """
 
@@ -8,10 +9,14 @@ import contextlib
 import importlib
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twodasl_jax.experiment.run.folder_lock import hold_output
 from twodasl_jax.training.stop_request import stopping_at_once
+
+if TYPE_CHECKING:
+    from twodasl_jax.experiment.settings.benchmark_settings import BenchmarkSettings
+    from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
 
 EXPERIMENT, BENCHMARK = "experiment", "benchmark"
 """Kinds of configs: something to train, and something to score on."""
@@ -24,6 +29,7 @@ class Mode(NamedTuple):
     """The flags that a job takes.
 
     Attributes:
+      about: what it does, in a line.
       required: flags that must be given.
       optional: flags that may be.
       configs: kinds of ``--config`` that it reads; none: it reads no config.
@@ -31,8 +37,10 @@ class Mode(NamedTuple):
       replaces: flag of a folder that it writes as a whole: one process at a time.
       stopped: what a stop signal leads to outside the steps of a training; '' is no way of its own.
       keeps_memory: whether it runs one program many times (`keep_freed_memory`).
+      job: module and function, where the mode's name cannot be theirs.
     """
 
+    about: str
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     configs: tuple[str, ...] = ()
@@ -40,6 +48,7 @@ class Mode(NamedTuple):
     replaces: str | None = None
     stopped: str = ""
     keeps_memory: bool = False
+    job: str = ""
 
 
 _OF_NETWORKS = (
@@ -53,6 +62,7 @@ _RUN_SETTINGS = ("training.checkpoint", "face_model.path")
 
 MODES: dict[str, Mode] = {
     "train": Mode(
+        "trains an experiment: all of its stages, or what is left of them",
         ("workdir",),
         ("image", "box", "face_model"),
         (EXPERIMENT,),
@@ -60,14 +70,18 @@ MODES: dict[str, Mode] = {
         keeps_memory=True,
     ),
     "evaluate": Mode(
+        "scores a network, or any system's predictions, on a benchmark",
         ("workdir",),
         ("checkpoint", "predictions", "face_model"),
         (EXPERIMENT, BENCHMARK),
         (*_RUN_SETTINGS, "evaluation"),
     ),
     "predict": Mode(
-        ("workdir",),
+        "reconstructs the faces of photographs, of a video or of a camera",
+        (),
         (
+            "workdir",
+            "checkpoint",
             "image",
             "video",
             "camera",
@@ -85,26 +99,55 @@ MODES: dict[str, Mode] = {
         _RUN_SETTINGS,
     ),
     "serve": Mode(
-        ("workdir",),
-        ("host", "port", "max_upload_megabytes", "detector", "num_passes", "face_model"),
+        "the same as a page of this machine, for uploads",
+        (),
+        (
+            *("workdir", "checkpoint", "host", "port", "max_upload_megabytes"),
+            *("detector", "num_passes", "face_model"),
+        ),
         (EXPERIMENT,),
         _RUN_SETTINGS,
     ),
-    "prepare": Mode(("dataset", "manual_dir"), ("data_dir",)),
+    "prepare": Mode(
+        "prepares a data set from its owners' files, for training or scoring",
+        ("dataset", "manual_dir"),
+        ("data_dir",),
+    ),
     "annotate": Mode(
+        "fits 3D coefficients to photographs that have 2D landmarks",
         ("images", "output"),
         ("landmarks", "detector", "face_model", "contour", "max_residual"),
         replaces="output",
     ),
-    "compare": Mode(("results",), ("output", "published", "without_worst")),
-    "doctor": Mode((), ("workdir",), (EXPERIMENT,)),
+    "import": Mode(
+        "turns weights of PyTorch into a folder that is read as a training's",
+        ("torch", "kind", "workdir"),
+        ("whitening", "face_model"),
+        job="import_weights",
+    ),
+    "pack": Mode(
+        "writes the networks of a training into one file, to predict with elsewhere",
+        ("checkpoint", "output", "licence", "card"),
+        ("images", "face_model"),
+        (EXPERIMENT,),
+        _RUN_SETTINGS,
+    ),
+    "compare": Mode(
+        "compares systems that were scored on a benchmark",
+        ("results",),
+        ("output", "published", "without_worst", "set_name", "over_seeds"),
+    ),
+    "doctor": Mode(
+        "shows what is here and what is missing, and how to get it", (), ("workdir",), (EXPERIMENT,)
+    ),
 }
 """``--mode`` -> its flags."""
 
 
 def job_of(name: str) -> Callable[..., None]:
-    """The function of a mode, called as ``job(settings, flag=value, ...)``."""
-    return getattr(importlib.import_module(f"twodasl_jax.jobs.{name}"), name)
+    """The function of a mode: ``job(flag=value, ...)``, settings first where it reads a config."""
+    job = MODES[name].job or name  # `import` is a word of Python's own
+    return getattr(importlib.import_module(f"twodasl_jax.jobs.{job}"), job)
 
 
 def run_mode(
@@ -114,7 +157,7 @@ def run_mode(
 
     Args:
       name: key of `MODES`.
-      config: what ``--config`` gave, or None; the job takes it as settings.
+      config: what ``--config`` gave, or None; a job that reads one takes it as settings.
       options: every flag's value; None where it was not given.
       given: flags that stand on the command line, ``config.…`` for settings of a config.
 
@@ -139,7 +182,8 @@ def run_mode(
         if mode.replaces is not None:
             folder = Path(options[mode.replaces])
             held.enter_context(hold_output(folder, doing=f"writes it (--mode={name})"))
-        job(_read_config(config), **{flag: options[flag] for flag in taken})
+        settings = (_read_config(config),) if mode.configs else ()
+        job(*settings, **{flag: options[flag] for flag in taken})
 
 
 def _refuse_unread_flags(name: str, unread: Collection[str]) -> None:
@@ -189,7 +233,7 @@ def _refuse_settings_of_networks(changed: Collection[str]) -> None:
             )
 
 
-def _read_config(config: Any) -> Any:
+def _read_config(config: Any) -> "ExperimentSettings | BenchmarkSettings | None":
     if config is None:
         return None
     # Not at the head: --help answers without JAX.

@@ -1,14 +1,26 @@
-"""The flags of run.py beside mode and config; modes.py says which mode takes which."""
+"""The flags of the command line; modes.py says which mode takes which."""
 
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
+from ml_collections import config_flags
+
+from twodasl_jax.jobs.modes import MODES
+
+CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "An experiment, configs/<name>.py; without it, the one saved in --workdir."
+)
+MODE = flags.DEFINE_enum("mode", "train", sorted(MODES), "What to do.")
 
 OPTIONS = (
     flags.DEFINE_string("workdir", None, "Folder of the run: checkpoints, tables, pictures."),
-    flags.DEFINE_string("checkpoint", None, "evaluate: a trained run to score on a benchmark."),
+    flags.DEFINE_string(
+        "checkpoint", None,
+        "evaluate (of a benchmark), predict, serve, pack: a trained run's folder, a network file, "
+        "or one of the package's: pretrained, pretrained:bfm. predict, serve: else pretrained.",
+    ),
     flags.DEFINE_string("predictions", None, "evaluate: or predictions, .npz, of any system."),
     flags.DEFINE_multi_string(
         "image", None,
@@ -46,7 +58,10 @@ OPTIONS = (
     flags.DEFINE_string("dataset", None, "prepare: w300_lp, umdfaces, aflw2000_3d or aflw_lfpa."),
     flags.DEFINE_string("manual_dir", None, "prepare: folder of the data set's original files."),
     flags.DEFINE_string("data_dir", None, "prepare: where to, else ~/tensorflow_datasets."),
-    flags.DEFINE_string("images", None, "annotate: folder of photographs, or a crops folder."),
+    flags.DEFINE_string(
+        "images", None,
+        "annotate: folder of photographs, or a crops folder. pack: a crops folder to compare on.",
+    ),
     flags.DEFINE_string("landmarks", None, "annotate: their 2D landmarks, .npz (docs/data.md)."),
     flags.DEFINE_string(
         "detector", None,
@@ -56,12 +71,34 @@ OPTIONS = (
     ),
     flags.DEFINE_string(
         "face_model", None,
-        "annotate, evaluate: its file; else the open one. With a trained run (train, evaluate, "
-        "predict, serve): where its face model lies now.",
+        "annotate, evaluate: its file; else the open one. import: that of the coefficients. "
+        "With a trained run (train, evaluate, predict, serve, pack): where its model lies now.",
     ),
-    flags.DEFINE_string("output", None, "annotate, compare, predict: folder to write."),
+    flags.DEFINE_string(
+        "output", None, "annotate, compare, predict: folder to write. pack: file to write."
+    ),
+    flags.DEFINE_string(
+        "licence", None, "pack: what may be done with the network, and why: one line."
+    ),
+    flags.DEFINE_string(
+        "card", None,
+        "pack: text file that goes along: data, command of the training, figures, limits.",
+    ),
+    flags.DEFINE_string("torch", None, "import: PyTorch weights, a file of torch.save."),
+    flags.DEFINE_enum(
+        "kind", None, ["3ddfa_v2_mobilenet", "2dasl", "resnet50_imagenet"],
+        "import: of which network they are (docs/training.md).",
+    ),
+    flags.DEFINE_string(
+        "whitening", None, "import: mean and spread of the network's outputs, .npz or .pkl."
+    ),
     flags.DEFINE_multi_string("results", None, "compare: results.json of a system; repeat it."),
     flags.DEFINE_bool("published", False, "compare: show papers' numbers too, marked as such."),
+    flags.DEFINE_string("set_name", None, "compare: of training runs, this set alone."),
+    flags.DEFINE_bool(
+        "over_seeds", False,
+        "compare: also mean and spread of runs that differ in their seed alone.",
+    ),
     flags.DEFINE_integer(
         "without_worst", None,
         "compare: leave each system's so many largest errors out of its error curve (the paper: "
@@ -82,17 +119,29 @@ REPEATED = frozenset(
 """Flags that may be given several times."""
 
 
-def parse(arguments: Sequence[str]) -> list[str]:
+def parse_words(arguments: Sequence[str]) -> list[str]:
+    """As `parse`, and words that are no flags are photographs, where the mode is to predict.
+
+    They may stand anywhere among the flags.
+    """
+    flags.FLAGS.set_gnu_getopt()
+    return parse(arguments, words_are_photographs=True)
+
+
+def parse(arguments: Sequence[str], *, words_are_photographs: bool = False) -> list[str]:
     """Reads the command line; a mistake in it, or in a config, ends with one sentence.
 
     Args:
       arguments: with the program's name.
+      words_are_photographs: see `parse_words`.
 
     Returns:
       What is left: the program's name.
     """
     try:
         left = flags.FLAGS(list(arguments))
+        if words_are_photographs and MODE.value == "predict":
+            left = flags.FLAGS([left[0], *(f"--image={word}" for word in left[1:])])
         _check(left)
     except flags.UnrecognizedFlagError as error:
         sys.exit(f"{_unknown(error)}; --help lists the flags")

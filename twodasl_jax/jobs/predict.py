@@ -1,4 +1,4 @@
-"""Reconstructs the faces of photographs with a trained run."""
+"""Reconstructs the faces of photographs with a trained network."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
 from twodasl_jax.face_reconstructor import FaceReconstructor
 from twodasl_jax.file_errors import is_out_of_space
 from twodasl_jax.predict.faces.face_detectors import DEFAULT_DETECTOR, FACE_DETECTORS
@@ -21,6 +22,7 @@ from twodasl_jax.predict.faces.upright_search import find_in_turned
 from twodasl_jax.predict.files.outputs import check_outputs, known_outputs, write_outputs
 from twodasl_jax.predict.files.photo_list import Photo, list_photos
 from twodasl_jax.predict.video.reconstruct_video import predict_camera, predict_video
+from twodasl_jax.pretrained.names import PRETRAINED
 from twodasl_jax.training.parallel import enable_compilation_cache
 
 ASTRONAUT_BOX = np.array([182.0, 63.0, 269.0, 174.0])
@@ -37,9 +39,10 @@ DEFAULT_OUTPUTS = ("strip", "mesh", "json")
 
 
 def predict(
-    config: Any,
+    config: ExperimentSettings | None,
     *,
-    workdir: str,
+    workdir: str | None,
+    checkpoint: str | None = None,
     image: Sequence[str] | None,
     video: str | None,
     camera: int | None,
@@ -60,14 +63,15 @@ def predict(
     Args:
       config: its ``training.checkpoint`` is used (newest or best), or the run's where None; a
         ``face_model.path`` other than the run's says where that lies now.
-      workdir: a trained run.
+      workdir: a trained run; with `checkpoint` only where the results go.
+      checkpoint: see `open_trained`; None is the run in `workdir`, or else ``pretrained``.
       image: photographs, folders of them, glob patterns; None is scikit-image's astronaut.
       video: instead, a video.
       camera: or the number of a camera.
       box: ``x1, y1, x2, y2`` of the face in a single photograph; None asks the detector.
       outputs: what to write, names of `predict.files.outputs.OUTPUTS`; None is `DEFAULT_OUTPUTS`.
       mesh_formats: of the meshes, one or more of glb, obj and ply; None is glb.
-      output: folder to write to; None is ``WORKDIR/prediction``.
+      output: folder to write to; None is ``WORKDIR/prediction``, without a workdir ``prediction``.
       detector: what finds faces or their landmarks; None is the default.
       num_passes: of the network, 1 or 2.
       max_frames: of a video or camera; None is all.
@@ -86,7 +90,7 @@ def predict(
     if of_photos and (max_frames is not None or smooth is not None):
         raise ValueError("--max_frames and --smooth are for --video and --camera; give one of them")
     names = known_outputs(outputs or DEFAULT_OUTPUTS)
-    folder = Path(output) if output else Workdir(workdir).folder / "prediction"
+    folder = Path(output) if output else Path(workdir or "") / "prediction"
     corners = parse_box(box)
     console = Console(markup=False, emoji=False)
     photos = list_photos(image, results=folder, console=console) if of_photos else []
@@ -96,12 +100,14 @@ def predict(
         logging.warning("no --image was given: taking scikit-image's astronaut")
     enable_compilation_cache()
     reconstructor = FaceReconstructor.from_checkpoint(
-        workdir,
+        checkpoint or workdir or PRETRAINED,
         detector=detector or DEFAULT_DETECTOR,
         num_passes=num_passes,
-        config=config,
+        wanted=None if config is None else config.run_choice,
         face_model=face_model,
     )
+    if reconstructor.about:
+        console.print(reconstructor.about, highlight=False, soft_wrap=True)
     where: dict[str, Any] = {"folder": folder, "console": console}
     if photos:
         formats = mesh_formats or ("glb",)

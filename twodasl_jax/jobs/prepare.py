@@ -42,13 +42,12 @@ PUBLISHED_COUNTS = {
 """Faces of the whole data set, as its owners publish it."""
 
 
-def prepare(config: Any, *, dataset: str, manual_dir: str, data_dir: str | None = None) -> None:
+def prepare(*, dataset: str, manual_dir: str, data_dir: str | None = None) -> None:
     """Checks the original files, then builds; nothing is downloaded.
 
     The prepared folder appears when it is complete. What a killed build left behind is removed.
 
     Args:
-      config: unused: a data set is the same for every experiment.
       dataset: ``w300_lp``, ``umdfaces``, ``aflw2000_3d`` or ``aflw_lfpa``.
       manual_dir: folder of the original files, as the builder's README.md shows it.
       data_dir: where prepared data sets lie; None is ``~/tensorflow_datasets``.
@@ -57,7 +56,6 @@ def prepare(config: Any, *, dataset: str, manual_dir: str, data_dir: str | None 
       FileNotFoundError, ValueError: naming the first thing that is missing or wrong, or where
         more than 1 % of the faces cannot be read.
     """
-    del config
     console = Console(markup=False, emoji=False)
     root = Path(data_dir or DEFAULT_DATA_DIR).expanduser()
     builder_class = load_builder_class(dataset)

@@ -1,4 +1,4 @@
-"""Serves a trained run as a page: upload a photograph, turn its faces, download meshes."""
+"""Serves a trained network as a page: upload a photograph, turn its faces, download meshes."""
 
 import os
 import socket
@@ -6,9 +6,11 @@ from typing import Any
 
 from rich.console import Console
 
+from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
 from twodasl_jax.face_reconstructor import FaceReconstructor
 from twodasl_jax.predict.faces.face_detectors import DEFAULT_DETECTOR
 from twodasl_jax.predict.faces.optional_package import require_package
+from twodasl_jax.pretrained.names import PRETRAINED
 from twodasl_jax.training.host_memory import give_back_freed_memory
 from twodasl_jax.training.parallel import enable_compilation_cache
 
@@ -20,9 +22,10 @@ _LARGEST_UPLOAD_MEGABYTES = 1000
 
 
 def serve(
-    config: Any,
+    config: ExperimentSettings | None,
     *,
-    workdir: str,
+    workdir: str | None = None,
+    checkpoint: str | None = None,
     host: str,
     port: int,
     max_upload_megabytes: float,
@@ -37,6 +40,7 @@ def serve(
     Args:
       config: as for `predict.predict`.
       workdir: a trained run.
+      checkpoint: instead, any network that `open_trained` takes; without both ``pretrained``.
       host: name or address to listen on, IPv6 with or without brackets. 127.0.0.1, ::1 and
         localhost answer to this machine alone; on any other, whoever reaches the address can
         upload pictures, and there is no password.
@@ -47,10 +51,13 @@ def serve(
       face_model: where the run's face model lies now; None looks for it.
 
     Raises:
-      ValueError: where the packages of the extra are missing, or a number makes no sense.
+      ValueError: where the packages of the extra are missing, a number makes no sense, or two
+        networks were named.
       FileNotFoundError: where the folder holds no run.
       OSError: where the address cannot be listened on.
     """
+    if workdir is not None and checkpoint is not None:
+        raise ValueError("--workdir and --checkpoint both name a network; leave one of them out")
     for package in ("starlette", "uvicorn"):
         require_package(package, extra="serve", load=False)
     if not 0 <= port <= 65535 or not 0 < max_upload_megabytes <= _LARGEST_UPLOAD_MEGABYTES:
@@ -67,16 +74,18 @@ def serve(
         give_back_freed_memory()
         enable_compilation_cache()
         reconstructor = FaceReconstructor.from_checkpoint(
-            workdir,
+            checkpoint or workdir or PRETRAINED,
             detector=detector or DEFAULT_DETECTOR,
             num_passes=num_passes,
             max_faces=MAX_FACES,
-            config=config,
+            wanted=None if config is None else config.run_choice,
             face_model=face_model,
         )
         reconstructor.prepare_detector()
         app = _app(reconstructor, host, max_upload_megabytes)
         console = Console(markup=False, emoji=False, highlight=False)
+        if reconstructor.about:
+            console.print(reconstructor.about, soft_wrap=True)
         address = address_to_open(host, listening.getsockname()[1])
         console.print(f"open {address} in a browser; Ctrl-C stops", soft_wrap=True)
         try:

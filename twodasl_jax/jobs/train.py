@@ -9,12 +9,13 @@ import jax
 from rich.console import Console
 
 from twodasl_jax.array_types import AnnotatedBatch, Batch, InTheWildBatch
-from twodasl_jax.experiment.run.assembly import make_method, make_stage_optimizer
+from twodasl_jax.experiment.run.assembly import Stage, intervals_of
 from twodasl_jax.experiment.run.trained import TrainedRun
 from twodasl_jax.experiment.run.workdir import Workdir, checkpoint_steps
 from twodasl_jax.experiment.scores import report
 from twodasl_jax.experiment.scores.evaluation import evaluate_networks
-from twodasl_jax.experiment.settings.reading import plain
+from twodasl_jax.experiment.scores.while_training import make_set_evaluator, validation_sets
+from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
 from twodasl_jax.experiment.sources.training_data import in_the_wild_batch_size, make_batches
 from twodasl_jax.experiment.sources.validation import make_validation_evaluator
 from twodasl_jax.experiment.start.experiment_checks import BEFORE
@@ -22,7 +23,6 @@ from twodasl_jax.experiment.start.run_start import Run, start_run
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.jobs.predict import check_photo, reconstruct_photo
 from twodasl_jax.methods.method import Method
-from twodasl_jax.methods.registry import family_of
 from twodasl_jax.training import parallel
 from twodasl_jax.training.best_checkpoint import BestCheckpoint
 from twodasl_jax.training.checkpoint import Checkpointer
@@ -36,7 +36,7 @@ from twodasl_jax.training.writers import MetricWriter
 
 
 def train(
-    config: Any,
+    config: ExperimentSettings | None,
     *,
     workdir: str,
     image: list[str] | None = None,
@@ -75,12 +75,12 @@ def train(
 def _train_stages(
     run: Run, networks: Networks | None, *, image: list[str] | None, box: Any
 ) -> None:
-    for index, stage in enumerate(run.config.stages):
+    for index, stage in enumerate(run.stages):
         if index == 0:
             _evaluate_once(run, BEFORE, stage, networks)
         networks = _train_stage(run, stage, networks)
         _evaluate_once(run, stage.name, stage, networks)
-    report.write_pictures(run.workdir, [stage.name for stage in run.config.stages], run.sets)
+    report.write_pictures(run.workdir, [stage.name for stage in run.stages], run.sets)
     report.print_table(run.workdir, run.console)
     try:
         reconstruct_photo(run.workdir, image=image, box=box, console=run.console)
@@ -89,11 +89,10 @@ def _train_stages(
         run.console.print(f"no picture of the photograph: {error}", style="red", markup=False)
 
 
-def _starting_networks(config: Any, method: Method, earlier: Networks | None) -> Networks:
+def _starting_networks(seed: int, method: Method, earlier: Networks | None) -> Networks:
     """Fresh networks, replaced by those of an earlier stage where there are any."""
     # rbg: threefry's own arithmetic, once per kernel, takes three times as long to compile.
-    key = jax.random.key(config.seed, impl="rbg")
-    params, batch_stats = method.init(key)
+    params, batch_stats = method.init(jax.random.key(seed, impl="rbg"))
     if earlier is not None:
         params |= {name: earlier.params[name] for name in params if name in earlier.params}
         batch_stats |= {
@@ -102,34 +101,34 @@ def _starting_networks(config: Any, method: Method, earlier: Networks | None) ->
     return Networks(params, batch_stats)
 
 
-def _train_stage(run: Run, stage: Any, earlier: Networks | None) -> Networks:
+def _train_stage(run: Run, stage: Stage, earlier: Networks | None) -> Networks:
     """One stage, from its newest checkpoint if it has any; gives what the next one starts from."""
-    config = run.config
-    mesh = parallel.make_mesh()
-    method, optimizer = make_method(config, stage), make_stage_optimizer(stage)
-    started = _starting_networks(config, method, earlier)
-    state = parallel.replicate(create_state(*started, optimizer), mesh)
-    family = family_of(config.method)
-    constants = parallel.replicate(
-        family.training_constants(run.face_model, run.arrays, config.losses), mesh
-    )
+    mesh, method, num_steps = parallel.make_mesh(), stage.method, stage.settings.num_steps
+    started = _starting_networks(run.seed, method, earlier)
+    state = parallel.replicate(create_state(*started, stage.optimizer), mesh)
+    constants = parallel.replicate(run.constants, mesh)
     batches = make_batches(
-        config,
+        run.data,
         run.sources,
-        stage=stage,
+        stage,
+        seed=run.seed,
         coefficient_mirror=run.coefficient_mirror,
     )
-    step = functools.partial(method.step, optimizer=optimizer)
-    compiled = parallel.compile_step(step, mesh)
+    compiled = parallel.compile_step(
+        functools.partial(method.step, optimizer=stage.optimizer), mesh
+    )
+    checkpoints = Checkpointer(
+        run.workdir.checkpoints(stage.name), run.description, max_to_keep=run.training.max_to_keep
+    )
     so_far = RunSoFar()
-    with _open_checkpoints(run, stage) as checkpointer, _open_best(run, stage) as best:
+    with checkpoints as checkpointer, _open_best(run, stage.name) as best:
         restored = restore_newest_whole(
-            checkpointer, state, on_damaged=config.training.on_damaged_checkpoint
+            checkpointer, state, on_damaged=run.training.on_damaged_checkpoint
         )
         if restored is not None:
             state, so_far = restored.state, restored.so_far
             # A finished stage reads nothing more, whatever has become of its data.
-            if int(state.step) < stage.num_steps:
+            if int(state.step) < num_steps:
                 batches.set_state(restored.position)
         first_step, start = int(state.step), time.perf_counter()
         with MetricWriter(run.workdir.logs(stage.name), resumed_step=first_step) as writer:
@@ -137,9 +136,10 @@ def _train_stage(run: Run, stage: Any, earlier: Networks | None) -> Networks:
                 state,
                 lambda state, batch: compiled(state, batch, constants),
                 batches,
-                num_steps=stage.num_steps,
+                num_steps=num_steps,
                 place_batch=lambda batch: parallel.shard_batch(_typed(batch), mesh),
-                batch_size=config.data.annotated_batch_size + in_the_wild_batch_size(config, stage),
+                batch_size=run.data.annotated_batch_size + in_the_wild_batch_size(run.data, method),
+                intervals=intervals_of(run.training),
                 evaluators=_evaluators(run, method),
                 checkpointer=checkpointer,
                 best=best,
@@ -147,76 +147,56 @@ def _train_stage(run: Run, stage: Any, earlier: Networks | None) -> Networks:
                 so_far=so_far,
                 console=run.console,
                 description=stage.name,
-                **_intervals(config.training),
             )
     # A stop at the last step leaves a finished stage that nothing was written of.
-    if first_step < stage.num_steps or stage.name not in run.workdir.read_results()["stages"]:
+    if first_step < num_steps or stage.name not in run.workdir.read_results()["stages"]:
         seconds = round(so_far.seconds + time.perf_counter() - start, 1)
-        told = {"steps": stage.num_steps, "from_step": so_far.from_step, "seconds": seconds}
+        told = {"steps": num_steps, "from_step": so_far.from_step, "seconds": seconds}
         run.workdir.add_result("stages", stage.name, told)
-    return _networks_to_hand_on(run, stage, state)
+    return _networks_to_hand_on(run, stage.name, state)
 
 
-def _open_checkpoints(run: Run, stage: Any) -> Checkpointer:
-    return Checkpointer(
-        run.workdir.checkpoints(stage.name),
-        config=plain(run.config),
-        arrays=run.arrays,
-        identity=run.identity,
-        max_to_keep=run.config.training.max_to_keep,
-    )
-
-
-def _open_best(run: Run, stage: Any) -> contextlib.AbstractContextManager[BestCheckpoint | None]:
-    if run.validation_faces is None:
+def _open_best(run: Run, stage: str) -> contextlib.AbstractContextManager[BestCheckpoint | None]:
+    if not run.training.evaluate_every:
         return contextlib.nullcontext()
+    chosen = run.training.best
     return BestCheckpoint(
-        run.workdir.best(stage.name),
-        metric=run.config.training.best.metric,
-        mode=run.config.training.best.mode,
-        config=plain(run.config),
-        arrays=run.arrays,
-        identity=run.identity,
+        run.workdir.best(stage), run.description, metric=chosen.metric, mode=chosen.mode
     )
 
 
 def _evaluators(run: Run, method: Method) -> tuple[Evaluator, ...]:
-    if run.validation_faces is None:
+    if not run.training.evaluate_every:
         return ()
-    evaluation, face_model = run.config.evaluation, run.face_model
-    constants = family_of(run.config.method).prediction_constants(
-        face_model, run.arrays, dense=False
-    )
-    return (
-        make_validation_evaluator(
-            run.validation_faces,
-            method.with_passes(evaluation.num_passes),
-            constants,
-            landmark_model(face_model),
-            batch_size=evaluation.batch_size,
-        ),
-    )
+    evaluation, face_model = run.evaluation, run.face_model
+    method = method.with_passes(evaluation.num_passes)
+    arrays, size = run.description.arrays, evaluation.batch_size
+    constants = run.family.prediction_constants(face_model, arrays, dense=False)
+    chosen = {settings.name for settings in validation_sets(evaluation.sets)}
+    evaluators = [
+        make_set_evaluator(each, method, constants, batch_size=size)
+        for each in run.sets
+        if each.name in chosen
+    ]
+    if run.validation_faces is not None:
+        held_out = make_validation_evaluator(
+            run.validation_faces, method, constants, landmark_model(face_model), batch_size=size
+        )
+        evaluators.append(held_out)
+    return tuple(evaluators)
 
 
-def _intervals(training: Any) -> dict[str, int]:
-    return {
-        "log_every": training.log_every,
-        "checkpoint_every": training.checkpoint_every,
-        "evaluate_every": training.evaluate_every,
-    }
-
-
-def _networks_to_hand_on(run: Run, stage: Any, state: TrainState) -> Networks:
-    if run.config.training.checkpoint == "newest":
+def _networks_to_hand_on(run: Run, stage: str, state: TrainState) -> Networks:
+    if run.training.checkpoint == "newest":
         return state.networks
-    best = restore_for_prediction(run.workdir.best(stage.name))
-    run.console.print(f"{stage.name}: best by validation at step {best.step}; going on from there")
+    best = restore_for_prediction(run.workdir.best(stage))
+    run.console.print(f"{stage}: best by validation at step {best.step}; going on from there")
     return Networks(best.params, best.batch_stats)
 
 
-def _step_handed_on(run: Run, stage: Any) -> int:
-    if run.config.training.checkpoint == "newest":
-        return stage.num_steps
+def _step_handed_on(run: Run, stage: Stage) -> int:
+    if run.training.checkpoint == "newest":
+        return stage.settings.num_steps
     return max(checkpoint_steps(run.workdir.best(stage.name)))
 
 
@@ -229,7 +209,7 @@ def _typed(batch: dict[str, dict[str, Any]]) -> Batch:
     )
 
 
-def _evaluate_once(run: Run, moment: str, stage: Any, networks: Networks | None) -> None:
+def _evaluate_once(run: Run, moment: str, stage: Stage, networks: Networks | None) -> None:
     """Scores all sets, unless results.json has this moment already (a run that goes on).
 
     A stage that was scored on the way (``--mode=evaluate`` of a stopped run) is scored again.
@@ -239,15 +219,16 @@ def _evaluate_once(run: Run, moment: str, stage: Any, networks: Networks | None)
     # Earlier versions noted no step.
     if not run.sets or (scored and all(s.get("step", step) == step for s in scored.values())):
         return
-    method = make_method(run.config, stage)
     trained = TrainedRun(
-        run.config,
+        run.description.settings_json,
         stage.name,
         step,
         run.face_model,
-        family_of(run.config.method),
-        method.with_passes(run.config.evaluation.num_passes),
-        _starting_networks(run.config, method, networks),
-        run.arrays,
+        run.family,
+        stage.method.with_passes(run.evaluation.num_passes),
+        _starting_networks(run.seed, stage.method, networks),
+        run.description.arrays,
     )
-    evaluate_networks(run.workdir, trained, run.sets, run.console, moment=moment)
+    evaluate_networks(
+        run.workdir, trained, run.sets, run.console, moment=moment, evaluation=run.evaluation
+    )

@@ -24,7 +24,7 @@ PerCoefficient = Float[Array, f"batch {NUM_COEFFICIENTS}"]
 
 
 def coefficient_movements(
-    landmarks: LinearModel,
+    landmark_model: LinearModel,
     predicted: PerCoefficient,
     target: PerCoefficient,
 ) -> PerCoefficient:
@@ -37,7 +37,7 @@ def coefficient_movements(
     hence only 3x3 moments of the bases enter. The crop's y flip changes no norm.
 
     Args:
-      landmarks: the face model at its 68 landmarks.
+      landmark_model: the face model at its 68 landmarks.
       predicted: raw coefficients, not whitened.
       target: the same of the annotation.
 
@@ -47,7 +47,7 @@ def coefficient_movements(
     """
     chex.assert_equal_shape([predicted, target])
     parts = split_coefficients(target)
-    points = vertices_from_coefficients(landmarks, parts.shape, parts.expression)
+    points = vertices_from_coefficients(landmark_model, parts.shape, parts.expression)
     rotation = parts.camera[..., :3]
     highest = jax.lax.Precision.HIGHEST
 
@@ -56,7 +56,7 @@ def coefficient_movements(
     row_norms = jnp.concatenate([coordinate_norms, translation_norm], axis=-1)
     camera_norms = jnp.tile(row_norms, (1, 3))
 
-    basis = jnp.concatenate([landmarks.shape_basis, landmarks.expression_basis])
+    basis = jnp.concatenate([landmark_model.shape_basis, landmark_model.expression_basis])
     moments = jnp.einsum("kcn,kdn->kcd", basis, basis, precision=highest)
     metric = jnp.einsum("brc,brd->bcd", rotation, rotation, precision=highest)
     squares = jnp.einsum("bcd,kcd->bk", metric, moments, precision=highest)
@@ -69,7 +69,7 @@ def coefficient_movements(
 
 
 def coefficient_weights(
-    landmarks: LinearModel,
+    landmark_model: LinearModel,
     predicted: PerCoefficient,
     target: PerCoefficient,
 ) -> PerCoefficient:
@@ -79,12 +79,12 @@ def coefficient_weights(
       Non-negative, sum 1 per example (all 0 where nothing moves), 0 at ``t_z``; gradients stop
       here.
     """
-    movements = coefficient_movements(landmarks, predicted, target)
+    movements = coefficient_movements(landmark_model, predicted, target)
     return _divided(movements, movements.sum(axis=-1, keepdims=True))
 
 
 def released_coefficient_weights(
-    landmarks: LinearModel,
+    landmark_model: LinearModel,
     predicted: PerCoefficient,
     target: PerCoefficient,
 ) -> PerCoefficient:
@@ -96,7 +96,7 @@ def released_coefficient_weights(
     Returns:
       As `coefficient_weights`, but the largest is 1 per example.
     """
-    movements = coefficient_movements(landmarks, predicted, target)
+    movements = coefficient_movements(landmark_model, predicted, target)
     return _divided(movements, movements.max(axis=-1, keepdims=True))
 
 

@@ -79,7 +79,7 @@ class Method(Protocol):
         ...
 
     @property
-    def networks(self) -> tuple[str, ...]:
+    def network_names(self) -> tuple[str, ...]:
         """Names of the networks that a step updates, and that need an optimiser."""
         ...
 
@@ -156,8 +156,13 @@ class MethodFamily(Protocol):
     """How a method is made from plain settings and a face model: an entry of ``METHODS``."""
 
     @property
-    def networks(self) -> tuple[str, ...]:
+    def network_names(self) -> tuple[str, ...]:
         """Names of all networks that a stage of the method may have."""
+        ...
+
+    @property
+    def prediction_network_names(self) -> tuple[str, ...]:
+        """Names of those that prediction reads; the others only train it."""
         ...
 
     @property
@@ -187,10 +192,39 @@ class MethodFamily(Protocol):
         """
         ...
 
+    def make_predicting(self, models: Any) -> Method:
+        """The networks without an objective, for prediction alone.
+
+        Args:
+          models: of the dataclass ``settings["models"]``.
+
+        Raises:
+          ValueError: as `make`.
+        """
+        ...
+
     def meaning(self, models: Any) -> dict[str, Any]:
         """What the networks read and give, as plain values by the names of their settings.
 
         Networks whose meanings differ cannot go on from each other, whatever their shapes.
+        """
+        ...
+
+    def widened(
+        self, networks: Networks, meaning: Mapping[str, Any], models: Any
+    ) -> tuple[Networks, Mapping[str, Any]]:
+        """Another run's networks, made to read all that those of an experiment read.
+
+        Only what leaves their predictions as they are; where there is no such way, or no need of
+        one, both come back as they came, and whether they fit is asked elsewhere.
+
+        Args:
+          networks: of the other run.
+          meaning: of these, as `meaning` gives it, and more.
+          models: settings of the experiment that starts from them.
+
+        Returns:
+          Networks, and what they mean now.
         """
         ...
 

@@ -38,12 +38,12 @@ class PredictionConstants(NamedTuple):
     """What prediction reads; the two models are one where only landmarks are wanted.
 
     Attributes:
-      landmarks: the face model at its 68 landmark vertices, for the second pass's map.
+      landmark_model: the face model at its 68 landmark vertices, for the second pass's map.
       points: the face model at the points to predict.
       whitening: of the coefficients.
     """
 
-    landmarks: LinearModel
+    landmark_model: LinearModel
     points: LinearModel
     whitening: Whitening
 
@@ -255,6 +255,8 @@ def predict(
         inputs = network_input(image, given if method.use_landmark_map else None)
         whitened = method.regressor.apply(variables, inputs, train=False)
         coefficients = unwhiten(whitened, batched(constants.whitening))
-        own = landmarks18_from_68(landmarks_from_coefficients(constants.landmarks, coefficients))
+        own = landmarks18_from_68(
+            landmarks_from_coefficients(constants.landmark_model, coefficients)
+        )
         given = jnp.where(undetected[:, None, None], own[..., :2], detected_landmarks)
     return coefficients

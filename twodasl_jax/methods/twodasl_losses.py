@@ -53,7 +53,7 @@ LOSS_FORMULAS = {
 def _coefficient(given: LossInputs) -> Float[Array, " b"]:
     first, known = given.first, given.annotated.coefficients
     weights = given.formula.coefficient_weights(
-        given.constants.landmarks, first.coefficients, known
+        given.constants.landmark_model, first.coefficients, known
     )
     target = whiten(known, batched(given.constants.whitening))
     return given.formula.coefficient_cost(first.whitened, target, weights)

@@ -25,13 +25,13 @@ class Constants(NamedTuple):
     """What the step reads besides state and batch; a pytree of arrays.
 
     Attributes:
-      landmarks: the face model at its 68 landmark vertices.
+      landmark_model: the face model at its 68 landmark vertices.
       vertex_gram: ``(154, 154)`` from `losses.vertex.vertex_gram`: all that the vertex distance
         cost needs to know of the vertices, 600 times cheaper than decoding BFM twice.
       whitening: statistics of face model and training set.
     """
 
-    landmarks: LinearModel
+    landmark_model: LinearModel
     vertex_gram: Float[Array, "154 154"]
     whitening: Whitening
 
@@ -87,7 +87,7 @@ class Prediction:
     @functools.cached_property
     def landmarks(self) -> Float[Array, "b 68 3"]:
         """3D landmarks X, crop frame."""
-        return landmarks_from_coefficients(self.constants.landmarks, self.coefficients)
+        return landmarks_from_coefficients(self.constants.landmark_model, self.coefficients)
 
     @functools.cached_property
     def landmarks18(self) -> Float[Array, "b 18 2"]:

@@ -33,7 +33,7 @@ from twodasl_jax.methods.method import Arrays, CodeStatistics, Faces
 from twodasl_jax.methods.twodasl import PredictionConstants
 from twodasl_jax.methods.twodasl_passes import Constants
 from twodasl_jax.methods.twodasl_settings import LossSettings, ModelSettings, TwoDASL
-from twodasl_jax.models.coefficient_regressor import make_regressor
+from twodasl_jax.models.coefficient_regressor import make_regressor, with_blind_channel
 from twodasl_jax.models.critic import Critic
 from twodasl_jax.models.image_encoder import make_encoder
 from twodasl_jax.training.state import Networks, TrainState
@@ -41,7 +41,9 @@ from twodasl_jax.training.state import Networks, TrainState
 MEAN, STD = "coefficient_mean", "coefficient_std"
 """Names of the whitening's two arrays in a checkpoint, ``(62,)`` each."""
 
-NETWORKS = ("regressor", "encoder", "critic")
+_LANDMARK_MAP = "models.landmark_map"
+
+NETWORK_NAMES = ("regressor", "encoder", "critic")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,9 +69,9 @@ class TwoDASLMethod(TwoDASL):
         return ("annotated", *wild)
 
     @property
-    def networks(self) -> tuple[str, ...]:
+    def network_names(self) -> tuple[str, ...]:
         """Encoder and critic only where the self-critic is on."""
-        return NETWORKS if self.has_critic else NETWORKS[:1]
+        return NETWORK_NAMES if self.has_critic else NETWORK_NAMES[:1]
 
     @property
     def code_layout(self) -> Mapping[str, slice]:
@@ -129,7 +131,9 @@ class TwoDASLMethod(TwoDASL):
 class TwoDASLFamily:
     """2DASL as a `methods.method.MethodFamily`."""
 
-    networks = NETWORKS
+    network_names = NETWORK_NAMES
+
+    prediction_network_names = NETWORK_NAMES[:1]
 
     settings = types.MappingProxyType({"models": ModelSettings, "losses": LossSettings})
 
@@ -141,6 +145,16 @@ class TwoDASLFamily:
         stage: Any,
     ) -> TwoDASLMethod:
         """Three networks, and the terms of one stage."""
+        return dataclasses.replace(
+            self.make_predicting(models),
+            loss_weights=dict(stage.loss_weights),
+            ramp_steps=dict(stage.ramp_steps),
+            loss_formula=stage.loss_formula,
+            use_landmark_importance=losses.landmark_importance,
+        )
+
+    def make_predicting(self, models: ModelSettings) -> TwoDASLMethod:
+        """Three networks and no term."""
         return TwoDASLMethod(
             regressor=make_regressor(
                 models.backbone,
@@ -151,11 +165,8 @@ class TwoDASLFamily:
                 convolution=models.convolution, width_divisor=models.encoder_width_divisor
             ),
             critic=Critic(),
-            loss_weights=dict(stage.loss_weights),
-            ramp_steps=dict(stage.ramp_steps),
-            loss_formula=stage.loss_formula,
+            loss_weights={},
             use_landmark_map=models.landmark_map,
-            use_landmark_importance=losses.landmark_importance,
         )
 
     def meaning(self, models: ModelSettings) -> dict[str, Any]:
@@ -164,9 +175,19 @@ class TwoDASLFamily:
             "crop_size": CROP_SIZE,
             "num_coefficients": NUM_COEFFICIENTS,
             "models.backbone": models.backbone,
-            "models.landmark_map": bool(models.landmark_map),
+            _LANDMARK_MAP: bool(models.landmark_map),
             "models.batch_norm": models.batch_norm,
         }
+
+    def widened(
+        self, networks: Networks, meaning: Mapping[str, Any], models: ModelSettings
+    ) -> tuple[Networks, Mapping[str, Any]]:
+        """Networks of RGB alone start with a landmark map that they do not see yet."""
+        if meaning.get(_LANDMARK_MAP) is not False or not models.landmark_map:
+            return networks, meaning
+        regressor = with_blind_channel(networks.params["regressor"])
+        params = {**networks.params, "regressor": regressor}
+        return networks._replace(params=params), {**meaning, _LANDMARK_MAP: True}
 
     def require_fit(self, face_model: FaceModel, losses: LossSettings) -> None:
         """Refuses a vertex distance cost over more vertices than there are."""
@@ -231,9 +252,9 @@ class TwoDASLFamily:
         self, face_model: FaceModel, arrays: Arrays, *, dense: bool = True
     ) -> PredictionConstants:
         """The face model at its landmarks and at the points to predict, and the whitening."""
-        landmarks = landmark_model(face_model)
-        points = face_model.linear if dense else landmarks
-        return PredictionConstants(landmarks, points, _whitening(arrays))
+        at_landmarks = landmark_model(face_model)
+        points = face_model.linear if dense else at_landmarks
+        return PredictionConstants(at_landmarks, points, _whitening(arrays))
 
     def code_statistics(self, arrays: Arrays) -> CodeStatistics:
         """Of shape and expression, as in the training set."""

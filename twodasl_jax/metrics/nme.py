@@ -5,6 +5,7 @@ field "the mean" is the mean of the three yaw bins' means, the mean over images,
 without the 20 worst: the summary names each. Host functions, in float64.
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -14,6 +15,11 @@ from twodasl_jax.metrics.error_curve import area_under_curve
 
 YAW_BINS = {"0_30": (-np.inf, 30.0), "30_60": (30.0, 60.0), "60_90": (60.0, np.inf)}
 """``|yaw|`` in degrees, (from, to]: 30 belongs to the first bin and 60 to the second."""
+
+ROLL_BINS = {"0_15": (-np.inf, 15.0), "15_45": (15.0, 45.0), "45_90": (45.0, 90.0)} | {
+    "90_180": (90.0, np.inf)
+}
+"""``|roll|`` in degrees, (from, to]: how far a head is turned in the picture's plane."""
 
 FAILURE_NME = 0.10
 """A face above this NME (a fraction) counts as failed."""
@@ -172,15 +178,11 @@ def nme_summary(nme: npt.ArrayLike, yaw_degrees: npt.ArrayLike) -> dict[str, flo
         raise ValueError(f"nme is {nme.shape} and yaw_degrees {yaw.shape}; expected (b,) twice")
     auc = area_under_curve(nme, FAILURE_NME)
     percent = 100.0 * nme
-    means, counts = {}, {}
-    for name, (low, high) in YAW_BINS.items():
-        members = percent[(yaw > low) & (yaw <= high)]
-        means[f"bin_{name}"] = float(members.mean()) if len(members) else float("nan")
-        counts[f"count_{name}"] = float(len(members))
+    means, counts = _binned(percent, yaw, YAW_BINS)
     bins = np.array(list(means.values()))
     best = np.sort(percent)[:-NUM_WORST_LEFT_OUT]
     return {
-        **means,
+        **{f"bin_{name}": mean for name, mean in means.items()},
         "mean_of_bins": float(bins.mean()),
         "std_of_bins": float(bins.std()),
         "mean_of_images": float(percent.mean()),
@@ -190,5 +192,40 @@ def nme_summary(nme: npt.ArrayLike, yaw_degrees: npt.ArrayLike) -> dict[str, flo
         "failure_rate_10": 100.0 * float((nme > FAILURE_NME).mean()),
         "auc_10": 100.0 * auc,
         "count": float(len(nme)),
-        **counts,
+        **{f"count_{name}": count for name, count in counts.items()},
     }
+
+
+def roll_summary(nme: npt.ArrayLike, roll_degrees: npt.ArrayLike) -> dict[str, float]:
+    """The mean NME by how far heads are turned in the picture's plane, in %.
+
+    Args:
+      nme: ``(b,)`` fractions.
+      roll_degrees: ``(b,)`` from -180 to 180; NaN belongs to no bin.
+
+    Returns:
+      ``roll_0_15``, ``roll_15_45``, ``roll_45_90``, ``roll_90_180``, NaN for an empty bin, and
+      ``count_roll_0_15``, ….
+
+    Raises:
+      ValueError: where the lengths differ.
+    """
+    nme, roll = np.asarray(nme, np.float64), np.abs(np.asarray(roll_degrees, np.float64))
+    if nme.shape != roll.shape:
+        raise ValueError(f"nme is {nme.shape} and roll_degrees {roll.shape}; expected (b,) twice")
+    means, counts = _binned(100.0 * nme, roll, ROLL_BINS)
+    return {f"roll_{name}": mean for name, mean in means.items()} | {
+        f"count_roll_{name}": count for name, count in counts.items()
+    }
+
+
+def _binned(
+    values: np.ndarray, degrees: np.ndarray, bins: Mapping[str, tuple[float, float]]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Mean and number of the values in each bin of an angle; the mean of none is NaN."""
+    means, counts = {}, {}
+    for name, (low, high) in bins.items():
+        members = values[(degrees > low) & (degrees <= high)]
+        means[name] = float(members.mean()) if len(members) else float("nan")
+        counts[name] = float(len(members))
+    return means, counts

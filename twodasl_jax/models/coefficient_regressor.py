@@ -1,10 +1,12 @@
 """The regressor: a 120x120 crop (with or without its landmark map) to 62 coefficients."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from twodasl_jax.coefficients import NUM_COEFFICIENTS
@@ -19,19 +21,22 @@ from twodasl_jax.models.resnet import (
 )
 
 BACKBONES: dict[str, Callable[..., nn.Module]] = {
-    "resnet50": partial(ResNet, stage_sizes=(3, 4, 6, 3), block=BottleneckBlock),
+    "resnet50": partial(ResNet, level_sizes=(3, 4, 6, 3), block=BottleneckBlock),
     "resnet50_released": partial(
-        ResNet, stage_sizes=(3, 4, 6, 3), block=BottleneckBlock, last_stride=1, mean_window=7
+        ResNet, level_sizes=(3, 4, 6, 3), block=BottleneckBlock, last_stride=1, mean_window=7
     ),
-    "resnet34": partial(ResNet, stage_sizes=(3, 4, 6, 3), block=BasicBlock),
-    "resnet18": partial(ResNet, stage_sizes=(2, 2, 2, 2), block=BasicBlock),
+    "resnet34": partial(ResNet, level_sizes=(3, 4, 6, 3), block=BasicBlock),
+    "resnet18": partial(ResNet, level_sizes=(2, 2, 2, 2), block=BasicBlock),
     "mobilenet_v1": partial(MobileNetV1, width=1.0),
     "mobilenet_v1_half": partial(MobileNetV1, width=0.5),
+    "resnet_mid": partial(
+        NarrowResNet, widths=(48, 96, 160, 256), level_sizes=(1, 2, 2, 2), stem_width=48
+    ),
     "resnet_narrow": partial(
-        NarrowResNet, widths=(32, 64, 128, 256), stage_sizes=(0, 1, 1, 1), stem_width=32
+        NarrowResNet, widths=(32, 64, 128, 256), level_sizes=(0, 1, 1, 1), stem_width=32
     ),
     "resnet_tiny": partial(
-        NarrowResNet, widths=(16, 32, 64, 128), stage_sizes=(0, 1, 1, 1), stem_width=16
+        NarrowResNet, widths=(16, 32, 64, 128), level_sizes=(0, 1, 1, 1), stem_width=16
     ),
 }
 """The networks to choose from; `resnet50_released` has the shape of the authors' weights."""
@@ -65,6 +70,20 @@ class CoefficientRegressor(nn.Module):
             NUM_COEFFICIENTS, kernel_init=nn.initializers.normal(HEAD_STDDEV), name="head"
         )
         return head(features).astype(jnp.float32)
+
+
+def with_blind_channel(params: Mapping[str, Any]) -> dict[str, Any]:
+    """A regressor's parameters with one more input channel, whose weights are zero.
+
+    It predicts what it predicted, whatever the new channel holds, and learns from there to use it.
+
+    Args:
+      params: of a `CoefficientRegressor` over a backbone whose first layer is ``stem_conv``.
+    """
+    backbone = params["backbone"]
+    kernel = backbone["stem_conv"]["kernel"]
+    wider = np.concatenate([kernel, np.zeros_like(kernel[:, :, :1])], axis=2)
+    return {**params, "backbone": {**backbone, "stem_conv": {"kernel": wider}}}
 
 
 def make_regressor(

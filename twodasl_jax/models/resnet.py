@@ -84,14 +84,19 @@ class BottleneckBlock(nn.Module):
         return nn.relu(x + y)
 
 
+def _block_name(level: int, block: int) -> str:
+    # As it stands in checkpoints: not a stage of training.
+    return f"stage{level + 1}_block{block + 1}"
+
+
 class ResNet(nn.Module):
     """The ImageNet residual network on 120x120: 60 (stem), 30 (pool), 30, 15, 8, 4.
 
     Attributes:
-      stage_sizes: blocks per stage.
+      level_sizes: blocks per level, which is all blocks of one map size.
       block: `BasicBlock` or `BottleneckBlock`.
-      width: of the first stage; doubles at each.
-      last_stride: stride of the last stage. The released 2DASL weights were trained with 1.
+      width: of the first level; doubles at each.
+      last_stride: stride of the last level. The released 2DASL weights were trained with 1.
       mean_window: average only the top-left ``n x n`` of the last map instead of all of it;
         the released weights were trained with 7 (of 8 x 8).
       batch_norm: ``train`` or ``frozen``, see `batch_norm`.
@@ -99,7 +104,7 @@ class ResNet(nn.Module):
       axis_name: see `batch_norm`.
     """
 
-    stage_sizes: tuple[int, ...]
+    level_sizes: tuple[int, ...]
     block: Any
     width: int = 64
     last_stride: int = 2
@@ -110,35 +115,35 @@ class ResNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b f"]:
-        """Images to features (``width·2^(stages-1)``, times 4 with bottlenecks)."""
+        """Images to features (``width·2^(levels-1)``, times 4 with bottlenecks)."""
         conv = partial(Conv, implementation=self.convolution)
         norm = batch_norm(train=train, mode=self.batch_norm, axis_name=self.axis_name)
         x = nn.relu(norm(name="stem_norm")(conv(self.width, 7, 2, name="stem_conv")(x)))
         x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))  # zeros: nothing after a ReLU is below
         x = nn.max_pool(x, (3, 3), (2, 2), padding="VALID")
-        for stage, size in enumerate(self.stage_sizes):
-            last = stage == len(self.stage_sizes) - 1
-            first_stride = 1 if stage == 0 else self.last_stride if last else 2
+        for level, size in enumerate(self.level_sizes):
+            last = level == len(self.level_sizes) - 1
+            first_stride = 1 if level == 0 else self.last_stride if last else 2
             for i in range(size):
                 x = self.block(
-                    width=self.width * 2**stage,
+                    width=self.width * 2**level,
                     stride=first_stride if i == 0 else 1,
                     conv=conv,
                     norm=norm,
-                    name=f"stage{stage + 1}_block{i + 1}",
+                    name=_block_name(level, i),
                 )(x)
         return jnp.mean(x[:, : self.mean_window, : self.mean_window], axis=(1, 2))
 
 
 class NarrowResNet(nn.Module):
-    """A small residual network for training on a CPU: strided stem, then a stage per map size.
+    """A small residual network for training on a CPU: strided stem, then a level per map size.
 
     The head reads the whole last map (flattened), not its mean: where a thing is must reach
     the output, and with few channels the mean loses it.
 
     Attributes:
-      widths: channels per stage.
-      stage_sizes: blocks per stage; a stage of none is left out, the next one then strides
+      widths: channels per level.
+      level_sizes: blocks per level; a level of none is left out, the next one then strides
         from the map before.
       stem_width: channels of the stem, a 7x7 convolution of stride 4.
       batch_norm: ``train`` or ``frozen``, see `batch_norm`.
@@ -147,7 +152,7 @@ class NarrowResNet(nn.Module):
     """
 
     widths: tuple[int, ...]
-    stage_sizes: tuple[int, ...]
+    level_sizes: tuple[int, ...]
     stem_width: int = 32
     batch_norm: str = "train"
     convolution: str = "native"
@@ -160,13 +165,13 @@ class NarrowResNet(nn.Module):
         norm = batch_norm(train=train, mode=self.batch_norm, axis_name=self.axis_name)
         x = conv(self.stem_width, 7, 4, name="stem_conv")(x)
         x = nn.relu(norm(name="stem_norm")(x))
-        for stage, (width, size) in enumerate(zip(self.widths, self.stage_sizes, strict=True)):
+        for level, (width, size) in enumerate(zip(self.widths, self.level_sizes, strict=True)):
             for i in range(size):
                 x = BasicBlock(
                     width=width,
-                    stride=2 if stage > 0 and i == 0 else 1,
+                    stride=2 if level > 0 and i == 0 else 1,
                     conv=conv,
                     norm=norm,
-                    name=f"stage{stage + 1}_block{i + 1}",
+                    name=_block_name(level, i),
                 )(x)
         return x.reshape(x.shape[0], -1)

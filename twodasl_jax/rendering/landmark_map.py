@@ -21,7 +21,7 @@ def landmark_map(
 
     Indices are clamped to the crop, so a landmark outside is drawn on its border. A missing
     landmark, one with a coordinate that is not finite, draws nothing; with all missing the map
-    is empty. Drawing is not differentiable: the gradient is zero (see `soft_landmark_map`).
+    is empty. Drawing is not differentiable: the gradient is zero.
 
     Args:
       landmarks: crop frame, x right, y down, pixels.
@@ -44,38 +44,3 @@ def landmark_map(
     batch = pixel.shape[:-1]
     maps = jax.vmap(draw)(pixel.reshape(-1, pixel.shape[-1]))
     return maps.reshape(*batch, size, size, 1)
-
-
-def soft_landmark_map(
-    landmarks: Float[Array, "*batch n 2"], *, sigma_px: float = 1.0, size: int = CROP_SIZE
-) -> Float[Array, "*batch size size 1"]:
-    """The same map with a Gaussian for each landmark: gradients reach the landmarks.
-
-    ``-1 + 2·max_i exp(-‖pixel - landmark_i‖² / 2σ²)``. The Gaussian sits half a pixel before
-    the landmark, ``landmark - ½``: the hard map's floor puts the mark, on average, there.
-
-    Args:
-      landmarks: crop frame, pixels; not finite where missing (draws nothing, gradient 0).
-        Landmarks outside are clamped to the border, as in `landmark_map`.
-      sigma_px: width of the Gaussian, pixels, positive.
-      size: side of the map, pixels.
-
-    Returns:
-      Values in (-1, 1].
-
-    Raises:
-      ValueError: where `sigma_px` is not positive.
-    """
-    if sigma_px <= 0:
-        raise ValueError(f"sigma_px is {sigma_px}, expected a positive number of pixels")
-    present = jnp.isfinite(landmarks).all(-1)
-    # Replaced before the arithmetic: a where after it would still send NaN backwards.
-    centres = jnp.where(present[..., None], landmarks, 0.5)
-    centres = jnp.clip(centres - 0.5, 0.0, size - 1.0)
-    cells = jnp.arange(size, dtype=landmarks.dtype)
-    # Separable: one row and one column per landmark.
-    offsets = cells.reshape((1,) * centres.ndim + (size,)) - centres[..., None]
-    profile = jnp.exp(-0.5 * jnp.square(offsets / sigma_px))
-    columns, rows = profile[..., 0, :], jnp.where(present[..., None], profile[..., 1, :], 0.0)
-    peaks = (rows[..., :, None] * columns[..., None, :]).max(axis=-3)
-    return (BACKGROUND + (MARK - BACKGROUND) * peaks)[..., None]

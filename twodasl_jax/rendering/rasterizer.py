@@ -47,7 +47,7 @@ class Rasterization(NamedTuple):
       triangle_ids: ``(height, width)`` int32, -1 where the background is seen.
       depth: ``(height, width)`` z of the seen surface, ``-inf`` on the background. No gradient.
       overflow: ``()`` int32, candidates beyond the capacity. Where it is not 0 the picture is
-        incomplete and must not be used: see `raise_on_overflow`.
+        incomplete and must not be used.
     """
 
     triangle_ids: Int[Array, "*batch height width"]
@@ -179,25 +179,6 @@ def _faces_viewer(vertices: Float[Array, "3 n"], triangles: Int[Array, "t 3"]) -
     return first[0] * second[1] - first[1] * second[0] < 0
 
 
-def barycentric_coordinates(
-    vertices: Float[Array, "3 n"],
-    triangles: Int[Array, "t 3"],
-    triangle_ids: Int[Array, "height width"],
-) -> Float[Array, "3 height width"]:
-    """Weights of the three corners of the seen triangle at each pixel's centre.
-
-    Args:
-      vertices: planar, crop frame, pixels; z is not used (the camera is orthographic).
-      triangles: vertex numbers.
-      triangle_ids: from `rasterize`, -1 on the background.
-
-    Returns:
-      Weights that sum to 1, and 0 on the background and where the triangle has no area.
-    """
-    corners = _corner_rows(vertices[:2], triangles, triangle_ids)
-    return jnp.stack(_weights(corners, triangle_ids)).reshape(3, *triangle_ids.shape)
-
-
 def _corner_rows(
     values: Float[Array, "k n"],
     triangles: Int[Array, "t 3"],
@@ -254,7 +235,7 @@ def default_capacity(height: int, width: int, num_triangles: int) -> int:
     4.5 candidates a pixel. Measured on BFM over 0-90 degrees of yaw: a head four fifths as high
     as the picture takes 11-15 % of it at 120² and 17-23 % at 224², one that is cut by the
     picture's border 27-39 %. Larger triangles have emptier boxes, so it is a beginning and no
-    promise: look at the overflow (`raise_on_overflow`, `render_with_enough_capacity`). Only
+    promise: look at the overflow (`render_with_enough_capacity`). Only
     memory follows the capacity; time follows the candidates.
 
     Args:
@@ -264,21 +245,3 @@ def default_capacity(height: int, width: int, num_triangles: int) -> int:
     """
     wanted = 4.5 * height * width + 0.01 * num_triangles
     return -(-int(wanted) // 1024) * 1024
-
-
-def raise_on_overflow(overflow: Int[Array, "*batch"], capacity: int) -> None:
-    """Refuses an incomplete picture. Host side: not for use under `jit`.
-
-    Args:
-      overflow: of one or more renders.
-      capacity: the one they were made with.
-
-    Raises:
-      ValueError: naming the setting and a value that suffices.
-    """
-    worst = int(jnp.max(overflow))
-    if worst > 0:
-        raise ValueError(
-            f"the rasteriser's capacity of {capacity} was too small by {worst}: the picture "
-            f"would be incomplete; set capacity to at least {capacity + worst}"
-        )

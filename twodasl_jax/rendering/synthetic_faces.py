@@ -87,7 +87,7 @@ class SyntheticFaces(NamedTuple):
 def sample_faces(
     generator: np.random.Generator,
     count: int,
-    landmarks: LinearModel,
+    landmark_model: LinearModel,
     *,
     num_albedo: int,
     settings: FaceSettings | None = None,
@@ -103,7 +103,7 @@ def sample_faces(
     Args:
       generator: source of all randomness.
       count: number of faces.
-      landmarks: the face model at its 68 landmarks.
+      landmark_model: the face model at its 68 landmarks.
       num_albedo: number of albedo coefficients, k; 0 for a model without colours.
       settings: the distribution; None is `FaceSettings()`, a unit-variance model.
       crop_size: side of the crop, pixels.
@@ -112,7 +112,7 @@ def sample_faces(
         raise ValueError(
             f"got count={count}, num_albedo={num_albedo}; need at least one face, and k ≥ 0"
         )
-    _check_landmarks(landmarks)
+    _check_landmark_model(landmark_model)
     settings = settings or FaceSettings()
     shape = settings.shape_mean + settings.shape_std * generator.normal(size=(count, NUM_SHAPE))
     expression = settings.expression_mean + settings.expression_std * generator.normal(
@@ -122,7 +122,7 @@ def sample_faces(
     jitter = np.exp(settings.scale_jitter * generator.normal(size=count))
     shift = settings.shift_px * generator.normal(size=(count, 2)) * (crop_size / CROP_SIZE)
     with jax.enable_x64(True):
-        linear = LinearModel(*(jnp.asarray(array, jnp.float64) for array in landmarks))
+        linear = LinearModel(*(jnp.asarray(array, jnp.float64) for array in landmark_model))
         camera, projected = jax.device_get(
             _place_faces(linear, shape, expression, angles, jitter, shift, crop_size=crop_size)
         )
@@ -185,8 +185,8 @@ def _lighting(
     return lighting * (target / brightest_light(lighting).max(axis=-1))[:, None, None]
 
 
-def _check_landmarks(landmarks: LinearModel) -> None:
-    shapes = [np.shape(array) for array in landmarks]
+def _check_landmark_model(landmark_model: LinearModel) -> None:
+    shapes = [np.shape(array) for array in landmark_model]
     expected = [(3, 68), (NUM_SHAPE, 3, 68), (NUM_EXPRESSION, 3, 68)]
     if shapes != expected:
         raise ValueError(
@@ -209,7 +209,7 @@ def _sample_angles(
 
 @partial(jax.jit, static_argnames="crop_size", compiler_options=_COMPILED_QUICKLY)
 def _place_faces(
-    landmarks: LinearModel,
+    landmark_model: LinearModel,
     shape: Float[Array, "n 40"],
     expression: Float[Array, "n 10"],
     angles_degrees: Float[Array, "n 3"],
@@ -219,7 +219,7 @@ def _place_faces(
     crop_size: int,
 ) -> tuple[Float[Array, "n 3 4"], Float[Array, "n 68 2"]]:
     """Cameras that place the landmarks' box as the crop rule does, jittered; and the landmarks."""
-    points = vertices_from_coefficients(landmarks, shape, expression)
+    points = vertices_from_coefficients(landmark_model, shape, expression)
     rotation = rotation_from_euler(*jnp.deg2rad(angles_degrees).T)
     rotated = jnp.matmul(rotation, points, precision=jax.lax.Precision.HIGHEST)
     lowest, highest = rotated.min(axis=2), rotated.max(axis=2)

@@ -13,9 +13,7 @@ the best out; and of equal values the later one stays.
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import orbax.checkpoint as ocp
 
 from twodasl_jax.file_errors import naming_write_errors
@@ -26,7 +24,7 @@ from twodasl_jax.training.checkpoint_files import (
     read_networks,
 )
 from twodasl_jax.training.checksums import sealed
-from twodasl_jax.training.run_description import description_as_json
+from twodasl_jax.training.run_description import RunDescription, description_as_json
 from twodasl_jax.training.state import Networks
 
 SIGN = {"min": 1.0, "max": -1.0}
@@ -44,33 +42,29 @@ class BestCheckpoint:
     def __init__(
         self,
         folder: str | Path,
+        description: RunDescription,
         *,
         metric: str,
         mode: str,
-        config: Mapping[str, Any],
-        arrays: Mapping[str, np.ndarray] | None = None,
-        identity: Mapping[str, Any] | None = None,
     ) -> None:
         """Opens the folder, made if absent.
 
         Args:
           folder: one per stage of a run, apart from its other checkpoints.
+          description: saved with the networks, as by `Checkpointer`.
           metric: name among the scores that `offer` is given.
           mode: ``min`` where smaller is better, else ``max``.
-          config: saved with the networks; plain values only (JSON).
-          arrays: the method's own, saved with the networks.
-          identity: saved with the networks, as by `Checkpointer`.
 
         Raises:
           ValueError: for another mode; where the folder holds the best by another metric, which
             cannot be compared, or its checkpoint is damaged: from then on another one would be
-            the best; if the config holds values that JSON cannot.
+            the best; if the settings hold values that JSON cannot.
         """
         if mode not in SIGN:
             raise ValueError(f"mode is '{mode}'; choose one of {', '.join(SIGN)}")
         self._folder = Path(folder).absolute()
         self._metric, self._mode = metric, mode
-        self._description = description_as_json(config, arrays or {}, identity)
+        self._description = description_as_json(description)
         self._manager = open_manager(self._folder, max_to_keep=1, create=True)
         self._step: int | None = self._manager.latest_step()
         self._value = math.nan if self._step is None else self._saved_value(self._step)

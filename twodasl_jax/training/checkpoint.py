@@ -3,7 +3,7 @@
 One checkpoint has four items, so that prediction reads the networks without the optimizer:
 ``networks`` (params, batch_stats), ``optimizer`` (step, opt_state), ``data`` (the data
 iterator's position after the last batch that the networks have seen) and ``description``
-(config, arrays of the method, how the run has gone so far and the checksums of everything,
+(settings, arrays of the method, how the run has gone so far and the checksums of everything,
 readable JSON). Whatever is read is compared with its checksum.
 """
 
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 
 from twodasl_jax.file_errors import naming_write_errors
@@ -29,6 +28,7 @@ from twodasl_jax.training.checkpoint_files import (
 )
 from twodasl_jax.training.checksums import sealed, shapes_of
 from twodasl_jax.training.run_description import (
+    RunDescription,
     RunSoFar,
     description_as_json,
     so_far_as_json,
@@ -68,26 +68,22 @@ class Checkpointer:
     def __init__(
         self,
         folder: str | Path,
+        description: RunDescription,
         *,
-        config: Mapping[str, Any],
-        arrays: Mapping[str, np.ndarray] | None = None,
-        identity: Mapping[str, Any] | None = None,
         max_to_keep: int | None = 3,
     ) -> None:
         """Opens a folder of checkpoints, made if absent.
 
         Args:
           folder: one folder per run.
-          config: saved with every checkpoint; plain values only (JSON).
-          arrays: the method's own, float32 by name; saved with every checkpoint.
-          identity: saved with every checkpoint: what the networks' numbers mean, plain values.
+          description: saved with every checkpoint.
           max_to_keep: older checkpoints are deleted; None keeps all.
 
         Raises:
-          ValueError: if the config holds values that JSON cannot.
+          ValueError: if the settings hold values that JSON cannot.
         """
         self._folder = Path(folder).absolute()
-        self._description = description_as_json(config, arrays or {}, identity)
+        self._description = description_as_json(description)
         self._manager = open_manager(self._folder, max_to_keep=max_to_keep, create=True)
 
     def save(
@@ -202,13 +198,12 @@ class Checkpointer:
         ]
         if not lines:
             return
-        config = differences(
-            values_by_name(description["config"]), values_by_name(self._description["config"])
-        )
+        there, here = (values_by_name(told["config"]) for told in (description, self._description))
+        settings = first_lines(differences(there, here))
         raise ValueError(
             f"the checkpoint of step {step} in {self._folder} is of other networks or another "
             f"optimizer than this run (checkpoint | this run):\n  {first_lines(lines)}\n"
-            f"settings that differ:\n  {first_lines(config) or '(none)'}\n"
+            f"settings that differ:\n  {settings or '(none)'}\n"
             "Run with the settings of the checkpoint, or choose another workdir."
         )
 

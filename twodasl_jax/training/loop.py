@@ -1,8 +1,21 @@
 """The training loop: steps, logs, evaluations and checkpoints, in an order that resumes.
 
 It knows no loss and no network: a step gives named numbers, and so does an evaluator.
+
+The order within one step, and why:
+  1. The step is dispatched; the device works while the host goes on.
+  2. The next batch is read and placed meanwhile. The iterator is then one batch ahead of the
+     networks, so its position was noted before: that one is saved, not the current.
+  3. Whether to stop is asked once: a signal that comes later in the step is the next one's.
+  4. At a log point the metrics, kept on the device since the last one, are fetched at once,
+     checked, and their means written. A stop is none: what is not logged yet is saved with the
+     checkpoint, so that a resumed run logs what a straight one does.
+  5. Evaluators, and the best checkpoint by what they measured; then the checkpoint to continue
+     from, last, so that whatever it vouches for is written. (A kill in between writes rows that
+     the resumed run drops and writes again.)
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -31,6 +44,36 @@ class Batches(Protocol):
         ...
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Intervals:
+    """How often what is done, in steps; all of it at the last step too.
+
+    Attributes:
+      log: means of the metrics since the last time.
+      checkpoint: a multiple of ``log``.
+      evaluate: a multiple of ``log``; 0 is never.
+    """
+
+    log: int
+    checkpoint: int
+    evaluate: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuses steps to do something at that are no log points.
+
+        Raises:
+          ValueError: naming the first of them.
+        """
+        for name in ("checkpoint", "evaluate"):
+            every = getattr(self, name)
+            if every % self.log:
+                raise ValueError(
+                    f"{name}_every ({every}) must be a multiple of log_every ({self.log}): a "
+                    "resumed run then logs the same steps as an uninterrupted one, and the "
+                    "throughput is that of steps alone"
+                )
+
+
 def train(
     state: TrainState,
     step_fn: Callable[[TrainState, Any], tuple[TrainState, Metrics]],
@@ -39,9 +82,7 @@ def train(
     num_steps: int,
     place_batch: Callable[[Any], Any],
     batch_size: int,
-    log_every: int,
-    checkpoint_every: int,
-    evaluate_every: int = 0,
+    intervals: Intervals,
     evaluators: Sequence[Evaluator] = (),
     checkpointer: Checkpointer | None = None,
     best: BestCheckpoint | None = None,
@@ -52,18 +93,6 @@ def train(
 ) -> TrainState:
     """Trains from ``state.step`` to ``num_steps``.
 
-    The order within one step, and why:
-      1. The step is dispatched; the device works while the host goes on.
-      2. The next batch is read and placed meanwhile. The iterator is then one batch ahead of
-         the networks, so its position was noted before: that one is saved, not the current.
-      3. Whether to stop is asked once: a signal that comes later in the step is the next one's.
-      4. At a log point the metrics, kept on the device since the last one, are fetched at
-         once, checked, and their means written. A stop is none: what is not logged yet is saved
-         with the checkpoint, so that a resumed run logs what a straight one does.
-      5. Evaluators, and the best checkpoint by what they measured; then the checkpoint to
-         continue from, last, so that whatever it vouches for is written. (A kill in between
-         writes rows that the resumed run drops and writes again.)
-
     Args:
       state: placed on the devices; donated to the first step.
       step_fn: compiled; ``(state, batch) -> (state, {name: scalar})``.
@@ -71,9 +100,7 @@ def train(
       num_steps: the total, counted from step 0, not from here.
       place_batch: host batch to device batch.
       batch_size: images per step, for the throughput.
-      log_every: in steps.
-      checkpoint_every: in steps, a multiple of ``log_every``; the last step is saved too.
-      evaluate_every: in steps, a multiple of ``log_every``, and at the last step; 0 is never.
+      intervals: how often to log, save and evaluate.
       evaluators: called in this order.
       checkpointer: None saves nothing.
       best: is offered the networks after every evaluation; None keeps no best.
@@ -89,9 +116,7 @@ def train(
       NonFiniteError: names the terms or arrays and the steps; nothing non-finite is saved.
       TrainingInterrupted: after SIGTERM or Ctrl-C, when the checkpoint is complete.
       OSError: where something cannot be written.
-      ValueError: where steps to checkpoint or evaluate at are no multiple of ``log_every``.
     """
-    require_multiples(log_every, checkpoint_every=checkpoint_every, evaluate_every=evaluate_every)
     step = int(state.step)
     with stop_noted() as stop, ProgressDisplay(console, description, step, num_steps) as display:
         log = StepLog(writer, display, batch_size, so_far or RunSoFar())
@@ -105,18 +130,18 @@ def train(
             following = _next_batch(batches, place_batch) if step < num_steps else None
             log.add(step, metrics)
             last, stops = step == num_steps, stop.is_set()
-            logs = last or step % log_every == 0
-            evaluates = evaluate_every and (last or step % evaluate_every == 0)
-            saves = checkpointer is not None and (last or stops or step % checkpoint_every == 0)
+            logs = last or step % intervals.log == 0
+            evaluates = intervals.evaluate and (last or step % intervals.evaluate == 0)
+            saves = last or stops or step % intervals.checkpoint == 0
             if logs:
                 log.write_means(step)
             elif stops:
                 log.fetch(step)
-            if evaluates or saves:
+            if evaluates or (saves and checkpointer is not None):
                 _require_finite(state, step)
             if evaluates:
                 log.write_scores(step, state.networks, evaluators, best)
-            if checkpointer is not None and saves:
+            if saves and checkpointer is not None:
                 checkpointer.save(state, position, log.so_far())
             if stops:
                 break
@@ -128,21 +153,6 @@ def train(
         how = "; nothing is saved" if checkpointer is None else " and saved; run it again to go on"
         raise TrainingInterrupted(f"stopped at step {step}{how}")
     return state
-
-
-def require_multiples(log_every: int, **others: int) -> None:
-    """Refuses steps to do something at that are no log points.
-
-    Raises:
-      ValueError: naming the first of `others` that is no multiple of `log_every`.
-    """
-    for name, every in others.items():
-        if every % log_every:
-            raise ValueError(
-                f"{name} ({every}) must be a multiple of log_every ({log_every}): a resumed run "
-                "then logs the same steps as an uninterrupted one, and the throughput is that of "
-                "steps alone"
-            )
 
 
 def _next_batch(batches: Batches, place_batch: Callable[[Any], Any]) -> tuple[Any, Any]:

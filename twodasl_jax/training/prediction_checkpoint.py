@@ -1,11 +1,8 @@
-"""Checkpoints read for prediction or as a start: networks, config and arrays alone."""
+"""Checkpoints read for prediction or as a start: networks and what they are, alone."""
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from twodasl_jax.training.checkpoint_files import (
     DamagedCheckpointError,
@@ -14,33 +11,26 @@ from twodasl_jax.training.checkpoint_files import (
     read_networks,
     with_a_way_out,
 )
-from twodasl_jax.training.run_description import arrays_from_json
+from twodasl_jax.training.run_description import RunDescription, description_from_json
 
 
-@dataclasses.dataclass(frozen=True)
-class PredictionCheckpoint:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PredictionCheckpoint(RunDescription):
     """What prediction and a following training stage need.
 
     Attributes:
       step: the step of the checkpoint.
       params: ``{network name: parameters}``, numpy.
       batch_stats: ``{network name: BatchNorm statistics}``, numpy.
-      config: the run's config as plain nested dicts.
-      arrays: the method's own, float32 numpy by name.
-      identity: what the networks' numbers mean, as given to `Checkpointer`; None in
-        checkpoints written before it was kept.
     """
 
     step: int
     params: Any
     batch_stats: Any
-    config: Mapping[str, Any]
-    arrays: Mapping[str, np.ndarray]
-    identity: Mapping[str, Any] | None = None
 
 
 def restore_for_prediction(folder: str | Path, *, step: int | None = None) -> PredictionCheckpoint:
-    """Reads networks, config and arrays, without optimizer, data or template.
+    """Reads networks, settings and arrays, without optimizer, data or template.
 
     Args:
       folder: as given to `Checkpointer`, or to
@@ -63,7 +53,5 @@ def restore_for_prediction(folder: str | Path, *, step: int | None = None) -> Pr
         step=step,
         params=networks["params"],
         batch_stats=networks["batch_stats"],
-        config=description["config"],
-        arrays=arrays_from_json(description),
-        identity=description.get("identity"),
+        **vars(description_from_json(description)),
     )

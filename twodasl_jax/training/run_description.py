@@ -1,4 +1,4 @@
-"""What a run was, as JSON: config, arrays and progress, which travel with a checkpoint."""
+"""What a run is, as JSON: settings, arrays and progress, which travel with a checkpoint."""
 
 import dataclasses
 import json
@@ -35,41 +35,49 @@ def so_far_from_json(plain: Mapping[str, Any] | None, step: int) -> RunSoFar:
     return RunSoFar(from_step=step) if plain is None else RunSoFar(**plain)
 
 
-def description_as_json(
-    config: Mapping[str, Any],
-    arrays: Mapping[str, np.ndarray],
-    identity: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """``{"config", "arrays", "identity"}`` of values that JSON keeps exactly.
+@dataclasses.dataclass(frozen=True)
+class RunDescription:
+    """What travels with every checkpoint of a run beside its state and its progress.
 
-    Args:
-      config: plain nested dicts and lists.
-      arrays: the method's own, float32, small.
-      identity: what the numbers of the networks mean, plain values; None leaves it out.
+    Attributes:
+      settings_json: the experiment as plain nested dicts and lists.
+      arrays: the method's own, by name; float32, small.
+      identity: what the networks' numbers mean, plain values; None in checkpoints of before it was
+        kept.
+    """
+
+    settings_json: Mapping[str, Any]
+    arrays: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    identity: Mapping[str, Any] | None = None
+
+
+def description_as_json(description: RunDescription) -> dict[str, Any]:
+    """``{"config", "arrays", "identity"}`` of values that JSON keeps exactly; no identity: absent.
 
     Raises:
-      ValueError: if the config holds values that JSON cannot.
+      ValueError: if the settings hold values that JSON cannot.
     """
     try:
-        plain = json.loads(json.dumps(config))
+        settings = json.loads(json.dumps(description.settings_json))
     except TypeError as error:
         raise ValueError(
             f"the config must hold only plain values to travel with a checkpoint: {error}"
         ) from error
-    told = {} if identity is None else {"identity": dict(identity)}
+    told = {} if description.identity is None else {"identity": dict(description.identity)}
     # A float32 survives the way over float64 and decimal digits exactly.
     lists = {
         name: np.asarray(values, np.float32).astype(np.float64).tolist()
-        for name, values in arrays.items()
+        for name, values in description.arrays.items()
     }
-    return {"config": plain, "arrays": lists, **told}
+    return {"config": settings, "arrays": lists, **told}
 
 
-def arrays_from_json(description: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Inverse of `description_as_json` for the arrays, float32 numpy."""
-    if "arrays" in description:
-        lists = description["arrays"]
+def description_from_json(told: Mapping[str, Any]) -> RunDescription:
+    """Inverse of `description_as_json`, for checkpoints of any age; arrays as float32 numpy."""
+    if "arrays" in told:
+        lists = told["arrays"]
     else:  # written before methods had arrays of their own: 2DASL's two, or none
-        old = description["whitening"] or {}
+        old = told["whitening"] or {}
         lists = {f"coefficient_{name}": values for name, values in old.items()}
-    return {name: np.asarray(values, np.float32) for name, values in lists.items()}
+    arrays = {name: np.asarray(values, np.float32) for name, values in lists.items()}
+    return RunDescription(told["config"], arrays, told.get("identity"))

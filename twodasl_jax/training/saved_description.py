@@ -1,36 +1,16 @@
 """Reads what a checkpoint says of itself, without its arrays: in a millisecond, before any work."""
 
-import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from twodasl_jax.training.checksums import require_sealed
-from twodasl_jax.training.run_description import arrays_from_json
+from twodasl_jax.training.run_description import RunDescription, description_from_json
 from twodasl_jax.user_files.json_file import read_json
 
 DESCRIPTION_FILE = Path("description") / "metadata"
 """In the folder of a step, as Orbax writes a JSON item."""
 
 
-@dataclasses.dataclass(frozen=True)
-class SavedDescription:
-    """What `Checkpointer` was given beside the state.
-
-    Attributes:
-      config: the run's, plain nested dicts.
-      arrays: the method's own, float32 numpy by name.
-      identity: what the networks' numbers mean; None in checkpoints of before it was kept.
-    """
-
-    config: Mapping[str, Any]
-    arrays: Mapping[str, np.ndarray]
-    identity: Mapping[str, Any] | None
-
-
-def newest_description(folder: str | Path) -> SavedDescription | None:
+def newest_description(folder: str | Path) -> RunDescription | None:
     """The description of the newest checkpoint that still has a readable one.
 
     Whether a checkpoint is whole is for whoever restores it to find out.
@@ -46,8 +26,7 @@ def newest_description(folder: str | Path) -> SavedDescription | None:
         try:
             read = read_json(step / DESCRIPTION_FILE, expected="expected a description")
             require_sealed(read)  # a flipped bit would be other statistics
-            arrays = arrays_from_json(read)
-            return SavedDescription(read["config"], arrays, read.get("identity"))
+            return description_from_json(read)
         except (OSError, ValueError, TypeError, KeyError):
             continue
     return None

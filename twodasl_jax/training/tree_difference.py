@@ -1,4 +1,4 @@
-"""Where two trees (networks, optimizer states, configs) differ, in words."""
+"""Where two trees (networks, optimizer states, settings) differ, in words."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,11 +17,18 @@ def shapes_by_name(tree: Any) -> dict[str, str]:
     }
 
 
-def values_by_name(config: Any) -> dict[str, str]:
-    """Every plain value of nested dicts and lists: ``{"data.batch_size": "32", ...}``."""
+def values_by_name(value: Any, name: str = "") -> dict[str, str]:
+    """Every single value of nested dicts and lists: ``{"data.annotated[0].seed": "1", ...}``."""
+    if isinstance(value, Mapping):
+        inner = {f"{name}.{key}" if name else str(key): each for key, each in value.items()}
+    elif isinstance(value, list):
+        inner = {f"{name}[{index}]": each for index, each in enumerate(value)}
+    else:
+        return {name: repr(value)}
     return {
-        jax.tree_util.keystr(path, simple=True, separator="."): repr(value)
-        for path, value in jax.tree_util.tree_leaves_with_path(config)
+        key: told
+        for path, each in inner.items()
+        for key, told in values_by_name(each, path).items()
     }
 
 

@@ -146,13 +146,20 @@ def _opened(path: str | Path, wanted: str, signature: bytes, expected: str) -> I
             yield file
         except zipfile.BadZipFile as error:
             # The table of contents is a zip's end: without it zipfile sees no zip at all.
-            reason = "it is cut short" if "not a zip file" in str(error) else error
+            reason = "it is cut short" if "not a zip file" in str(error) else _brief(error)
             raise ValueError(f"{path} cannot be read as {wanted} ({reason}); {expected}") from error
         except MemoryError as error:
             raise ValueError(f"{path} does not fit into memory; {expected}") from error
         except Exception as error:  # zip files alone raise eight kinds on broken bytes
-            reason = error if str(error) else type(error).__name__
-            raise ValueError(f"{path} cannot be read as {wanted} ({reason}); {expected}") from error
+            raise ValueError(
+                f"{path} cannot be read as {wanted} ({_brief(error)}); {expected}"
+            ) from error
+
+
+def _brief(error: Exception) -> str:
+    """Messages on damaged headers hold these headers."""
+    reason = str(error) or type(error).__name__
+    return reason if len(reason) <= 300 else f"{reason[:300]}…"
 
 
 def _headers(

@@ -24,6 +24,20 @@ def read_json(path: str | Path, *, expected: str) -> dict[str, Any]:
         for a key that comes twice, for nesting that is too deep.
     """
     content = read_bytes(path, expected=expected, at_most=LARGEST_JSON_BYTES)
+    return json_object(path, content, expected=expected)
+
+
+def json_object(path: str | Path, content: bytes, *, expected: str) -> dict[str, Any]:
+    """A JSON object of bytes that were read already.
+
+    Args:
+      path: of the file that they come from, for the message.
+      content: UTF-8.
+      expected: as for `read_json`.
+
+    Raises:
+      ValueError: as `read_json`.
+    """
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -29,6 +29,18 @@ def test_without_a_checkout_there_is_none(tmp_path, monkeypatch):
     assert git_revision(tmp_path / "absent") is None
 
 
+def test_a_package_installed_inside_a_repository_is_not_of_it(tmp_path):
+    installed = tmp_path / ".venv" / "package"
+    installed.mkdir(parents=True)
+    git(tmp_path, "init")
+    (tmp_path / ".gitignore").write_text(".venv\n")
+    git(tmp_path, "add", ".gitignore")
+    git(tmp_path, "commit", "-m", "first")
+    (installed / "module.py").write_text("")
+    assert git_revision(tmp_path) is not None
+    assert git_revision(installed) is None
+
+
 def test_checksum(tmp_path):
     (tmp_path / "file").write_bytes(b"abc")
     assert sha256_of(tmp_path / "file") == hashlib.sha256(b"abc").hexdigest()

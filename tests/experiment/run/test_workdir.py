@@ -45,26 +45,25 @@ def test_an_empty_folder_says_how_to_train(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"quickstart\.py --workdir"):
         Workdir(tmp_path).settle_config(None)
     with pytest.raises(FileNotFoundError, match="no checkpoint yet"):
-        Workdir(tmp_path).newest_stage(config())
+        Workdir(tmp_path).newest_stage(config().stages)
 
 
 def test_unfinished_checkpoints_do_not_count(tmp_path):
     workdir = Workdir(tmp_path)
     (workdir.checkpoints("stage1") / "2.orbax-checkpoint-tmp").mkdir(parents=True)
     with pytest.raises(FileNotFoundError):
-        workdir.newest_stage(config())
+        workdir.newest_stage(config().stages)
     (workdir.checkpoints("stage1") / "2").mkdir()
-    assert workdir.newest_stage(config()).name == "stage1"
+    assert workdir.newest_stage(config().stages) == "stage1"
 
 
-def test_the_checkpoints_to_read_are_those_that_the_config_names(tmp_path):
+def test_the_checkpoints_to_read_are_those_that_are_asked_for(tmp_path):
     workdir = Workdir(tmp_path)
-    newest, best = (config(**{"training.checkpoint": which}) for which in ("newest", "best"))
-    assert workdir.networks("stage1", config()) == workdir.networks("stage1", newest)
+    assert workdir.chosen_checkpoints("stage1", "newest") == workdir.checkpoints("stage1")
     with pytest.raises(ValueError, match="keeps no best checkpoint of stage 'stage1'"):
-        workdir.networks("stage1", best)
+        workdir.chosen_checkpoints("stage1", "best")
     (workdir.best("stage1") / "4").mkdir(parents=True)
-    assert workdir.networks("stage1", best) == workdir.best("stage1")
+    assert workdir.chosen_checkpoints("stage1", "best") == workdir.best("stage1")
 
 
 def test_other_settings_without_a_checkpoint_say_that_nothing_is_lost(tmp_path):
@@ -133,6 +132,6 @@ def test_what_a_checkpoint_was_trained_with_may_be_of_an_earlier_version(tmp_pat
 
 
 def test_a_stage_is_found_by_its_name(tmp_path):
-    assert Workdir(tmp_path).stage_named(config(), "stage1").num_steps == 600
+    assert Workdir(tmp_path).stage_named(config().stages, "stage1").num_steps == 600
     with pytest.raises(ValueError, match="has no stage 'stage3'; it has stage1"):
-        Workdir(tmp_path).stage_named(config(), "stage3")
+        Workdir(tmp_path).stage_named(config().stages, "stage3")

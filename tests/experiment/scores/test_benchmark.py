@@ -10,16 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.io
-from ml_collections import ConfigDict
 from PIL import Image
 from rich.console import Console
 
+from tests.pretrained.untrained import untrained_network
 from twodasl_jax.coefficient_layout import CODE_LAYOUT
 from twodasl_jax.evaluation.benchmark_faces import open_aflw2000_3d
 from twodasl_jax.experiment.run.trained import TrainedRun
 from twodasl_jax.experiment.scores import benchmark
 from twodasl_jax.experiment.scores.benchmark import score_benchmark
 from twodasl_jax.experiment.scores.benchmark_checks import RESULT_FILES, read_landmark_vertices
+from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.experiment.sources.rendered_data import sample_model_faces
 from twodasl_jax.face_model.linear import vertices_from_coefficients
 from twodasl_jax.face_model.model import OPEN_FACE_FILE, load_face_model
@@ -27,6 +28,7 @@ from twodasl_jax.jobs.modes import MODES, run_mode
 from twodasl_jax.methods.method import Faces
 from twodasl_jax.methods.twodasl_setup import TwoDASLFamily
 from twodasl_jax.predict.faces.landmark_detectors import LANDMARK_DETECTORS
+from twodasl_jax.pretrained.network_file import write_network_file
 from twodasl_jax.training.state import Networks
 
 NAMES = [f"image0000{number}.jpg" for number in (2, 3, 4, 5)]
@@ -81,7 +83,7 @@ def run():
     family, (face_model, arrays) = TwoDASLFamily(), face_model_and_arrays()
     method = family.make(models=settings.models, losses=settings.losses, stage=stage)
     networks = method.init(jax.random.key(0))
-    return TrainedRun(settings, stage.name, 7, face_model, family, method, networks, arrays)
+    return TrainedRun(plain(settings), stage.name, 7, face_model, family, method, networks, arrays)
 
 
 def face_model_and_arrays():
@@ -93,7 +95,7 @@ def face_model_and_arrays():
 @pytest.fixture
 def untrained(run, monkeypatch):
     """``--checkpoint=untrained`` is that network."""
-    monkeypatch.setattr(benchmark, "load_trained_run", lambda workdir, **_: run)
+    monkeypatch.setattr(benchmark, "open_trained", lambda name, **_: run)
     return "untrained"
 
 
@@ -122,9 +124,19 @@ def stand_in(monkeypatch):
     """``--checkpoint=stand_in`` is a run of that method."""
     face_model, arrays = face_model_and_arrays()
     made = (TwoDASLFamily(), AllThatItIsShown(), Networks({}, {}), arrays)
-    run = TrainedRun(ConfigDict(), "stage1", 7, face_model, *made)
-    monkeypatch.setattr(benchmark, "load_trained_run", lambda workdir, **_: run)
+    run = TrainedRun({}, "stage1", 7, face_model, *made)
+    monkeypatch.setattr(benchmark, "open_trained", lambda name, **_: run)
     return "stand_in"
+
+
+def test_a_network_file_is_scored_by_its_name(original, tmp_path, capsys):
+    write_network_file(tmp_path / "net.npz", untrained_network(load_face_model(), step=70))
+    name = str(tmp_path / "net.npz")
+    results = score(config(original, metrics=("landmarks68_2d",)), tmp_path / "o", checkpoint=name)
+    system = results["system"]
+    assert (system["checkpoint"], system["stage"], system["step"]) == (name, "only", 70)
+    assert system["config"]["models"]["backbone"] == "resnet_tiny"
+    assert "licence: none: it is not trained" in capsys.readouterr().out
 
 
 def test_perfect_predictions_and_everything_that_is_written(original, perfect, tmp_path, capsys):
@@ -349,6 +361,7 @@ def test_the_wrong_face_model_is_refused_and_nothing_is_written(
         ({"metrics": ("nme",)}, {}, "a metric of aflw2000_3d is 'nme'; choose one of landmarks68"),
         ({"landmarks_file": "a.npz"}, {}, "read only with landmark_map_source=file"),
         ({"data_dir": ""}, {}, r"no --config\.data_dir was given"),
+        ({"fits": "fits"}, {}, "fits are of a crops folder .*, not of aflw2000_3d; leave"),
         ({"error_curve_without_worst": 4}, {}, "without_worst is 4; expected 0 to 3, of 4 faces"),
         ({"error_curve_without_worst": -1}, {}, "without_worst is -1; expected 0 to 3"),
         ({"stage": "stage1"}, {"checkpoint": None, "predictions": "a.npz"}, "leave it out"),

@@ -80,6 +80,7 @@ def test_predictions_that_miss_faces_are_scored_on_demand(original, perfect, tmp
         run_mode("compare", None, {
             "results": [str(tmp_path / name / "results.json") for name in ("out", "whole")],
             "output": None, "published": False, "without_worst": None,
+            "set_name": None, "over_seeds": None,
         })  # fmt: skip
 
 

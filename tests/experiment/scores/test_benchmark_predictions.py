@@ -5,7 +5,6 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from ml_collections import ConfigDict
 from rich.console import Console
 
 from twodasl_jax.coefficient_layout import CODE_LAYOUT
@@ -60,7 +59,7 @@ def predicted(repository):
     def predict(crop_size, layout):
         networks = Networks({"scale": jnp.float32(0.8 / width)}, {})
         method = MeanFace(crop_size, layout)
-        run = TrainedRun(ConfigDict(), "s", 1, face_model, MeanFaceFamily(), method, networks, {})
+        run = TrainedRun({}, "s", 1, face_model, MeanFaceFamily(), method, networks, {})
         benchmark, predictions, told = predict_benchmark(
             run, opened, InputSources(), num_passes=1, batch_size=3, console=Console(quiet=True)
         )

@@ -3,12 +3,10 @@
 import csv
 import importlib
 import json
-import types
 
 import numpy as np
 import pytest
 import scipy.io
-from ml_collections import ConfigDict
 
 from twodasl_jax.data.sources import write_rendered
 from twodasl_jax.evaluation.benchmark import Benchmark, Predictions
@@ -16,6 +14,7 @@ from twodasl_jax.evaluation.sets import EvaluationSet
 from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.experiment.scores import report
 from twodasl_jax.experiment.scores.evaluation import open_given_sets
+from twodasl_jax.experiment.settings.experiment_settings import Aflw2000Settings
 from twodasl_jax.jobs.modes import run_mode
 
 CONVENTIONS = {"crop_source": "landmarks", "landmark_map_source": "none"}
@@ -40,7 +39,7 @@ def made_up(count, **labels):
 def scored(workdir, chosen, predicted, *, moment, step=0):
     """What `evaluate_networks` does with a set's predictions."""
     predictions = Predictions(predicted, None, CONVENTIONS)
-    nme, results = report.score_set(chosen, predictions)
+    nme, results = report.score_set(chosen.benchmark, predictions)
     report.write_scores(workdir, moment, chosen, predictions, nme, results)
     entry = report.entry_of(chosen, results, step=step)
     workdir.add_result("evaluations", moment, {chosen.name: entry})
@@ -86,6 +85,7 @@ def test_compare_reads_what_training_wrote(tmp_path, true, capsys):
         scored(workdir, chosen, true + error, moment="stage1", step=5)
     paths = [str(tmp_path / run / "results.json") for run in ("first", "second")]
     options = {"output": None, "published": False, "without_worst": None}
+    options |= {"set_name": None, "over_seeds": None}
     run_mode("compare", None, {"results": paths, **options})
     told = " ".join(capsys.readouterr().out.split())
     assert "aflw2000_3d, landmarks68_2d, original: NME, %, 4 faces" in told
@@ -107,9 +107,8 @@ RUNS, MOMENTS = ("first", "second"), ("before", "stage1")
 
 
 def sets_of(path, **settings):
-    chosen = {"kind": "aflw2000", "name": "faces", "path": str(path)}
-    chosen |= {"landmark_map_source": "none"} | settings
-    return types.SimpleNamespace(evaluation=ConfigDict({"sets": (ConfigDict(chosen),)}))
+    given = {"path": str(path), "landmark_map_source": "none"} | settings
+    return [Aflw2000Settings(kind="aflw2000", name="faces", **given)]
 
 
 def test_a_set_is_its_benchmark(original, caplog):

@@ -5,7 +5,6 @@ import dataclasses
 import json
 
 import pytest
-from ml_collections import ConfigDict
 
 from configs import base, evaluation, quickstart
 from twodasl_jax.experiment.settings.benchmark_settings import BenchmarkSettings
@@ -16,7 +15,6 @@ from twodasl_jax.experiment.settings.experiment_settings import (
 )
 from twodasl_jax.experiment.settings.reading import (
     experiment_settings,
-    flat,
     plain,
     read_settings,
 )
@@ -124,8 +122,3 @@ def test_a_benchmark_is_read_alike():
     config.batch_sise = 4
     with pytest.raises(ValueError, match="no setting 'batch_sise'; choose of benchmark, data_dir"):
         read_settings(BenchmarkSettings, config)
-
-
-def test_single_values_are_named_as_their_flags():
-    nested = ConfigDict({"a": {"b": (1, {"c": "x"})}, "empty": {}})
-    assert flat(plain(nested)) == {"a.b[0]": "1", "a.b[1].c": "'x'"}

@@ -7,11 +7,11 @@ import sys
 
 import numpy as np
 import pytest
-from ml_collections import ConfigDict
 from rich.console import Console
 
 from twodasl_jax.data.crop_files import CHECKSUMS
 from twodasl_jax.data.sources import RenderedSource, is_rendered_with
+from twodasl_jax.experiment.settings.experiment_settings import RenderedSettings
 from twodasl_jax.experiment.sources.rendered_data import ensure_rendered, rendered_folder
 
 CONFIG = """
@@ -67,8 +67,8 @@ def test_eight_devices_render_what_one_does(rendered):
         np.testing.assert_array_equal(one[name], eight[name])
 
 
-def source(**changes):
-    return ConfigDict({"name": "faces", "num_faces": 3, "seed": 1, "supersample": 1} | changes)
+def source():
+    return RenderedSettings(kind="rendered", name="faces", num_faces=3, seed=1, supersample=1)
 
 
 def render(workdir, face_model, **options):

@@ -23,14 +23,14 @@ def console():
     return Console(file=io.StringIO(), width=200)
 
 
-def config(**augment):
+def data(**augment):
     config = quickstart.get_config()
     config.data.augment = augment
-    return experiment_settings(config)
+    return experiment_settings(config).data
 
 
 def fits(monkeypatch, identity):
-    """A config of fits that were made with a face model of this identity."""
+    """Training data of fits that were made with a face model of this identity."""
 
     def opened(path, *, face_model_crc, role):
         return SimpleNamespace(face_model_identity=identity, path=path, role=role)
@@ -39,7 +39,7 @@ def fits(monkeypatch, identity):
     source = ConfigDict({"kind": "fits", "path": "runs/fits", "images": "photos"})
     config = quickstart.get_config()
     config.data.annotated = config.data.in_the_wild = (source,)
-    return experiment_settings(config)
+    return experiment_settings(config).data
 
 
 def test_fits_of_another_face_model_are_refused_by_their_expressions_too(
@@ -67,7 +67,7 @@ def test_fits_of_an_earlier_version_say_that_they_carry_no_identity(
 
 def test_a_faithful_face_model_flips_annotated_faces_and_the_run_says_so(console):
     face_model = load_face_model()
-    mirror = make_coefficient_mirror(config(), face_model, console)
+    mirror = make_coefficient_mirror(data(), face_model, console)
     assert mirror is not None
     np.testing.assert_array_equal(mirror.matrix, fit_mirror(face_model).matrix)
     said = console.file.getvalue()
@@ -76,12 +76,12 @@ def test_a_faithful_face_model_flips_annotated_faces_and_the_run_says_so(console
 
 
 def test_an_unfaithful_one_does_not_and_the_run_says_why(small_face_model, console):
-    assert make_coefficient_mirror(config(), small_face_model, console) is None
+    assert make_coefficient_mirror(data(), small_face_model, console) is None
     said = console.file.getvalue()
     assert "annotated faces are not flipped: a face of 'small' differs" in said
     assert "more than 0.5 px" in said
 
 
 def test_without_flips_nothing_is_fitted_and_nothing_said(small_face_model, console):
-    assert make_coefficient_mirror(config(flip_probability=0.0), small_face_model, console) is None
+    assert make_coefficient_mirror(data(flip_probability=0.0), small_face_model, console) is None
     assert not console.file.getvalue()

@@ -15,11 +15,15 @@ from twodasl_jax.data.pipeline import TrainingSource
 from twodasl_jax.data.sources import RenderedSource, write_rendered
 from twodasl_jax.experiment.run.trained import load_trained_run
 from twodasl_jax.experiment.run.workdir import Workdir
-from twodasl_jax.experiment.settings.experiment_settings import PreparedSettings
+from twodasl_jax.experiment.settings.experiment_settings import PreparedSettings, RunChoice
 from twodasl_jax.experiment.settings.reading import experiment_settings
 from twodasl_jax.experiment.sources import validation
 from twodasl_jax.experiment.sources.training_data import Sources, make_batches
-from twodasl_jax.experiment.sources.validation import hold_out_validation, make_validation_evaluator
+from twodasl_jax.experiment.sources.validation import (
+    check_validation,
+    hold_out_validation,
+    make_validation_evaluator,
+)
 from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coefficients
 from twodasl_jax.face_model.linear import vertices_from_coefficients
 from twodasl_jax.jobs.train import train
@@ -77,7 +81,7 @@ def pictures(half):
 
 
 def test_no_face_is_both_trained_on_and_validated_with(sources):
-    left, faces = hold_out_validation(config_of(), sources)
+    left, faces = hold_out_validation(config_of().data, sources, crop_size=120)
     held = {image.tobytes() for image in faces.image}
     assert len(held) == COUNT // EVERY
     # Of both halves, the same faces under another name too; and nothing else is lost.
@@ -90,9 +94,10 @@ def test_no_face_is_both_trained_on_and_validated_with(sources):
 
 
 def test_no_batch_holds_a_held_out_face(sources):
-    left, faces = hold_out_validation(config_of(), sources)
-    config = config_of()
-    batches = make_batches(config, left, stage=config.stages[0], coefficient_mirror=None)
+    left, faces = hold_out_validation(config_of().data, sources, crop_size=120)
+    method = types.SimpleNamespace(reads=("annotated", "in_the_wild"), crop_size=120)
+    stage = types.SimpleNamespace(name="both", method=method)
+    batches = make_batches(config_of().data, left, stage, seed=0, coefficient_mirror=None)
     seen = np.concatenate([next(batches)["annotated"]["coefficients"] for _ in range(20)])
     # Augmentation moves the camera; shape and expression stay the face's own.
     shapes = {row.tobytes() for row in seen[:, 12:]}
@@ -101,14 +106,14 @@ def test_no_batch_holds_a_held_out_face(sources):
 
 
 def test_whitening_statistics_do_not_see_them(sources):
-    left, faces = hold_out_validation(config_of(), sources)
+    left, faces = hold_out_validation(config_of().data, sources, crop_size=120)
     seen = np.concatenate([source.coefficients for source, *_ in left.annotated])
     assert len(seen) == 2 * COUNT - len(faces.coefficients)
 
 
 def test_without_validation_the_sources_stay_as_they_are(sources):
     config = config_of(validated="", evaluate_every=0)
-    left, faces = hold_out_validation(config, sources)
+    left, faces = hold_out_validation(config.data, sources, crop_size=120)
     assert left is sources
     assert faces is None
 
@@ -122,20 +127,19 @@ def test_without_validation_the_sources_stay_as_they_are(sources):
         ("", {"evaluate_every": 0, "checkpoint": "best"}, "nothing measures which is"),
     ],
 )
-def test_settings_that_do_not_fit_are_refused(sources, source, training, message):
+def test_settings_that_do_not_fit_are_refused(source, training, message):
     config = config_of(validated=source, **training)
     with pytest.raises(ValueError, match=message):
-        hold_out_validation(config, sources)
+        check_validation(config.data, config.training)
 
 
-def test_a_prepared_set_is_refused_with_the_reason(sources):
+def test_a_prepared_set_is_refused_with_the_reason():
     config = config_of()
     first, _ = config.data.annotated
     prepared = PreparedSettings(kind="tfds", name="second", split="train", data_dir="")
     data = dataclasses.replace(config.data, annotated=(first, prepared))
-    config = dataclasses.replace(config, data=data)
     with pytest.raises(ValueError, match="each photograph in many poses"):
-        hold_out_validation(config, sources)
+        check_validation(data, config.training)
 
 
 def test_the_evaluator_gives_the_nme_of_the_held_out_faces(small_face_model):
@@ -216,23 +220,22 @@ def test_the_best_networks_are_used_where_the_config_says_so(tmp_path):
     assert read_metrics(run.logs("fast"))["validation/failure_rate_10"] == [
         (step, 100.0) for step in (1, 2, 3)
     ]
-    best, newest = (
-        restore_for_prediction(folder("fast")) for folder in (run.best, run.checkpoints)
-    )
-    assert (best.step, newest.step) == (1, 3)
+    best, last = (restore_for_prediction(folder("fast")) for folder in (run.best, run.checkpoints))
+    assert (best.step, last.step) == (1, 3)
     # The second stage does not move: its networks are those that it was handed.
     handed_on = restore_for_prediction(run.checkpoints("still")).params["regressor"]
     chex.assert_trees_all_equal(handed_on, best.params["regressor"])
     with pytest.raises(AssertionError):
-        chex.assert_trees_all_equal(handed_on, newest.params["regressor"])
+        chex.assert_trees_all_equal(handed_on, last.params["regressor"])
     # Read for scoring, the run's own config says best; another may ask for the newest. They
     # differ in what every step moves, the BatchNorm statistics.
-    for wanted, folder in ((None, run.best), (short_quickstart(), run.checkpoints)):
+    newest = RunChoice("newest", "")
+    for wanted, folder in ((None, run.best), (newest, run.checkpoints)):
         read = restore_for_prediction(folder("still"))
         _, batch_stats = load_trained_run(run, wanted).networks
         chex.assert_trees_all_equal(batch_stats, read.batch_stats)
     with pytest.raises(AssertionError):
         chex.assert_trees_all_equal(
             load_trained_run(run).networks[1],
-            load_trained_run(run, short_quickstart()).networks[1],
+            load_trained_run(run, newest).networks[1],
         )

@@ -3,6 +3,7 @@
 import importlib
 
 import pytest
+from ml_collections import ConfigDict
 
 from configs import base
 from twodasl_jax.experiment.settings.reading import experiment_settings
@@ -187,3 +188,35 @@ def test_data_that_are_absent_leave_nothing_behind(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"(?s)the face model .*absent\.npz.*w300_lp"):
         job.train(config, workdir=str(tmp_path / "run"))
     assert not list(tmp_path.iterdir())
+
+
+def validated_with(**changes):
+    config = load("quickstart")
+    config.data.validation.source = ""
+    crops = {"kind": "crops", "name": "labelled", "path": "somewhere", "fits": ""}
+    config.evaluation.sets = (ConfigDict(crops | changes),)
+    config.training.best.metric = "labelled/manual/mean_of_bins"
+    return config
+
+
+def test_labelled_crops_alone_may_validate():
+    check_experiment(experiment_settings(validated_with()))
+    config = validated_with()
+    config.training.best.metric = "labelled/fits/mean_of_bins"
+    with pytest.raises(ValueError, match="choose one of labelled/manual/bin_0_30"):
+        check_experiment(experiment_settings(config))
+    config = validated_with(fits="fits")
+    config.training.best.metric = "labelled/fits/mean_of_bins"
+    check_experiment(experiment_settings(config))
+    # Nothing is held out: its numbers are not measured.
+    config.training.best.metric = "validation/mean_of_images"
+    with pytest.raises(ValueError, match="'validation/mean_of_images'; choose one of labelled/"):
+        check_experiment(experiment_settings(config))
+    config = validated_with()
+    config.training.evaluate_every, config.training.checkpoint = 0, "best"
+    with pytest.raises(ValueError, match="nothing measures which is"):
+        check_experiment(experiment_settings(config))
+    config = validated_with()
+    config.evaluation.sets = ()
+    with pytest.raises(ValueError, match="validate with a set of labelled crops"):
+        check_experiment(experiment_settings(config))

@@ -8,15 +8,20 @@ import shutil
 import chex
 import numpy as np
 import pytest
+from rich.console import Console
 
 from configs import base
+from tests.pretrained.untrained import untrained_network
 from twodasl_jax.experiment.run.face_model_place import PLACE_FILE, read_place
 from twodasl_jax.experiment.run.folder_lock import hold_folder
 from twodasl_jax.experiment.run.trained import load_trained_run
 from twodasl_jax.experiment.run.workdir import Workdir
-from twodasl_jax.face_model.model import OPEN_FACE_FILE
+from twodasl_jax.experiment.settings.experiment_settings import RunChoice
+from twodasl_jax.experiment.start.run_start import start_run
+from twodasl_jax.face_model.model import OPEN_FACE_FILE, load_face_model
 from twodasl_jax.face_reconstructor import FaceReconstructor
 from twodasl_jax.jobs.evaluate import evaluate
+from twodasl_jax.pretrained.network_file import in_half_precision, write_network_file
 from twodasl_jax.training.checksums import CHECKSUMS, json_checksum
 from twodasl_jax.training.saved_description import newest_description
 
@@ -124,7 +129,7 @@ def test_a_moved_run_says_what_can_be_typed_and_takes_it(moved, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"--face_model=FILE, or copy it to .*face\.npz"):
         load_trained_run(Workdir(moved))
     assert load_trained_run(Workdir(moved), face_model=str(OPEN_FACE_FILE)).step == 1
-    wanted = config_of(**{"face_model.path": str(OPEN_FACE_FILE)})
+    wanted = RunChoice("newest", str(OPEN_FACE_FILE))
     assert load_trained_run(Workdir(moved), wanted).step == 1
     shutil.copy(OPEN_FACE_FILE, moved / "face.npz")
     assert load_trained_run(Workdir(moved)).step == 1
@@ -269,6 +274,26 @@ def test_networks_that_never_saw_a_batchs_statistics(trained, tmp_path):
         train(config_of(init_from=str(run)), tmp_path / "new")
 
 
+def test_starting_from_a_network_file(tmp_path, capsys):
+    network = untrained_network(load_face_model(), step=70)
+    write_network_file(tmp_path / "net.npz", network)
+    config = config_of(init_from=str(tmp_path / "net.npz"))
+    with contextlib.ExitStack() as held:
+        run, networks = start_run(
+            config, Workdir(tmp_path / "run"), Console(width=500), face_model=None, held=held
+        )
+    assert "net.npz: stage only, step 70; licence: none: it is" in capsys.readouterr().out
+    chex.assert_trees_all_equal(run.description.arrays, network.arrays)
+    chex.assert_trees_all_equal(networks.params, in_half_precision(network.params))
+    config.models.landmark_map = False
+    with pytest.raises(ValueError, match=r"with models.landmark_map=True, and this experiment has"):
+        train(config, tmp_path / "other")
+    config.init_from = "pretrained:another"
+    with pytest.raises(ValueError, match="no network is called 'pretrained:another'"):
+        train(config, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
 def test_starting_from_an_earlier_versions_run_compares_its_file(moved, tmp_path, capsys):
     without_identity(moved)
     changed_model(moved / "face.npz")
@@ -311,7 +336,7 @@ def test_a_stage_scored_on_the_way_is_scored_again(moved):
     config.evaluation.sets = (base.rendered("held_out", num_faces=8, seed=3, supersample=1),)
     moments = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(job, "evaluate_networks", lambda *_, moment: moments.append(moment))
+        patch.setattr(job, "evaluate_networks", lambda *_, moment, **__: moments.append(moment))
         patch.setattr(job.report, "write_pictures", lambda *_: None)
         patch.setattr(job.report, "print_table", lambda *_: None)
         train(config, moved)

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from twodasl_jax.predict.faces import optional_package
 from twodasl_jax.predict.faces.optional_package import require_package
 
 
@@ -29,3 +30,9 @@ def test_one_that_is_absent_is_told_with_its_command(load):
     message = r"'no_such_one' is not installed: pip install -e '\.\[mine\]'"
     with pytest.raises(ValueError, match=message):
         require_package("no_such_one", extra="mine", load=load)
+
+
+def test_of_an_installed_wheel_the_command_needs_no_checkout(monkeypatch, tmp_path):
+    monkeypatch.setattr(optional_package, "_CHECKOUT", tmp_path)
+    with pytest.raises(ValueError, match=r"is not installed: pip install 'twodasl-jax\[mine\]'"):
+        require_package("no_such_one", extra="mine")

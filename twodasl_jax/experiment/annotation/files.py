@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from twodasl_jax.data.crop_files import CHECKSUMS
-from twodasl_jax.data.fitted_source import SETTINGS_FILE
+from twodasl_jax.data.fitted_source import FITTED_LANDMARKS, SETTINGS_FILE
 from twodasl_jax.data.labelled_faces import LabelledFaces
 from twodasl_jax.evaluation.pictures import write_ranked_faces, write_residual_histogram
 from twodasl_jax.experiment.annotation.checks import none_left
@@ -148,6 +148,7 @@ def _arrays(faces: LabelledFaces, fits: Fits, rows: np.ndarray) -> dict[str, np.
     unknown21 = np.full((len(rows), 21, 2), np.nan, np.float32)
     arrays = {
         "coefficients": fits.coefficients[rows].astype(np.float32),
+        FITTED_LANDMARKS: fits.points[rows].astype(np.float32),
         "residual_percent": fits.residual_percent[rows].astype(np.float32),
         "yaw_degrees": fits.yaw_degrees[rows].astype(np.float32),
         "landmarks21_crop_px": unknown21 if faces.landmarks21 is None else faces.landmarks21[rows],

@@ -16,6 +16,7 @@ from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel
 from twodasl_jax.face_model.model_identity import (
     describe_identity,
+    differing_arrays,
     face_model_identity,
     require_same_face_model,
 )
@@ -100,6 +101,40 @@ def find_face_model(
     if refusals:
         raise refusals[0]
     raise FileNotFoundError(_absent(folder, path, places, describe_identity(identity)))
+
+
+def face_model_of_network(
+    identity: Mapping[str, Any], *, owner: str, given: str | None
+) -> FaceModel:
+    """The face model of a network file, which notes what it is and not where it lies.
+
+    Args:
+      identity: of the face model that the network was trained with.
+      owner: what the network is called, for messages.
+      given: path from the command line; None is the embedded face model.
+
+    Raises:
+      FileNotFoundError: where the path leads nowhere, or none was given and the network is of
+        another face model than the embedded one.
+      ValueError: for a file of other arrays, naming both models.
+    """
+    if given is not None and not Path(given).exists():
+        raise FileNotFoundError(f"no face model at {given} (--face_model); check the path")
+    face_model = face_model_from_file(given or OPEN_FACE_FILE)
+    here = face_model_identity(face_model)
+    if given is None and differing_arrays(identity, here):
+        raise FileNotFoundError(
+            f"the network {owner} predicts coefficients of the face model "
+            f"{describe_identity(identity)}, which does not come with the package: give its file, "
+            "--face_model=FILE (docs/face_models.md)"
+        )
+    require_same_face_model(
+        identity,
+        here,
+        owner=f"the network {owner} was trained",
+        advice=f"{given} is another one: give the file that it was trained with, --face_model=FILE",
+    )
+    return face_model
 
 
 def _places(folder: Path, path: str) -> list[Path]:

@@ -8,12 +8,22 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def git_revision(folder: Path = REPOSITORY) -> str | None:
-    """The commit of a checkout, with ``-dirty`` where tracked files differ; None outside one."""
-    command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
+    """The commit of a checkout, with ``-dirty`` where tracked files differ; None outside one.
+
+    A package that is installed into an environment inside somebody's repository is outside: that
+    repository does not track it.
+    """
+    describe = ("describe", "--always", "--abbrev=40", "--exclude=*", "--dirty")
     try:
-        told = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        return _git(folder, *describe) if _git(folder, "ls-files") else None
     except OSError:  # no git, or no such folder
         return None
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    told = subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
     return told.stdout.strip() or None
 
 

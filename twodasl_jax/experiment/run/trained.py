@@ -1,19 +1,26 @@
-"""A trained run, read back for scoring and prediction."""
+"""A trained network, read back for scoring and prediction from a run's folder or from one file."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from twodasl_jax.experiment.run.assembly import make_method
-from twodasl_jax.experiment.run.face_model_place import find_face_model, read_place
+from twodasl_jax.experiment.run.face_model_place import (
+    face_model_of_network,
+    find_face_model,
+    read_place,
+)
+from twodasl_jax.experiment.run.network_files import network_of_file
 from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.settings.experiment_settings import RunChoice
+from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.face_model.albedo import with_colours
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.methods.method import Faces, Method, MethodFamily
 from twodasl_jax.methods.predictor import Predictor
 from twodasl_jax.methods.registry import family_of
-from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
+from twodasl_jax.pretrained.names import network_file_named
 from twodasl_jax.training.state import Networks
 
 
@@ -21,7 +28,7 @@ class TrainedRun(NamedTuple):
     """The networks of a run, and what they were trained with.
 
     Attributes:
-      config: the run's own.
+      settings_json: the run's own, plain values; of a network file, what it says of itself.
       stage: the name of the stage that the networks come from.
       step: of the checkpoint.
       face_model: the one whose points they predict, with colours.
@@ -29,9 +36,10 @@ class TrainedRun(NamedTuple):
       method: that predicts.
       networks: parameters and batch statistics.
       arrays: the method's own, of the checkpoint.
+      about: a line on a network file: which it is, and its licence; '' for a run's folder.
     """
 
-    config: Any
+    settings_json: Mapping[str, Any]
     stage: str
     step: int
     face_model: FaceModel
@@ -39,6 +47,7 @@ class TrainedRun(NamedTuple):
     method: Method
     networks: Networks
     arrays: Mapping[str, np.ndarray]
+    about: str = ""
 
     def predictor(
         self,
@@ -61,9 +70,60 @@ class TrainedRun(NamedTuple):
         return Predictor(self.method, constants, batch_sizes=batch_sizes, outputs=outputs)
 
 
+def open_trained(
+    name: str | Path,
+    wanted: RunChoice | None = None,
+    *,
+    stage: str = "",
+    face_model: str | None = None,
+    num_passes: int | None = None,
+) -> TrainedRun:
+    """Reads a trained network by what a command calls it.
+
+    Args:
+      name: folder of a run, a network file (``--mode=pack``), or one that comes with the package:
+        ``pretrained``, ``pretrained:bfm``.
+      wanted: as for `load_trained_run`; a network file has nothing that it could choose.
+      stage: as for `load_trained_run`.
+      face_model: where the face model of the network lies now. A network file of another than the
+        embedded one needs it.
+      num_passes: of the network over a face; None is what it was scored with.
+
+    Raises:
+      FileNotFoundError, ValueError: one sentence, where there is no such network, it is damaged,
+        or its face model is not to be found, or another one.
+    """
+    path = network_file_named(name)
+    if path is None:
+        return load_trained_run(
+            Workdir(name), wanted, stage=stage, face_model=face_model, num_passes=num_passes
+        )
+    if wanted is not None:
+        raise ValueError(
+            f"--config chooses among the checkpoints of a run, and {name} is one network; leave "
+            "--config out (its face model: --face_model=FILE)"
+        )
+    family, method, network = network_of_file(path)
+    if stage not in ("", network.stage):
+        raise ValueError(f"{name} has no stage '{stage}'; it has {network.stage}")
+    found = face_model_of_network(network.identity["face_model"], owner=str(name), given=face_model)
+    told = {"method": network.method, "models": network.models, "training": network.training}
+    return TrainedRun(
+        told,
+        network.stage,
+        network.step,
+        with_colours(found),
+        family,
+        method.with_passes(network.num_passes if num_passes is None else num_passes),
+        Networks(network.params, network.batch_stats),
+        network.arrays,
+        about=f"network: {name}, for the face model '{found.name}'; licence: {network.licence}",
+    )
+
+
 def load_trained_run(
     workdir: Workdir,
-    wanted: Any = None,
+    wanted: RunChoice | None = None,
     *,
     stage: str = "",
     face_model: str | None = None,
@@ -73,40 +133,53 @@ def load_trained_run(
 
     Args:
       workdir: of the run.
-      wanted: a config whose ``training.checkpoint`` chooses, and whose ``face_model.path`` says
-        where the face model lies now; None is the run's own.
+      wanted: of other settings than the run's own; None is the run's own.
       stage: name of the stage whose networks are meant; '' is the newest.
-      face_model: where the run's face model lies now, before what any config says.
-      num_passes: of the network over a face; None is what the run's config scores with.
+      face_model: where the run's face model lies now, before what any settings say.
+      num_passes: of the network over a face; None is what the run is scored with.
 
     Raises:
       FileNotFoundError, ValueError: where the folder holds no (complete) run, or its face model
         is not to be found, or another one.
     """
+    # Not at the head: who reads a network file does without Orbax.
+    from twodasl_jax.training.prediction_checkpoint import restore_for_prediction
+
     config = workdir.read_config()
-    chosen = workdir.stage_named(config, stage) if stage else workdir.newest_stage(config)
-    folder = workdir.networks(chosen.name, config if wanted is None else wanted)
-    checkpoint = restore_for_prediction(folder)
+    chosen = workdir.stage_named(config.stages, stage or workdir.newest_stage(config.stages))
     own = config.face_model.path
-    if face_model is None and wanted is not None and wanted.face_model.path not in ("", own):
-        face_model = wanted.face_model.path
+    wanted = config.run_choice if wanted is None else wanted
+    checkpoint = restore_for_prediction(workdir.chosen_checkpoints(chosen.name, wanted.checkpoint))
+    _require_faces(workdir, checkpoint.identity)
+    if face_model is None and wanted.face_model not in ("", own):
+        face_model = wanted.face_model
     found, _ = find_face_model(
         workdir.folder,
         own,
         identity=_identity_of_face_model(workdir, checkpoint.identity),
         given=face_model,
     )
+    family = family_of(config.method)
+    method = family.make(models=config.models, losses=config.losses, stage=chosen)
     passes = config.evaluation.num_passes if num_passes is None else num_passes
     return TrainedRun(
-        config,
+        plain(config),
         chosen.name,
         checkpoint.step,
         with_colours(found),
-        family_of(config.method),
-        make_method(config, chosen).with_passes(passes),
+        family,
+        method.with_passes(passes),
         Networks(checkpoint.params, checkpoint.batch_stats),
         checkpoint.arrays,
     )
+
+
+def _require_faces(workdir: Workdir, identity: Mapping[str, Any] | None) -> None:
+    if identity is not None and identity["face_model"] is None:
+        raise ValueError(
+            f"{workdir.folder} holds imported networks that predict no faces yet; train a run from "
+            f"them: --config=configs/NAME.py --config.init_from={workdir.folder}"
+        )
 
 
 def _identity_of_face_model(

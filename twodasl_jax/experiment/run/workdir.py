@@ -1,11 +1,13 @@
 """The folder of one run: what lies where, and that it stays one run."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from twodasl_jax.evaluation.report import write_results
 from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings, StageSettings
-from twodasl_jax.experiment.settings.reading import Unknown, experiment_settings, flat, plain
+from twodasl_jax.experiment.settings.reading import Unknown, experiment_settings, plain
+from twodasl_jax.training.tree_difference import values_by_name
 from twodasl_jax.user_files.json_file import read_json, require_entries
 
 _RESTORE = "restore it from a copy, or train again in another folder"
@@ -47,17 +49,17 @@ class Workdir:
         """The best checkpoint of one stage, by validation."""
         return self.folder / "best" / stage
 
-    def networks(self, stage: str, config: ExperimentSettings) -> Path:
-        """Checkpoints that what follows a stage reads: the newest, or the best if so configured.
+    def chosen_checkpoints(self, stage: str, which: str) -> Path:
+        """Checkpoints that what follows a stage reads.
 
         Args:
           stage: its name.
-          config: whose ``training.checkpoint`` chooses.
+          which: ``newest`` or ``best``, as ``training.checkpoint`` has it.
 
         Raises:
           ValueError: where no best was kept.
         """
-        if config.training.checkpoint == "newest":
+        if which == "newest":
             return self.checkpoints(stage)
         if not checkpoint_steps(self.best(stage)):
             raise ValueError(
@@ -78,13 +80,13 @@ class Workdir:
         """Whether a stage has a complete checkpoint."""
         return bool(checkpoint_steps(self.checkpoints(stage)))
 
-    def newest_stage(self, config: ExperimentSettings) -> StageSettings:
-        """The last stage that has a checkpoint.
+    def newest_stage(self, stages: Sequence[StageSettings]) -> str:
+        """Name of the last stage that has a checkpoint.
 
         Raises:
           FileNotFoundError: where no stage has one yet.
         """
-        trained = [stage for stage in config.stages if self.has_checkpoint(stage.name)]
+        trained = [stage.name for stage in stages if self.has_checkpoint(stage.name)]
         if not trained:
             raise FileNotFoundError(
                 f"{self.folder} has no checkpoint yet; train it first: "
@@ -92,18 +94,18 @@ class Workdir:
             )
         return trained[-1]
 
-    def stage_named(self, config: ExperimentSettings, name: str) -> StageSettings:
+    def stage_named(self, stages: Sequence[StageSettings], name: str) -> StageSettings:
         """One stage of the run, by its name.
 
         Raises:
           ValueError: where the run has no such stage.
         """
-        for stage in config.stages:
+        for stage in stages:
             if stage.name == name:
                 return stage
         raise ValueError(
             f"{self.folder} has no stage '{name}'; it has "
-            f"{', '.join(stage.name for stage in config.stages)}"
+            f"{', '.join(stage.name for stage in stages)}"
         )
 
     def read_config(self) -> ExperimentSettings:
@@ -153,7 +155,7 @@ class Workdir:
             )
         return wanted
 
-    def require_trained_with(self, saved: Any, config: ExperimentSettings) -> None:
+    def require_trained_with(self, saved: Mapping[str, Any], config: ExperimentSettings) -> None:
         """Refuses to go on with other settings than the run's checkpoints were written with.
 
         Args:
@@ -204,7 +206,10 @@ def _changed(
     there: ExperimentSettings, unknown: Unknown, wanted: ExperimentSettings, said: str
 ) -> list[str]:
     """What differs between two configs, but for what may change between the parts of one run."""
-    saved, now = flat(plain(there)) | flat(unknown), flat(plain(wanted))
+    saved, now = (
+        values_by_name(plain(there)) | values_by_name(unknown),
+        values_by_name(plain(wanted)),
+    )
     return [
         f"{key}: {saved.get(key)} there, {now.get(key)} {said}"
         for key in sorted({*saved, *now})

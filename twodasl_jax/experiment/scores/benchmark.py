@@ -28,8 +28,7 @@ from twodasl_jax.evaluation.predictions_file import (
 )
 from twodasl_jax.evaluation.report import write_per_image, write_results
 from twodasl_jax.experiment.run.provenance import git_revision, sha256_of
-from twodasl_jax.experiment.run.trained import TrainedRun, load_trained_run
-from twodasl_jax.experiment.run.workdir import Workdir
+from twodasl_jax.experiment.run.trained import TrainedRun, open_trained
 from twodasl_jax.experiment.scores.benchmark_checks import (
     RESULT_FILES,
     check_settings,
@@ -38,6 +37,7 @@ from twodasl_jax.experiment.scores.benchmark_checks import (
     own_conventions,
 )
 from twodasl_jax.experiment.scores.benchmark_predictions import predict_benchmark
+from twodasl_jax.experiment.settings.benchmark_settings import BenchmarkSettings
 from twodasl_jax.experiment.settings.reading import plain
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import FaceModel
@@ -75,7 +75,7 @@ class Measured(NamedTuple):
 
 
 def score_benchmark(
-    config: Any,
+    settings: BenchmarkSettings,
     *,
     workdir: str,
     checkpoint: str | None,
@@ -85,9 +85,9 @@ def score_benchmark(
     """Scores one system; writes into WORKDIR when all is computed, and prints tables.
 
     Args:
-      config: as ``configs/evaluation.py`` has it.
+      settings: as ``configs/evaluation.py`` has it.
       workdir: folder to write; an earlier result there is replaced.
-      checkpoint: workdir of a trained run, or None.
+      checkpoint: a trained network (`open_trained`), or None.
       predictions: a predictions file (`read_predictions`), or None.
       face_model: of the coefficients in `predictions`, or where the run's lies now; or None.
 
@@ -96,49 +96,53 @@ def score_benchmark(
     """
     start, console = time.perf_counter(), Console(markup=False, emoji=False)
     folder = Path(workdir)
-    kind = check_settings(config, folder, checkpoint=checkpoint, predictions=predictions)
+    kind = check_settings(settings, folder, checkpoint=checkpoint, predictions=predictions)
     trained, model = None, None
     if checkpoint is not None:
-        trained = load_trained_run(
-            Workdir(checkpoint),
-            stage=config.stage,
+        trained = open_trained(
+            checkpoint,
+            stage=settings.stage,
             face_model=face_model,
-            num_passes=config.num_passes,
+            num_passes=settings.num_passes,
         )
+        if trained.about:
+            console.print(trained.about, highlight=False, soft_wrap=True)
     elif face_model is not None:
         model = face_model_from_file(face_model)
-    benchmark = open_benchmark(config, kind, console)
+    benchmark = open_benchmark(settings, kind, console)
     if trained is not None:
-        predicted = _predict(config, trained, benchmark, console)
+        predicted = _predict(settings, trained, benchmark, console)
         predicted = predicted._replace(system={"checkpoint": checkpoint, **predicted.system})
     else:
         assert predictions is not None
-        predicted = _read_predictions(config, predictions, benchmark, model)
-    measured = measure(kind, tuple(config.metrics), predicted, console)
-    results = _results(config, kind, predicted, measured)
+        predicted = _read_predictions(settings, predictions, benchmark, model)
+    measured = measure(kind, tuple(settings.metrics), predicted, console)
+    results = _results(settings, kind, predicted, measured)
     results["seconds"] |= {"all": time.perf_counter() - start}
-    _write(folder, config, kind, predicted, measured.errors, results)
+    _write(folder, settings, kind, predicted, measured.errors, results)
     _print(results, predicted.benchmark, kind, folder, console)
 
 
-def _predict(config: Any, trained: TrainedRun, benchmark: Benchmark, console: Console) -> Predicted:
+def _predict(
+    settings: BenchmarkSettings, trained: TrainedRun, benchmark: Benchmark, console: Console
+) -> Predicted:
     benchmark, predictions, counts = predict_benchmark(
         trained,
         benchmark,
-        input_sources(config),
-        num_passes=config.num_passes,
-        batch_size=config.batch_size,
+        input_sources(settings),
+        num_passes=settings.num_passes,
+        batch_size=settings.batch_size,
         console=console,
     )
     system = {"stage": trained.stage, "step": trained.step}
-    system |= {"face_model": trained.face_model.name, "config": plain(trained.config)}
+    system |= {"face_model": trained.face_model.name, "config": trained.settings_json}
     return Predicted(benchmark, predictions, system, counts)
 
 
 def _read_predictions(
-    config: Any, path: str, benchmark: Benchmark, face_model: FaceModel | None
+    settings: BenchmarkSettings, path: str, benchmark: Benchmark, face_model: FaceModel | None
 ) -> Predicted:
-    if config.allow_missing:
+    if settings.allow_missing:
         benchmark, predictions = read_available_predictions(path, benchmark, face_model)
     else:
         predictions = read_predictions(path, benchmark, face_model)
@@ -186,16 +190,16 @@ def measure(
 
 
 def _results(
-    config: Any, kind: BenchmarkKind, predicted: Predicted, measured: Measured
+    settings: BenchmarkSettings, kind: BenchmarkKind, predicted: Predicted, measured: Measured
 ) -> dict[str, Any]:
     benchmark = predicted.benchmark
     results = results_of(kind, benchmark, predicted.predictions, measured.errors)
-    results["conventions"] |= own_conventions(config, benchmark)
+    results["conventions"] |= own_conventions(settings, benchmark)
     return results | {
         "not_computed": measured.not_computed,
         "system": predicted.system,
         "prediction": predicted.counts,
-        "config": plain(config),
+        "config": plain(settings),
         "git_revision": git_revision(),
         "seconds": measured.seconds,
     }
@@ -203,7 +207,7 @@ def _results(
 
 def _write(
     folder: Path,
-    config: Any,
+    settings: BenchmarkSettings,
     kind: BenchmarkKind,
     predicted: Predicted,
     errors: Mapping[str, Errors],
@@ -216,7 +220,7 @@ def _write(
             unfinished / "per_image.csv",
             benchmark.file_names,
             benchmark.yaw_degrees,
-            per_image_columns(errors),
+            per_image_columns(errors, benchmark),
         )
         write_predictions(unfinished / "predictions.npz", benchmark, predictions)
         write_pictures(
@@ -225,7 +229,7 @@ def _write(
             benchmark,
             predictions,
             errors,
-            without_worst=config.error_curve_without_worst,
+            without_worst=settings.error_curve_without_worst,
         )
         write_results(unfinished / "results.json", results)
         unwritten = [name for name in RESULT_FILES if not (unfinished / name).exists()]

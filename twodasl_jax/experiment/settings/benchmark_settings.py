@@ -15,6 +15,7 @@ class BenchmarkSettings:
     detector: str
     landmarks_file: str
     landmark_vertices: str
+    fits: str = ""
     annotated_vertices: int
     allow_missing: bool
     error_curve_without_worst: int

@@ -6,7 +6,7 @@ A setting with a default is younger than runs that go on: it is merged where the
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from twodasl_jax.data.augment import AugmentOptions
 from twodasl_jax.training.optimizer import OptimizerOptions
@@ -83,6 +83,20 @@ class Aflw2000Settings:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class LabelledCropsSettings:
+    """A folder of crops with manual labels, never trained on, to validate with."""
+
+    kind: Literal["crops"]
+    name: str
+    path: str
+    fits: str = ""
+
+
+SetSettings = RenderedSettings | Aflw2000Settings | LabelledCropsSettings
+FacesSettings = SourceSettings | SetSettings
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ValidationSettings:
     """Which faces are held out of all training data."""
 
@@ -140,9 +154,21 @@ class TrainingSettings:
 class EvaluationSettings:
     """What a run is scored on."""
 
-    sets: tuple[RenderedSettings | Aflw2000Settings, ...]
+    sets: tuple[SetSettings, ...]
     num_passes: int
     batch_size: int
+
+
+class RunChoice(NamedTuple):
+    """What settings say of a run that is trained already.
+
+    Attributes:
+      checkpoint: the newest one, or the best by validation.
+      face_model: where its face model lies now; '' is where the run has it.
+    """
+
+    checkpoint: Literal["newest", "best"]
+    face_model: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -159,3 +185,13 @@ class ExperimentSettings:
     stages: tuple[StageSettings, ...]
     training: TrainingSettings
     evaluation: EvaluationSettings
+
+    @property
+    def faces(self) -> tuple[FacesSettings, ...]:
+        """Everything that shows faces: the training data and the evaluation sets."""
+        return (*self.data.annotated, *self.data.in_the_wild, *self.evaluation.sets)
+
+    @property
+    def run_choice(self) -> RunChoice:
+        """What a run that is trained already takes of these settings."""
+        return RunChoice(self.training.checkpoint, self.face_model.path)

@@ -78,19 +78,6 @@ def plain(value: Any) -> Any:
     return value
 
 
-def flat(value: Any, name: str = "") -> dict[str, str]:
-    """Every single value of plain ones: ``{"data.annotated[0].seed": "1", ...}``."""
-    if isinstance(value, Mapping):
-        inner = {_within(name, key): each for key, each in value.items()}
-    elif isinstance(value, list):
-        inner = {f"{name}[{index}]": each for index, each in enumerate(value)}
-    else:
-        return {name: repr(value)}
-    return {
-        key: value for within, each in inner.items() for key, value in flat(each, within).items()
-    }
-
-
 def _with_present_names(value: Any) -> Any:
     """A run of an earlier version goes on by the same command: settings may have got new names."""
     stages = value.get("stages") if isinstance(value, Mapping) else None

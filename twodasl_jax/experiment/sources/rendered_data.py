@@ -1,10 +1,10 @@
-"""Renders the training and evaluation faces of a config, once per workdir."""
+"""Renders the training and evaluation faces of an experiment, once per workdir."""
 
 import dataclasses
 import functools
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from rich.progress import track
 from twodasl_jax.coefficient_layout import EXPRESSION, SHAPE
 from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.data.sources import is_rendered_with, write_rendered
+from twodasl_jax.experiment.settings.experiment_settings import FacesSettings, RenderedSettings
 from twodasl_jax.experiment.settings.setting_checks import require_file_name, require_whole
 from twodasl_jax.face_model.landmarks import landmark_model
 from twodasl_jax.face_model.model import FaceModel, face_model_crc
@@ -31,23 +32,22 @@ CHUNK = 50
 """Faces rendered by one call: enough to hide its overhead, few enough for a lively bar."""
 
 
-def rendered_folder(workdir: Path, source: Any) -> Path:
-    """Where a config's rendered source lies."""
+def rendered_folder(workdir: Path, source: RenderedSettings) -> Path:
+    """Where a rendered source lies."""
     return workdir / "data" / source.name
 
 
-def check_rendered(config: Any) -> None:
+def check_rendered(faces: Iterable[FacesSettings]) -> None:
     """Refuses rendered sets that cannot be, or that would render each other away.
 
     Args:
-      config: an experiment; its training data and its evaluation sets share a folder.
+      faces: training data and evaluation sets, which share a folder.
 
     Raises:
       ValueError: naming the setting.
     """
-    sets = (*config.data.annotated, *config.data.in_the_wild, *config.evaluation.sets)
     seen: dict[str, dict[str, Any]] = {}
-    for source in (each for each in sets if each.kind == "rendered"):
+    for source in (each for each in faces if each.kind == "rendered"):
         require_file_name("the name of a rendered source", source.name)
         for key, least in (("num_faces", 1), ("seed", 0), ("supersample", 1)):
             require_whole(
@@ -63,7 +63,7 @@ def check_rendered(config: Any) -> None:
 
 def ensure_rendered(
     workdir: Path,
-    source: Any,
+    source: RenderedSettings,
     face_model: FaceModel,
     console: Console,
     *,
@@ -124,7 +124,9 @@ _SINCE = ("face_model_identity", "appearance")
 """Settings that sets rendered by earlier versions do not have."""
 
 
-def _render_settings(source: Any, face_model: FaceModel, crop_size: int) -> dict[str, Any]:
+def _render_settings(
+    source: RenderedSettings, face_model: FaceModel, crop_size: int
+) -> dict[str, Any]:
     """All that decides how a set's pictures and labels come out: a cache must know it."""
     return {
         "face_model": face_model.name,

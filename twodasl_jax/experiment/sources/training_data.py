@@ -1,4 +1,4 @@
-"""From a config to training data: sources opened or rendered, their mirror, a stage's batches."""
+"""From settings to training data: sources opened or rendered, their mirror, a stage's batches."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -18,11 +18,19 @@ from twodasl_jax.data.seeds import derived_seed
 from twodasl_jax.data.source_protocol import AnnotatedSource, Role
 from twodasl_jax.data.sources import CropSource, RenderedSource
 from twodasl_jax.data.tfds_source import TfdsSource
-from twodasl_jax.experiment.run.assembly import crop_size_of, make_method
+from twodasl_jax.experiment.run.assembly import Stage
+from twodasl_jax.experiment.settings.experiment_settings import (
+    CropsSettings,
+    DataSettings,
+    FitsSettings,
+    PreparedSettings,
+    RenderedSettings,
+)
 from twodasl_jax.experiment.sources.rendered_data import ensure_rendered
 from twodasl_jax.face_model.mirrored_model import LARGEST_RESIDUAL_PX, fit_mirror
 from twodasl_jax.face_model.model import FaceModel, face_model_crc
 from twodasl_jax.face_model.model_identity import face_model_identity, require_same_face_model
+from twodasl_jax.methods.method import Method
 from twodasl_jax.training import parallel
 
 
@@ -38,7 +46,7 @@ Given = Mapping[tuple[str, int], Any]
 """Half and place in it -> a source that was there already, opened."""
 
 
-def open_given_sources(config: Any, face_model: FaceModel) -> Given:
+def open_given_sources(data: DataSettings, face_model: FaceModel) -> Given:
     """Opens the training data that must be there already; rendered ones are left out.
 
     Raises:
@@ -46,60 +54,41 @@ def open_given_sources(config: Any, face_model: FaceModel) -> Given:
     """
     return {
         (role, index): SOURCES[source.kind](source, role, face_model)
-        for role, index, source in _listed_sources(config)
+        for role, index, source in _listed_sources(data)
         if source.kind != "rendered"
     }
 
 
 def make_sources(
-    config: Any,
-    workdir: Path,
-    face_model: FaceModel,
-    console: Console,
-    given: Given,
-    *,
-    may_replace: bool = True,
+    data: DataSettings, given: Given, *, render: Callable[[RenderedSettings], Path]
 ) -> Sources:
-    """All training data of a config; what it renders is rendered now.
+    """All training data of an experiment; what it renders is rendered now.
 
     Args:
-      config: the experiment.
-      workdir: of the run; rendered faces lie there.
-      face_model: to render with.
-      console: where progress is shown.
+      data: the experiment's.
       given: from `open_given_sources`.
-      may_replace: see `ensure_rendered`.
+      render: gives the folder of a rendered source (`ensure_rendered`).
     """
     halves: dict[Role, list[TrainingSource]] = {"annotated": [], "in_the_wild": []}
-    for role, index, source in _listed_sources(config):
+    for role, index, source in _listed_sources(data):
         opened = given.get((role, index))
         if opened is None:
-            folder = ensure_rendered(
-                workdir,
-                source,
-                face_model,
-                console,
-                may_replace=may_replace,
-                crop_size=crop_size_of(config),
-            )
-            opened = RenderedSource(folder, role=role)
+            opened = RenderedSource(render(source), role=role)
         halves[role].append(TrainingSource(opened, source.weight, source.flip))
     return Sources(tuple(halves["annotated"]), tuple(halves["in_the_wild"]))
 
 
-def _listed_sources(config: Any) -> list[tuple[Role, int, Any]]:
+def _listed_sources(data: DataSettings) -> list[tuple[Role, int, Any]]:
     roles: tuple[Role, ...] = ("annotated", "in_the_wild")
-    return [
-        (role, i, source) for role in roles for i, source in enumerate(getattr(config.data, role))
-    ]
+    return [(role, i, source) for role in roles for i, source in enumerate(getattr(data, role))]
 
 
-def _open_crops(source: Any, *_: Any) -> CropSource:
+def _open_crops(source: CropsSettings, *_: Any) -> CropSource:
     without = crop_names(Path(source.without)) if source.without else frozenset()
     return CropSource(source.path, only_68=source.only_68, without=without)
 
 
-def _open_fits(source: Any, role: Role, face_model: FaceModel) -> FittedSource:
+def _open_fits(source: FitsSettings, role: Role, face_model: FaceModel) -> FittedSource:
     fitted = FittedSource(source.path, face_model_crc=face_model_crc(face_model), role=role)
     if fitted.face_model_identity is None:
         logging.warning(
@@ -118,7 +107,7 @@ def _open_fits(source: Any, role: Role, face_model: FaceModel) -> FittedSource:
     return fitted
 
 
-def _open_tfds(source: Any, role: Role, *_: Any) -> TfdsSource:
+def _open_tfds(source: PreparedSettings, role: Role, *_: Any) -> TfdsSource:
     return TfdsSource(source.name, split=source.split, role=role, data_dir=source.data_dir or None)
 
 
@@ -150,11 +139,11 @@ def annotated_coefficients(sources: Sources, *, crop_size: int) -> np.ndarray:
 
 
 def make_coefficient_mirror(
-    config: Any, face_model: FaceModel, console: Console
+    data: DataSettings, face_model: FaceModel, console: Console
 ) -> CoefficientMirror | None:
     """How annotated faces are flipped; None, and the console says so, where they had better not."""
-    flips = any(source.flip for source in config.data.annotated)
-    if not flips or not config.data.augment.flip_probability:
+    flips = any(source.flip for source in data.annotated)
+    if not flips or not data.augment.flip_probability:
         return None
     fit = fit_mirror(face_model)
     measured = (
@@ -171,33 +160,32 @@ def make_coefficient_mirror(
 
 
 def make_batches(
-    config: Any,
+    data: DataSettings,
     sources: Sources,
+    stage: Stage,
     *,
-    stage: Any,
+    seed: int,
     coefficient_mirror: CoefficientMirror | None,
 ) -> Batches:
     """The endless, resumable iterator of a stage's batches, this process's share of them.
 
-    Order and augmentation are those of the config's seed and the stage's name.
+    Order and augmentation are those of the experiment's seed and the stage's name.
     """
-    data = config.data
     return make_pipeline(
         sources.annotated,
         sources.in_the_wild,
         annotated_batch_size=data.annotated_batch_size,
-        in_the_wild_batch_size=in_the_wild_batch_size(config, stage),
+        in_the_wild_batch_size=in_the_wild_batch_size(data, stage.method),
         augment_options=data.augment,
-        seed=derived_seed(config.seed, "stage", stage.name),
+        seed=derived_seed(seed, "stage", stage.name),
         coefficient_mirror=coefficient_mirror,
         num_threads=data.num_threads,
-        crop_size=crop_size_of(config),
+        crop_size=stage.method.crop_size,
         shard_index=parallel.process_index(),
         shard_count=parallel.process_count(),
     )
 
 
-def in_the_wild_batch_size(config: Any, stage: Any) -> int:
+def in_the_wild_batch_size(data: DataSettings, method: Method) -> int:
     """Of one stage: 0, so that nothing is decoded, where its method does not read that half."""
-    reads = make_method(config, stage).reads
-    return config.data.in_the_wild_batch_size if "in_the_wild" in reads else 0
+    return data.in_the_wild_batch_size if "in_the_wild" in method.reads else 0

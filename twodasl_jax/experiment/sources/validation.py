@@ -16,7 +16,12 @@ from twodasl_jax.data.crop_resize import resized_element
 from twodasl_jax.data.held_out import hold_out, require_enough_faces, without_faces
 from twodasl_jax.data.pipeline import TrainingSource
 from twodasl_jax.data.source_protocol import AnnotatedSource
-from twodasl_jax.experiment.run.assembly import crop_size_of
+from twodasl_jax.experiment.settings.experiment_settings import (
+    DataSettings,
+    RenderedSettings,
+    SetSettings,
+    TrainingSettings,
+)
 from twodasl_jax.experiment.sources.training_data import Given, Sources
 from twodasl_jax.face_model.landmarks import landmarks_from_coefficients
 from twodasl_jax.face_model.linear import LinearModel
@@ -46,90 +51,105 @@ class ValidationFaces(NamedTuple):
     coefficients: np.ndarray
 
 
-def hold_out_validation(config: Any, sources: Sources) -> tuple[Sources, ValidationFaces | None]:
+def hold_out_validation(
+    data: DataSettings, sources: Sources, *, crop_size: int
+) -> tuple[Sources, ValidationFaces | None]:
     """Takes the faces to validate with out of the training data.
 
     Args:
-      config: ``data.validation`` names the source and how many; ``training`` what they are for.
+      data: after `check_validation`; its ``validation`` names the source and how many.
       sources: all training data.
+      crop_size: of the method, pixels.
 
     Returns:
-      What remains to train on, and the held-out faces; None where the config names no source.
+      What remains to train on, and the held-out faces; None where no source is named.
 
     Raises:
-      ValueError: where the settings do not fit each other, or a held-out face is damaged.
+      ValueError: where a held-out face is damaged.
     """
-    index = check_validation(config)
+    index = _chosen_source(data)
     if index is None:
         return sources, None
     source = cast(AnnotatedSource, sources.annotated[index].faces)
-    held = hold_out(source, every=config.data.validation.every)
+    held = hold_out(source, every=data.validation.every)
     taken = frozenset(held.identities())
     left = Sources(*(_without(half, taken) for half in (sources.annotated, sources.in_the_wild)))
-    return left, _read_faces(held, crop_size_of(config))
+    return left, _read_faces(held, crop_size)
 
 
-def check_validation(config: Any) -> int | None:
+def check_validation(
+    data: DataSettings, training: TrainingSettings, sets: Iterable[SetSettings] = ()
+) -> None:
     """Refuses settings of the validation that do not fit each other, before any face is read.
 
-    Returns:
-      The place of the source to hold faces out of among ``data.annotated``; None without.
+    Args:
+      data: its ``validation`` names the source and how many.
+      training: what they are for.
+      sets: that the run is scored on; labelled crops among them validate too.
 
     Raises:
-      ValueError: as `hold_out_validation`.
+      ValueError: naming the setting.
     """
-    chosen = config.data.validation.source
-    _require_consistent(config, chosen)
+    chosen = data.validation.source
+    _require_consistent(training, chosen, sets)
     if not chosen:
-        return None
-    names = [source.name for source in config.data.annotated]
+        return
+    names = [source.name for source in data.annotated]
     if chosen not in names:
         raise ValueError(
             f"data.validation.source is '{chosen}', which is no annotated source; choose one of "
             f"{', '.join(names)}"
         )
-    index = names.index(chosen)
-    if config.data.annotated[index].kind == "tfds":
+    if data.annotated[names.index(chosen)].kind == "tfds":
         raise ValueError(
             f"data.validation.source is '{chosen}', a prepared set: 300W-LP shows each photograph "
             "in many poses and flipped, so that its single faces cannot be held out; choose a "
             "rendered or fitted source"
         )
-    every = config.data.validation.every
+    every = data.validation.every
     if not isinstance(every, int) or every < 2:
         raise ValueError(f"data.validation.every is {every}; expected at least 2")
-    return index
 
 
-def check_number_of_faces(config: Any, given: Given) -> None:
+def check_number_of_faces(data: DataSettings, given: Given) -> None:
     """Refuses to hold out more faces than there are, before any are rendered.
 
     Args:
-      config: the experiment, after `check_validation`.
+      data: the experiment's, after `check_validation`.
       given: its sources that were there already.
 
     Raises:
-      ValueError: as `hold_out_validation`.
+      ValueError: where there are too few.
     """
-    index = check_validation(config)
+    index = _chosen_source(data)
     if index is not None:
-        opened = given.get(("annotated", index))
-        count = config.data.annotated[index].num_faces if opened is None else len(opened)
-        require_enough_faces(count, every=config.data.validation.every)
+        source, opened = data.annotated[index], given.get(("annotated", index), ())
+        count = source.num_faces if isinstance(source, RenderedSettings) else len(opened)
+        require_enough_faces(count, every=data.validation.every)
 
 
-def _require_consistent(config: Any, chosen: str) -> None:
-    training = config.training
+def _chosen_source(data: DataSettings) -> int | None:
+    """Place of the source to hold faces out of among the annotated ones; None without."""
+    if not data.validation.source:
+        return None
+    return [source.name for source in data.annotated].index(data.validation.source)
+
+
+def _require_consistent(
+    training: TrainingSettings, chosen: str, sets: Iterable[SetSettings]
+) -> None:
     evaluates = bool(training.evaluate_every)
-    if bool(chosen) != evaluates:
+    by_sets = any(each.kind == "crops" for each in sets)
+    if (chosen and not evaluates) or (evaluates and not (chosen or by_sets)):
         raise ValueError(
             f"data.validation.source is '{chosen}' and training.evaluate_every "
-            f"{training.evaluate_every}; set both to validate, or neither"
+            f"{training.evaluate_every}; set both to validate, or neither (or validate with a set "
+            "of labelled crops: evaluation.sets of kind 'crops')"
         )
-    if training.checkpoint == "best" and not chosen:
+    if training.checkpoint == "best" and not evaluates:
         raise ValueError(
             "training.checkpoint is 'best', but nothing measures which is: set "
-            "data.validation.source and training.evaluate_every"
+            "data.validation.source (or a set of labelled crops) and training.evaluate_every"
         )
 
 
@@ -157,7 +177,7 @@ def make_validation_evaluator(
     faces: ValidationFaces,
     method: Method,
     constants: Any,
-    landmarks: LinearModel,
+    landmark_model: LinearModel,
     *,
     batch_size: int,
 ) -> Callable[[Networks], Iterable[tuple[str, float]]]:
@@ -169,7 +189,7 @@ def make_validation_evaluator(
       faces: from `hold_out_validation`.
       method: that predicts.
       constants: from `MethodFamily.prediction_constants`, of the landmarks alone.
-      landmarks: the face model at its 68 landmark vertices.
+      landmark_model: the face model at its 68 landmark vertices.
       batch_size: of the compiled prediction, compiled once for all calls; the last is padded.
 
     Returns:
@@ -182,7 +202,7 @@ def make_validation_evaluator(
         batch_sizes=(batch_size,),
         outputs=lambda predicted: crop_points(predicted, method.crop_size),
     )
-    truth = np.asarray(landmarks_from_coefficients(landmarks, jnp.asarray(faces.coefficients)))
+    truth = np.asarray(landmarks_from_coefficients(landmark_model, jnp.asarray(faces.coefficients)))
     truth = truth[..., :2]
     camera = split_coefficients(jnp.asarray(faces.coefficients)).camera
     yaw_degrees = np.rad2deg(np.asarray(head_pose(camera).yaw))

@@ -4,7 +4,8 @@ Networks of the same shapes can mean different things: a coefficient is one of a
 first layer reads a landmark map or none. What is compared here is that meaning, never a path.
 """
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,17 @@ import jax
 from absl import logging
 from rich.console import Console
 
-from twodasl_jax.experiment.run.assembly import make_method
 from twodasl_jax.experiment.run.face_model_place import find_face_model
+from twodasl_jax.experiment.run.network_files import network_of_file
 from twodasl_jax.experiment.run.workdir import Workdir
-from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
 from twodasl_jax.experiment.settings.reading import experiment_settings
 from twodasl_jax.face_model.model import FaceModel
 from twodasl_jax.face_model.model_identity import face_model_identity, require_same_face_model
-from twodasl_jax.methods.method import Arrays, MethodFamily
+from twodasl_jax.methods.method import Arrays, Method, MethodFamily
 from twodasl_jax.methods.registry import family_of
+from twodasl_jax.pretrained.names import network_file_named
 from twodasl_jax.training.prediction_checkpoint import PredictionCheckpoint, restore_for_prediction
+from twodasl_jax.training.state import Networks
 from twodasl_jax.training.tree_difference import shapes_by_name
 
 _BATCH_NORM = "models.batch_norm"
@@ -34,13 +36,17 @@ _EARLIER_NAMES = {
 """Of checkpoints from before the methods had names -> now."""
 
 
-def run_identity(config: ExperimentSettings, face_model: FaceModel) -> dict[str, Any]:
-    """What the networks of an experiment read and give, as plain values for a checkpoint."""
-    return _meaning(config) | {"face_model": face_model_identity(face_model)}
+def run_identity(method: str, models: Any, face_model: FaceModel | None) -> dict[str, Any]:
+    """What the networks of an experiment read and give, as plain values for a checkpoint.
 
-
-def _meaning(config: ExperimentSettings) -> dict[str, Any]:
-    return {"method": config.method} | family_of(config.method).meaning(config.models)
+    Args:
+      method: its name.
+      models: settings of its networks, of the method's own type.
+      face_model: None where it is not to be found, or where they predict no faces yet: its
+        identity is None then.
+    """
+    known = None if face_model is None else face_model_identity(face_model)
+    return {"method": method, **family_of(method).meaning(models), "face_model": known}
 
 
 def require_same_arrays(
@@ -66,53 +72,91 @@ def require_same_arrays(
 
 
 def starting_checkpoint(
-    config: Any, face_model: FaceModel, console: Console
-) -> PredictionCheckpoint | None:
-    """The networks that an experiment starts from (``init_from``), checked to fit it.
+    init_from: str,
+    *,
+    identity: Mapping[str, Any],
+    models: Any,
+    methods: Sequence[Method],
+    make_constants: Callable[[Arrays], Any],
+    console: Console,
+) -> PredictionCheckpoint:
+    """The networks that an experiment starts from, checked to fit it.
 
     Args:
-      config: the experiment.
-      face_model: its own.
+      init_from: folder of their run, or what else names a network (`pretrained.names`).
+      identity: of the experiment (`run_identity`).
+      models: settings of its networks.
+      methods: of its stages.
+      make_constants: what its steps read, from the arrays of a checkpoint.
       console: told which step it is.
 
-    Returns:
-      The checkpoint; None where the experiment starts from random networks.
-
     Raises:
-      FileNotFoundError: where that run has no networks yet.
+      FileNotFoundError: where that run has no networks yet, or there is no such network file.
       ValueError: where they mean something else or have another shape, with both values.
     """
-    if not config.init_from:
-        return None
-    earlier = Workdir(config.init_from)
-    earlier_config = earlier.read_config()
-    last = earlier_config.stages[-1]
-    if not earlier.has_checkpoint(last.name):
-        raise FileNotFoundError(
-            f"init_from={config.init_from} has no checkpoint of its last stage '{last.name}' yet; "
-            f"train it to its end first: python run.py --workdir={config.init_from}"
-        )
-    checkpoint = restore_for_prediction(earlier.networks(last.name, earlier_config))
-    _require_same_meaning(config, face_model, checkpoint)
-    _require_arrays(config, face_model, checkpoint)
-    _require_same_shapes(config, checkpoint)
-    console.print(
-        f"starting from {config.init_from}: stage {last.name}, step {checkpoint.step:,} of "
-        f"{last.num_steps:,}",
-        markup=False,
-        highlight=False,
-    )
+    path = network_file_named(init_from)
+    checkpoint, told = _of_run(init_from) if path is None else _of_file(path)
+    predicts_faces = not _predicts_nothing_yet(checkpoint)
+    checkpoint = _widened(init_from, checkpoint, models)
+    _require_same_meaning(init_from, identity, checkpoint.identity or {})
+    if predicts_faces:
+        try:
+            make_constants(checkpoint.arrays)
+        except ValueError as error:
+            raise ValueError(f"init_from={init_from}: {error}") from error
+    _require_same_shapes(init_from, methods, checkpoint)
+    console.print(f"starting from {init_from}: {told}", markup=False, highlight=False)
     return checkpoint
 
 
-def _require_same_meaning(
-    config: Any, face_model: FaceModel, checkpoint: PredictionCheckpoint
-) -> None:
-    wanted = run_identity(config, face_model)
-    saved = _present_names(checkpoint.identity) or _identity_of_an_older_run(
-        config.init_from, checkpoint
+def _of_run(init_from: str) -> tuple[PredictionCheckpoint, str]:
+    """The newest networks of a run's last stage, and what is told of them."""
+    earlier = Workdir(init_from)
+    config = earlier.read_config()
+    last = config.stages[-1]
+    if not earlier.has_checkpoint(last.name):
+        raise FileNotFoundError(
+            f"init_from={init_from} has no checkpoint of its last stage '{last.name}' yet; "
+            f"train it to its end first: python run.py --workdir={init_from}"
+        )
+    checkpoint = restore_for_prediction(
+        earlier.chosen_checkpoints(last.name, config.training.checkpoint)
     )
-    name = f"init_from={config.init_from}"
+    return checkpoint, f"stage {last.name}, step {checkpoint.step:,} of {last.num_steps:,}"
+
+
+def _of_file(path: Path) -> tuple[PredictionCheckpoint, str]:
+    """The networks of a network file, and what is told of them."""
+    _, _, network = network_of_file(path)
+    checkpoint = PredictionCheckpoint(
+        step=network.step,
+        params=network.params,
+        batch_stats=network.batch_stats,
+        settings_json={},
+        arrays=network.arrays,
+        identity=network.identity,
+    )
+    return checkpoint, f"stage {network.stage}, step {network.step:,}; licence: {network.licence}"
+
+
+def _widened(init_from: str, checkpoint: PredictionCheckpoint, models: Any) -> PredictionCheckpoint:
+    """With networks that read all that the experiment's do, where theirs read a part of it."""
+    saved = _present_names(checkpoint.identity) or _identity_of_an_older_run(init_from, checkpoint)
+    networks, meaning = family_of(saved["method"]).widened(
+        Networks(checkpoint.params, checkpoint.batch_stats), saved, models
+    )
+    return dataclasses.replace(checkpoint, **networks._asdict(), identity=meaning)
+
+
+def _predicts_nothing_yet(checkpoint: PredictionCheckpoint) -> bool:
+    """Of imported networks with a fresh head: they note that they have no face model."""
+    return checkpoint.identity is not None and checkpoint.identity["face_model"] is None
+
+
+def _require_same_meaning(
+    init_from: str, wanted: Mapping[str, Any], saved: Mapping[str, Any]
+) -> None:
+    name = f"init_from={init_from}"
     for title in wanted:
         if title not in {"face_model", _BATCH_NORM} and saved.get(title) != wanted[title]:
             raise ValueError(
@@ -138,18 +182,17 @@ def _require_same_meaning(
 
 
 def _identity_of_an_older_run(folder: str, checkpoint: PredictionCheckpoint) -> Mapping[str, Any]:
-    """From the config, and the face model that its path leads to now, if it does."""
-    config = experiment_settings(checkpoint.config, unknown={})
+    """From its settings, and the face model that their path leads to now, if it does."""
+    settings, face_model = experiment_settings(checkpoint.settings_json, unknown={}), None
     try:
-        face_model, _ = find_face_model(Path(folder), config.face_model.path, identity=None)
+        face_model, _ = find_face_model(Path(folder), settings.face_model.path, identity=None)
     except FileNotFoundError as error:
         logging.warning(
             "init_from=%s carries no identity of its face model, which cannot be compared: %s",
             folder,
             error,
         )
-        return _meaning(config) | {"face_model": None}
-    return run_identity(config, face_model)
+    return run_identity(settings.method, settings.models, face_model)
 
 
 def _present_names(identity: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -159,32 +202,24 @@ def _present_names(identity: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return present | {"method": {"2dasl": "twodasl"}.get(present["method"], present["method"])}
 
 
-def _require_arrays(
-    config: ExperimentSettings, face_model: FaceModel, checkpoint: PredictionCheckpoint
+def _require_same_shapes(
+    init_from: str, methods: Sequence[Method], checkpoint: PredictionCheckpoint
 ) -> None:
-    try:
-        family_of(config.method).training_constants(face_model, checkpoint.arrays, config.losses)
-    except ValueError as error:
-        raise ValueError(f"init_from={config.init_from}: {error}") from error
-
-
-def _require_same_shapes(config: Any, checkpoint: PredictionCheckpoint) -> None:
     """Compares every network that some stage takes over, without making any."""
     saved = {"params": checkpoint.params, "batch_stats": checkpoint.batch_stats}
     # Networks come and go with the losses of a stage; their shapes never change.
-    methods = {made.networks: made for made in (make_method(config, s) for s in config.stages)}
-    for method in methods.values():
+    for method in {made.network_names: made for made in methods}.values():
         params, batch_stats = jax.eval_shape(method.init, jax.random.key(0, impl="rbg"))
         wanted = {"params": params, "batch_stats": batch_stats}
-        for group, networks in wanted.items():
-            for network in sorted(set(networks) & set(saved[group])):
+        for group, trees in wanted.items():
+            for network in sorted(set(trees) & set(saved[group])):
                 there = shapes_by_name({group: {network: saved[group][network]}})
-                here = shapes_by_name({group: {network: networks[network]}})
+                here = shapes_by_name({group: {network: trees[network]}})
                 for name in sorted({*there, *here}):
                     if there.get(name) != here.get(name):
                         raise ValueError(
                             f"the array {name} is {there.get(name, 'absent')} in init_from="
-                            f"{config.init_from} and {here.get(name, 'absent')} in this "
+                            f"{init_from} and {here.get(name, 'absent')} in this "
                             "experiment; give both the same config.models (backbone, "
                             "encoder_width_divisor, landmark_map), or leave init_from out "
                             "(--config.init_from=)"

@@ -2,7 +2,11 @@
 
 import importlib
 import importlib.util
+from pathlib import Path
 from typing import Any
+
+_CHECKOUT = Path(__file__).parents[3]
+"""Of the repository, unless the package was installed from a wheel."""
 
 
 def require_package(module: str, *, extra: str, load: bool = True) -> Any:
@@ -20,5 +24,11 @@ def require_package(module: str, *, extra: str, load: bool = True) -> Any:
       ValueError: with the command that installs it.
     """
     if importlib.util.find_spec(module) is None:
-        raise ValueError(f"the package of '{module}' is not installed: pip install -e '.[{extra}]'")
+        # Of a package that is there already, pip installs what the extra adds, and nothing else.
+        what = f"-e '.[{extra}]'" if _is_checkout() else f"'twodasl-jax[{extra}]'"
+        raise ValueError(f"the package of '{module}' is not installed: pip install {what}")
     return importlib.import_module(module) if load else None
+
+
+def _is_checkout() -> bool:
+    return (_CHECKOUT / "pyproject.toml").exists()

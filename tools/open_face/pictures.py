@@ -1,6 +1,6 @@
 """Pictures of a face model: its landmarks from five sides, and random people.
 
-python -m tools.open_face.contact_sheet --output=docs/pictures
+python -m tools.open_face.pictures --output=docs/pictures
 """
 
 import argparse

@@ -1,0 +1,1 @@
+"""Trained networks as single files: their format, and those that come with the package."""
