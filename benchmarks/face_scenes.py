@@ -22,6 +22,9 @@ LEAST_VISIBLE = 30
 
 YAW_BINS = ((0.0, 30.0), (30.0, 60.0), (60.0, 180.0))
 
+PICTURE = (960, 960)
+GROUP, GROUP_PICTURE = 12, (1600, 1200)
+
 _EDGE = 10
 """Crop pixels over which a crop fades into the background."""
 
@@ -129,3 +132,33 @@ def place(
         turn_degrees,
         float(faces.yaw_degrees[index]),
     )
+
+
+def read_bins(folder: Path, count: int, seed: int) -> list[LabelledCrops]:
+    """The same number of faces of each yaw bin."""
+    return [read_crops(folder, count, seed, yaw_bin=yaw_bin) for yaw_bin in YAW_BINS]
+
+
+def single(
+    faces: LabelledCrops, index: int, side: float, turn: float
+) -> tuple[np.ndarray, list[PlacedFace]]:
+    """A picture with one face somewhere in it; the same for each side and turn but for these."""
+    generator = np.random.default_rng(index)
+    picture = background(generator, PICTURE)
+    reach = min(side / 2, PICTURE[0] / 2)
+    middle = generator.uniform(reach, PICTURE[0] - reach, 2)
+    return picture, [place(picture, faces, index, middle=middle, side=side, turn_degrees=turn)]
+
+
+def group(faces: LabelledCrops, number: int) -> tuple[np.ndarray, list[PlacedFace]]:
+    """A picture of twelve faces, their crops of 60 to 300 pixels; of the first, the next twelve."""
+    generator = np.random.default_rng(number)
+    picture = background(generator, GROUP_PICTURE)
+    placed = []
+    for k in range(GROUP):
+        corner = np.array([200 + 400 * (k % 4), 200 + 400 * (k // 4)])
+        middle = corner + generator.uniform(-40, 40, 2)
+        side = np.exp(generator.uniform(np.log(60), np.log(300)))
+        index, turn = (GROUP * number + k) % len(faces.crops), generator.uniform(-20, 20)
+        placed.append(place(picture, faces, index, middle=middle, side=side, turn_degrees=turn))
+    return picture, placed

@@ -31,8 +31,8 @@ ASTRONAUT_BOX = np.array([182.0, 63.0, 269.0, 174.0])
 _NO_FACE = (
     "no face was found in {}, neither as it is nor turned by every 45 degrees (its EXIF "
     "orientation was followed); frame the face with --box=x1,y1,x2,y2, look for small ones with "
-    "--detector=centerface_small, or take a portrait whole with --detector=whole_image; if the head is "
-    "tilted, turn the photograph until it is upright"
+    "--detector=centerface_small, or take a portrait whole with --detector=whole_image; if the "
+    "head is tilted, turn the photograph until it is upright"
 )
 
 DEFAULT_OUTPUTS = ("strip", "mesh", "json")

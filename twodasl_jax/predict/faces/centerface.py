@@ -1,8 +1,8 @@
 """CenterFace (Xu et al. 2019, arXiv 1911.03599): face boxes and five points, by OpenCV.
 
 The network gives four maps at a quarter of the picture's resolution: how likely a face has its
-middle here, the logarithm of its height and width, where in the cell its middle lies, and five points
-relative to its box. Its weights and their licence lie in `centerface_network/`.
+middle here, the logarithm of its height and width, where in the cell its middle lies, and five
+points relative to its box. Its weights and their licence lie in `centerface_network/`.
 """
 
 import hashlib
@@ -59,6 +59,25 @@ def join(parts: list[Detections]) -> Detections:
     return Detections(*(np.concatenate(arrays) for arrays in zip(empty, *parts, strict=True)))
 
 
+def read_weights() -> bytes:
+    """The network's file.
+
+    Raises:
+      ValueError: where it is absent, or is not what was published.
+    """
+    if not WEIGHTS.is_file():
+        raise ValueError(
+            f"the face detector's weights are not at {WEIGHTS}; install the package anew"
+        )
+    data = WEIGHTS.read_bytes()
+    if hashlib.sha256(data).hexdigest() != WEIGHTS_SHA256:
+        raise ValueError(
+            f"the face detector's weights are damaged: {WEIGHTS} has another checksum than the "
+            "file that was published; install the package anew"
+        )
+    return data
+
+
 class CenterFace:
     """The network; of one thread at a time."""
 
@@ -66,15 +85,9 @@ class CenterFace:
         """Reads the weights.
 
         Raises:
-          ValueError: where they are not those that were published.
+          ValueError: as `read_weights`.
         """
-        data = WEIGHTS.read_bytes()
-        if hashlib.sha256(data).hexdigest() != WEIGHTS_SHA256:
-            raise ValueError(
-                f"the face detector's weights are damaged: {WEIGHTS} has another checksum than "
-                "the file that was published; install the package anew"
-            )
-        self._network = cv2.dnn.readNetFromONNX(np.frombuffer(data, np.uint8))
+        self._network = cv2.dnn.readNetFromONNX(np.frombuffer(read_weights(), np.uint8))
 
     def __call__(self, picture: np.ndarray, *, least_score: float) -> Detections:
         """Finds the faces of a picture, best those of 60 to 250 pixels.

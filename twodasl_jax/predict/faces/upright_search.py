@@ -4,8 +4,9 @@ Face detectors and the network know upright heads. The detector misses others or
 same, and the network then lays an upright face on them. What tells is the fit's own confidence
 (`fit_confidence`). Where it is low, or nothing was found, the photograph turned by 90, 180 and 270
 degrees is searched too, and where that gives nothing sure, turned by 45, 135, 225 and 315:
-detectors see heads within 30 to 45 degrees of upright, and their points give the rest of the turn. The same where a head lies on its side: others may, which the detector did not see. A box
-without such points (a person's, the whole image) is tried with every turn of 45 degrees instead. A
+detectors see heads within 30 to 45 degrees of upright, and their points give the rest of the turn.
+The same where a head lies on its side: others may, which the detector did not see. A box without
+such points (a person's, the whole image) is tried with every turn of 45 degrees instead. A
 photograph of upright heads whose fits are sure costs nothing more.
 """
 
