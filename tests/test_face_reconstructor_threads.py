@@ -108,7 +108,9 @@ def test_crops_in_threads_give_exactly_what_they_give_alone(trained):
 @pytest.mark.parametrize(("max_faces", "sides"), [(None, [60, 150, 100]), (2, [150, 100])])
 def test_the_largest_faces_alone_are_reconstructed(trained, photos, monkeypatch, max_faces, sides):
     boxes = [np.array([10, 10, 10 + side, 10 + side], np.float32) for side in (60, 150, 100)]
-    monkeypatch.setitem(FACE_DETECTORS, "made_up", lambda: lambda _: [FaceBox(b) for b in boxes])
+    monkeypatch.setitem(
+        FACE_DETECTORS, "made_up", lambda: lambda _, **__: [FaceBox(b) for b in boxes]
+    )
     reconstructor = FaceReconstructor(trained, detector="made_up", max_faces=max_faces)
     seen = []
 

@@ -9,14 +9,14 @@ import functools
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
 from twodasl_jax.data.face_crop import detection_from_roi_box
 from twodasl_jax.predict.faces.centerface import CenterFace, Detections
-from twodasl_jax.predict.faces.multi_scale import find_at_all_scales
+from twodasl_jax.predict.faces.multi_scale import LEVELS, QUICK_LEVELS, find_at_all_scales
 from twodasl_jax.predict.faces.one_at_a_time import one_at_a_time
 from twodasl_jax.predict.faces.optional_package import require_package
 from twodasl_jax.predict.faces.upright import turn_of
@@ -64,8 +64,22 @@ upright mostly have more."""
 _POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 """As MTCNN names them."""
 
-FaceDetector = Callable[[np.ndarray], list[FaceBox]]
-"""``(h, w, 3)`` uint8 RGB to the boxes of its faces, in no particular order; from any thread."""
+
+class FaceDetector(Protocol):
+    """What finds faces; may be called from any thread."""
+
+    def __call__(self, image: np.ndarray, /, *, quick: bool = False) -> list[FaceBox]:
+        """Finds the faces of a photograph.
+
+        Args:
+          image: ``(height, width, 3)`` uint8 RGB.
+          quick: look for faces of some 5 % of the longer side and more, and no closer where there
+            is none: for photographs that are searched every way up.
+
+        Returns:
+          Their boxes, in no particular order.
+        """
+        ...
 
 
 def make_centerface_detector(*, small_faces: bool = False) -> FaceDetector:
@@ -77,8 +91,9 @@ def make_centerface_detector(*, small_faces: bool = False) -> FaceDetector:
     network = CenterFace()
 
     @one_at_a_time
-    def detect(image: np.ndarray) -> list[FaceBox]:
-        return _face_boxes(find_at_all_scales(network, image, closer=small_faces))
+    def detect(image: np.ndarray, /, *, quick: bool = False) -> list[FaceBox]:
+        levels, closer = (QUICK_LEVELS, False) if quick else (LEVELS, small_faces)
+        return _face_boxes(find_at_all_scales(network, image, levels=levels, closer=closer))
 
     return detect
 
@@ -110,10 +125,10 @@ def make_mtcnn_detector(*, small_faces: bool = False) -> FaceDetector:
     network = _import_mtcnn().MTCNN(min_face_size=_USUAL_SMALLEST)
 
     @one_at_a_time
-    def detect(image: np.ndarray) -> list[FaceBox]:
-        longer = max(image.shape[:2])
-        found = [] if small_faces else _detect_at(network, image, min(longer, _USUAL_SIDE))
-        if not found and (small_faces or longer > _USUAL_SIDE):
+    def detect(image: np.ndarray, /, *, quick: bool = False) -> list[FaceBox]:
+        longer, closely = max(image.shape[:2]), small_faces and not quick
+        found = [] if closely else _detect_at(network, image, min(longer, _USUAL_SIDE))
+        if not found and not quick and (closely or longer > _USUAL_SIDE):
             found = _detect_at(network, image, min(longer, _CLOSER_SIDE))
         return found
 
@@ -150,7 +165,7 @@ def _detect_at(network: Any, image: np.ndarray, side: int) -> list[FaceBox]:
 def make_whole_image_detector() -> FaceDetector:
     """Takes every photograph for one face that fills it: for portraits, without any detector."""
 
-    def detect(image: np.ndarray) -> list[FaceBox]:
+    def detect(image: np.ndarray, /, *, quick: bool = False) -> list[FaceBox]:
         height, width = image.shape[:2]
         return [FaceBox(detection_from_roi_box(whole_image_box(height, width)))]
 

@@ -39,6 +39,9 @@ class Level(NamedTuple):
 
 LEVELS = (Level(224, 36.0, np.inf), Level(640, 30.0, 250.0), Level(2048, 0.0, 250.0))
 
+QUICK_LEVELS = LEVELS[:2]
+"""Without the largest copy, whose tiles are a hundred times the work of the smallest."""
+
 _LARGEST_ENLARGEMENT = 2.0
 """Faces of 20 pixels are found in a picture of twice the size."""
 
