@@ -9,13 +9,12 @@ network was trained on. Each lies in a picture of its own, turned in the plane: 
 degrees, half by any angle; a fifth is partly hidden, and the box that is looked at is moved and
 scaled, a tenth of them far off. Every face is looked for twice: by a detector (`--detector`), in
 the picture turned by a random quarter, and in a box without a detector's points. The weights are
-those of a logistic regression for "NME under 10 %" on the first run's odd faces; the table and the
-curves are of the even ones of every run, by the weights that stand in the package. The NME is over
-visible points, in % of 120/√2 crop pixels.
+those of a logistic regression for "NME under 10 %" on the odd faces of all runs together; the
+tables and the curves are of the even ones, by the weights that stand in the package. The NME is
+over visible points, in % of 120/√2 crop pixels.
 
-After a larger change of the network or of the detector: run it, put the weights that it prints for
-the first run into `predict/faces/fit_confidence.py`, with the name of that run, and run it again
-for the tables.
+After a larger change of the network or of the detector: run it, put the weights that it prints last
+into `predict/faces/fit_confidence.py`, with the names of the runs, and run it again for the tables.
 """
 
 import argparse
@@ -203,8 +202,8 @@ def main() -> None:
     given = parser.parse_args()
     enable_compilation_cache()
     detect = FACE_DETECTORS[given.detector]()
-    curves = {}
-    for number, workdir in enumerate(given.workdir):
+    curves, odd = {}, {}
+    for workdir in given.workdir:
         reconstructor = FaceReconstructor.from_checkpoint(workdir, detector=given.detector)
         print(f"\n{workdir}", flush=True)
         if given.by_roll:
@@ -215,12 +214,15 @@ def main() -> None:
         )
         for kind, has_points in (("boxes alone", False), (f"points of {given.detector}", True)):
             of_kind = [r for r in records if (r[0].miss is not None) == has_points]
-            weights = fitted_weights([r for r in of_kind if number or r[2] % 2])
-            print(f"{kind}: {len(of_kind)} fits; weights fitted here {weights.round(2).tolist()}")
-            rows = reliability([r for r in of_kind if number or not r[2] % 2])
+            odd.setdefault(kind, []).extend(r for r in of_kind if r[2] % 2)
+            rows = reliability([r for r in of_kind if not r[2] % 2])
+            print(f"{kind}: {len(of_kind)} fits")
             for said, good, fair, count in rows:
                 print(f"  said {said:.2f}: under 10 % {good:.2f}, under 20 % {fair:.2f} ({count})")
             curves[f"{Path(workdir).name}, {kind}"] = rows
+    for kind, records in odd.items():
+        weights = fitted_weights(records).round(2).tolist()
+        print(f"\nweights of {kind}, fitted on {len(records)} odd fits of all runs: {weights}")
     if given.picture and curves:
         draw(curves, given.picture)
 

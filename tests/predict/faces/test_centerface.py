@@ -100,7 +100,7 @@ def test_a_damaged_or_absent_file_is_refused_by_name(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"not at .*centerface\.onnx; install the package anew"):
         CenterFace()
     file.write_bytes(WEIGHTS.read_bytes()[:-1])
-    with pytest.raises(ValueError, match="damaged.*install the package anew"):
+    with pytest.raises(ValueError, match=r"damaged.*install the package anew"):
         CenterFace()
     file.write_bytes(b"")
     with pytest.raises(ValueError, match="damaged"):

@@ -23,7 +23,7 @@ class Squares:
             bottom = top + int(np.argmin(np.append(lit[top:, left], False)))
             lit[top:bottom, left:right] = False
             score = float(picture[(top + bottom) // 2, (left + right) // 2, 0]) / 255
-            sees = 24 <= min(right - left, bottom - top) and right - left <= 250
+            sees = min(right - left, bottom - top) >= 24 and right - left <= 250
             if sees and score >= least_score:
                 box = np.array([[left, top, right, bottom]], float)
                 found.append(Detections(box, np.array([score]), np.zeros((1, 5, 2))))
