@@ -84,6 +84,8 @@ def get_config() -> ConfigDict:
     config.seed = 0
     # A trained run (its workdir) to start from; '' starts from random networks.
     config.init_from = ""
+    # all; or backbone, with a fresh head: what another face model can start from.
+    config.init_part = "all"
     # A key of `METHODS`; `models` and `losses` are its own settings.
     config.method = "twodasl"
 
@@ -108,6 +110,8 @@ def get_config() -> ConfigDict:
             # Vertices of the vertex distance cost: 0 is all of them, else the 68 landmarks
             # and this many spread over the face.
             "num_vertices": 0,
+            # Of depth in that cost: less than 1 suits fits to one view.
+            "depth_weight": 1.0,
         }
     )
     config.data = ConfigDict(
@@ -118,6 +122,9 @@ def get_config() -> ConfigDict:
             "in_the_wild_batch_size": 32,
             "augment": {},
             "num_threads": 2,
+            # Pictures are decoded once and kept in memory, 43 KB each: for many epochs on a fast
+            # device.
+            "keep_decoded": False,
             # Every k-th face of one annotated source (its name; '' is none) is held out of all
             # training data, to validate with while training.
             "validation": {"source": "", "every": 20},

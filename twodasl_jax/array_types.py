@@ -20,11 +20,17 @@ class AnnotatedBatch(NamedTuple):
       coefficients: ``(b, 62)`` float32, raw, crop frame.
       detected_landmarks: ``(b, 18, 2)`` float32 crop pixels, as a detector would give them
         (noisy, NaN where missed): input of the landmark map only.
+      landmarks: ``(b, 68, 2)`` float32 crop pixels, where coefficients were fitted to labels: these
+        labels, 0 where unknown. None where nothing reads them.
+      landmark_weights: ``(b, 68)`` float32, 0 where missing or self-occluded; all 0 for faces whose
+        coefficients are not fits. None where nothing reads them.
     """
 
     image: Any
     coefficients: Any
     detected_landmarks: Any
+    landmarks: Any = None
+    landmark_weights: Any = None
 
 
 class InTheWildBatch(NamedTuple):

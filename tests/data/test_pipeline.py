@@ -75,6 +75,8 @@ def test_batches_have_the_fields_of_array_types():
             "image": (4, 120, 120, 3),
             "coefficients": (4, 62),
             "detected_landmarks": (4, 18, 2),
+            "landmarks": (4, 68, 2),
+            "landmark_weights": (4, 68),
         },
         "in_the_wild": {
             "image": (6, 120, 120, 3),

@@ -99,6 +99,9 @@ class MeanShapeFamily:
     def widened(self, networks, meaning, models):
         return networks, meaning
 
+    def with_fresh_head(self, networks, fresh):
+        return fresh
+
     def require_fit(self, face_model, losses):
         """Any face model has a mean."""
 

@@ -80,9 +80,14 @@ def batch(constants) -> Batch:
         generator.integers(0, 2, (8, 18)).astype(np.float32),
         points(18),
     )
-    return jax.tree.map(
-        jnp.asarray, Batch(AnnotatedBatch(images(), coefficients, points(18)), wild)
+    known = AnnotatedBatch(
+        images(),
+        coefficients,
+        points(18),
+        points(68),
+        generator.integers(0, 2, (8, 68)).astype(np.float32),
     )
+    return jax.tree.map(jnp.asarray, Batch(known, wild))
 
 
 REACHES = {
@@ -92,6 +97,10 @@ REACHES = {
     "cycle": {"regressor"},
     "self_critic": {"regressor", "encoder", "critic"},
     "vertex": {"regressor"},
+    "landmark68_fit": {"regressor"},
+    "landmark68_label": {"regressor"},
+    "annotated_orthogonality": {"regressor"},
+    "annotated_prior": {"regressor"},
     "landmark68_2d": {"regressor"},
     "orthogonality": {"regressor"},
     "coefficient_prior": {"regressor"},

@@ -35,6 +35,8 @@ from twodasl_jax.data.mirrored_faces import (
 )
 from twodasl_jax.landmark_tables import MIRROR_18, MIRROR_68
 
+_SHARES = ("turned_share", "flip_probability", "damage_probability", "landmark_map_dropout")
+
 
 @dataclasses.dataclass(frozen=True)
 class AugmentOptions:
@@ -49,6 +51,9 @@ class AugmentOptions:
       damage_probability: of each of blur, noise, JPEG artefacts and an erased rectangle.
       landmark_map_dropout: share of crops whose landmark map is empty.
       detector_jitter_px: largest standard deviation of the drawn landmarks' error.
+      turned_share: share of crops that are turned in their plane by any angle up to
+        `turned_degrees`, so that heads at any angle are learned; the others by `rotation_degrees`.
+      turned_degrees: largest in-plane rotation of those.
     """
 
     shift_px: float = 4.0
@@ -59,11 +64,13 @@ class AugmentOptions:
     damage_probability: float = 0.2
     landmark_map_dropout: float = 0.3
     detector_jitter_px: float = 2.0
+    turned_share: float = 0.0
+    turned_degrees: float = 180.0
 
     def __post_init__(self) -> None:
         """Refuses negative strengths and shares outside [0, 1]."""
         for name, value in dataclasses.asdict(self).items():
-            if name in ("flip_probability", "damage_probability", "landmark_map_dropout"):
+            if name in _SHARES:
                 if not 0 <= value <= 1:
                     raise ValueError(f"{name} is {value}; expected a share in [0, 1]")
             elif not 0 <= value < np.inf:
@@ -121,7 +128,10 @@ def augment(
             coefficients = mirror_coefficients(
                 coefficients, coefficient_mirror, crop_size=crop_size
             )
-        return example | {"coefficients": _moved_by(coefficients, offset)}
+        example["coefficients"] = _moved_by(coefficients, offset)
+        # Its 18 were only drawn; faces whose coefficients are no fits have no labels beside them.
+        moved = {"landmarks": moved.get("landmarks", _NO_LABELS)}
+        weights = {"landmark_weights": weights.get("landmark_weights", _NO_WEIGHTS)}
     # An unknown point was moved with the rest: back to 0, its weight is 0 anyway.
     for name, points in moved.items():
         visible = weights[_WEIGHT_OF[name]][:, None] > 0
@@ -129,6 +139,7 @@ def augment(
     return example | weights
 
 
+_NO_LABELS, _NO_WEIGHTS = np.zeros((68, 2), np.float32), np.zeros(68, np.float32)
 _POINTS: tuple[str, ...] = ("landmarks", "landmarks18")
 _WEIGHTS: tuple[str, ...] = ("landmark_weights", "landmark18_weights")
 _WEIGHT_OF: dict[str, str] = dict(zip(_POINTS, _WEIGHTS, strict=True))
@@ -152,7 +163,11 @@ def _random_warp(
     generator: np.random.Generator, options: AugmentOptions, crop_size: int
 ) -> np.ndarray:
     """``(2, 3)``: a rotation and scaling about the crop's centre, then a shift."""
-    angle = generator.uniform(-options.rotation_degrees, options.rotation_degrees)
+    largest = options.rotation_degrees
+    # Drawn only where it is asked for: the others' random numbers stay those of before.
+    if options.turned_share and generator.random() < options.turned_share:
+        largest = options.turned_degrees
+    angle = generator.uniform(-largest, largest)
     scale = np.exp(generator.uniform(-options.scale, options.scale))
     centre = crop_size / 2
     warp = cv2.getRotationMatrix2D((centre, centre), angle, scale)

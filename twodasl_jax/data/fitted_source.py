@@ -8,7 +8,7 @@ import numpy as np
 from twodasl_jax.coefficient_layout import NUM_COEFFICIENTS
 from twodasl_jax.data.crop_files import ANNOTATION_MARKER
 from twodasl_jax.data.source_protocol import Role
-from twodasl_jax.data.sources import CropSource
+from twodasl_jax.data.sources import CropSource, landmarks18_and_weights
 from twodasl_jax.replaced_files import finish_replacing
 from twodasl_jax.user_files.arrays import names_of, numbers_of, read_npz
 from twodasl_jax.user_files.json_file import read_json, require_entries
@@ -69,11 +69,14 @@ def read_fitted_landmarks(folder: Path) -> tuple[list[str], np.ndarray]:
 class FittedSource(CropSource):
     """A crops folder whose faces also have ``coefficients (n, 62)``.
 
-    In the role ``annotated`` an element has image, coefficients and the 18 landmarks; in the
+    In the role ``annotated`` an element has image, coefficients, the labels that they were fitted
+    to, and the 18 landmarks that a detector would find: those of the fit, hidden ones too, since
+    detectors draw all 18 (fits of earlier versions keep no points: the visible labels then). In the
     role ``in_the_wild`` it is that of a `CropSource`.
 
     Attributes:
       coefficients: ``(n, 62)`` raw, of all faces.
+      yaw_degrees: ``(n,)`` of the fitted cameras.
       face_model_identity: of the face model that was fitted; None in fits made before it was
         noted, of which only the shape basis's checksum is known.
     """
@@ -109,9 +112,10 @@ class FittedSource(CropSource):
             )
         self.face_model_identity: dict[str, Any] | None = settings.get("face_model_identity")
         super().__init__(folder)
-        self.role = role
+        self.role: Role = role
         path = folder / "annotations.npz"
-        arrays = read_npz(path, expected=EXPECTED, only=("coefficients",))
+        wanted = ("coefficients", "yaw_degrees", FITTED_LANDMARKS)
+        arrays = read_npz(path, expected=EXPECTED, only=wanted)
         self.coefficients = numbers_of(path, arrays, "coefficients", (len(self), NUM_COEFFICIENTS))
         broken = np.flatnonzero(~np.isfinite(self.coefficients).all(axis=1))
         if len(broken):
@@ -119,14 +123,17 @@ class FittedSource(CropSource):
                 f"{path}: coefficients of {len(broken)} faces hold NaN or infinity, first "
                 f"{self.record_name(int(broken[0]))}; fit again with --mode=annotate"
             )
+        self.yaw_degrees = numbers_of(path, arrays, "yaw_degrees", (len(self),))
+        self._points = None
+        if FITTED_LANDMARKS in arrays:
+            self._points = numbers_of(path, arrays, FITTED_LANDMARKS, (len(self), 68, 2))
 
     def __getitem__(self, index: Any) -> dict[str, np.ndarray]:
         element = super().__getitem__(index)
         if self.role == "in_the_wild":
             return element
-        return {
-            "image": element["image"],
-            "coefficients": self.coefficients[int(index)],
-            "landmarks18": element["landmarks18"],
-            "landmark18_weights": element["landmark18_weights"],
-        }
+        element["coefficients"] = self.coefficients[int(index)]
+        if self._points is not None:
+            drawn = landmarks18_and_weights(self._points[int(index)], np.ones(68, np.float32))
+            element["landmarks18"], element["landmark18_weights"] = drawn
+        return element

@@ -86,6 +86,7 @@ def make_pipeline(
     crop_size: int = CROP_SIZE,
     coefficient_mirror: CoefficientMirror | None = None,
     num_threads: int = 2,
+    keep_decoded: bool = False,
     shard_index: int = 0,
     shard_count: int = 1,
 ) -> Batches:
@@ -104,6 +105,7 @@ def make_pipeline(
       crop_size: side of the pictures, pixels; crops stored in another size are resampled.
       coefficient_mirror: of the face model; without it annotated faces are never mirrored.
       num_threads: threads that decode and augment; worker processes were slower.
+      keep_decoded: pictures are decoded once and kept in memory, 43 KB for each crop of 120.
       shard_index: this process's number.
       shard_count: number of processes; their faces do not overlap within an epoch.
 
@@ -134,7 +136,12 @@ def make_pipeline(
         order += [size, *(_fingerprint(*pair) for pair in zip(sources, seeds, strict=True))]
         examples = [
             _examples(
-                CheckedSource(source.faces, name=f"data.{name}[{number}]", crop_size=crop_size),
+                CheckedSource(
+                    source.faces,
+                    name=f"data.{name}[{number}]",
+                    crop_size=crop_size,
+                    keep=keep_decoded,
+                ),
                 augment_options if source.flip else unflipped,
                 coefficient_mirror,
                 own,

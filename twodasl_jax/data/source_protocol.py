@@ -15,7 +15,8 @@ class Source(Protocol):
     Every element has ``image`` ``(size, size, 3)`` uint8 RGB, ``landmarks18`` ``(18, 2)`` and
     ``landmark18_weights`` ``(18,)``, and
 
-    - annotated: ``coefficients`` ``(62,)``;
+    - annotated: ``coefficients`` ``(62,)``; where they were fitted to 68 labels, these too, named
+      as in the wild;
     - in the wild: ``landmarks`` ``(68, 2)`` and ``landmark_weights`` ``(68,)``.
 
     Positions are crop pixels, pixel c spanning c to c + 1 (see `augment`); a missing or

@@ -38,6 +38,27 @@ def landmark_consistency_2d(
     return (weights * safe_norm(given - predicted)).sum(axis=-1)
 
 
+def robust_landmark_distance(
+    given: Float[Array, "batch n 2"],
+    predicted: Float[Array, "batch n 2"],
+    weights: Float[Array, "batch n"],
+) -> Float[Array, " batch"]:
+    """``Σ_i w_i (sqrt(‖x_i - y_i‖² + 1) - 1) / n`` per example, crop pixels (Charbonnier).
+
+    Squared below a pixel, where labels are no better than that, and linear beyond, where a wrong
+    one must not outweigh the rest.
+
+    Args:
+      given: landmarks x; finite everywhere, 0 where unknown.
+      predicted: landmarks y, in the same order.
+      weights: 0 leaves a landmark out; the mean is over all n, so that a face of which little is
+        labelled weighs little.
+    """
+    chex.assert_equal_shape([given, predicted])
+    squares = ((given - predicted) ** 2).sum(axis=-1)
+    return (weights * (jnp.sqrt(squares + 1.0) - 1.0)).mean(axis=-1)
+
+
 def landmark_consistency_3d(
     first: Float[Array, "batch 68 3"], second: Float[Array, "batch 68 3"]
 ) -> Float[Array, " batch"]:

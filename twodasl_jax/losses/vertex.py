@@ -57,6 +57,8 @@ def vertex_distance_cost(
     gram: Float[Array, "154 154"],
     predicted: Float[Array, "batch 62"],
     target: Float[Array, "batch 62"],
+    *,
+    depth_weight: float = 1.0,
 ) -> Float[Array, " batch"]:
     """``L_vdc = mean_v ‖V_v(q) - V_v(q*)‖²`` per example, t_z from the ground truth.
 
@@ -65,6 +67,8 @@ def vertex_distance_cost(
         (`twodasl_jax.face_model.linear.select_points`).
       predicted: raw coefficients, not whitened.
       target: the same of the annotation.
+      depth_weight: of the squared differences in depth, which is the least certain part of what
+        was fitted to one view; 1 is the paper's.
 
     Returns:
       Per example, crop px².
@@ -73,4 +77,5 @@ def vertex_distance_cost(
     factors = _difference_factors(predicted, target)
     carried = jnp.matmul(factors, gram, precision=_HIGHEST)
     # A sum of squares in exact arithmetic; rounding can leave it a hair below zero.
-    return jnp.maximum((carried * factors).sum(axis=(-2, -1)), 0.0)
+    squares = carried * factors * jnp.array([1.0, 1.0, depth_weight])[None, :, None]
+    return jnp.maximum(squares.sum(axis=(-2, -1)), 0.0)

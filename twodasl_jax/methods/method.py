@@ -228,6 +228,18 @@ class MethodFamily(Protocol):
         """
         ...
 
+    def with_fresh_head(self, networks: Networks, fresh: Networks) -> Networks:
+        """Another run's networks without what ties them to its face model.
+
+        Args:
+          networks: of the other run.
+          fresh: of the experiment, not trained; what is tied comes from these.
+
+        Returns:
+          Those of the networks that can be of use to another face model.
+        """
+        ...
+
     def require_fit(self, face_model: FaceModel, losses: Any) -> None:
         """Refuses losses that the face model cannot serve, before anything is made.
 

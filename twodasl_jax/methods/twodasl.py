@@ -135,7 +135,7 @@ def loss_terms(
     if method.has_critic:
         critic = critic_logits(method.encoder, method.critic, params, batch, found)
     formula, use_importance = LOSS_FORMULAS[method.loss_formula], method.use_landmark_importance
-    rest = (found.constants, formula, use_importance)
+    rest = (found.constants, formula, use_importance, method.depth_weight)
     halves = {
         "annotated": LossInputs(batch.annotated, known, None, None, *rest),
         "in_the_wild": LossInputs(batch.in_the_wild, found, second, critic, *rest),

@@ -8,9 +8,11 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Literal
 
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from twodasl_jax.coefficients import whiten
+from twodasl_jax.face_model.landmarks import landmarks_from_coefficients
 from twodasl_jax.landmark_tables import LANDMARK_IMPORTANCE_18
 from twodasl_jax.losses.adversarial import (
     critic_fake_loss,
@@ -28,6 +30,7 @@ from twodasl_jax.losses.landmark import (
     landmark_consistency_2d,
     landmark_consistency_3d,
     released_landmark_loss,
+    robust_landmark_distance,
 )
 from twodasl_jax.losses.regularization import camera_orthogonality, coefficient_prior
 from twodasl_jax.losses.vertex import vertex_distance_cost
@@ -61,8 +64,34 @@ def _coefficient(given: LossInputs) -> Float[Array, " b"]:
 
 def _vertex(given: LossInputs) -> Float[Array, " b"]:
     return vertex_distance_cost(
-        given.constants.vertex_gram, given.first.coefficients, given.annotated.coefficients
+        given.constants.vertex_gram,
+        given.first.coefficients,
+        given.annotated.coefficients,
+        depth_weight=given.depth_weight,
     )
+
+
+def _landmark68_fit(given: LossInputs) -> Float[Array, " b"]:
+    known = landmarks_from_coefficients(
+        given.constants.landmark_model, given.annotated.coefficients
+    )
+    predicted = given.first.landmarks[..., :2]
+    return robust_landmark_distance(known[..., :2], predicted, jnp.ones(predicted.shape[:2]))
+
+
+def _landmark68_label(given: LossInputs) -> Float[Array, " b"]:
+    labelled = given.annotated
+    return robust_landmark_distance(
+        labelled.landmarks, given.first.landmarks[..., :2], labelled.landmark_weights
+    )
+
+
+def _orthogonality(given: LossInputs) -> Float[Array, " b"]:
+    return camera_orthogonality(given.first.coefficients)
+
+
+def _coefficient_prior(given: LossInputs) -> Float[Array, " b"]:
+    return coefficient_prior(given.first.coefficients, batched(given.constants.whitening))
 
 
 def _landmark_2d(given: LossInputs) -> Float[Array, " b"]:
@@ -75,14 +104,6 @@ def _landmark68_2d(given: LossInputs) -> Float[Array, " b"]:
     return landmark_consistency_2d(
         wild.landmarks, given.first.landmarks[..., :2], wild.landmark_weights
     )
-
-
-def _orthogonality(given: LossInputs) -> Float[Array, " b"]:
-    return camera_orthogonality(given.first.coefficients)
-
-
-def _coefficient_prior(given: LossInputs) -> Float[Array, " b"]:
-    return coefficient_prior(given.first.coefficients, batched(given.constants.whitening))
 
 
 def _cycle(given: LossInputs) -> Float[Array, " b"]:
@@ -143,6 +164,20 @@ LOSSES: dict[str, Loss] = {
     ),
     "vertex": Loss(
         "annotated", _vertex, 1.0, "L_vdc, vertex distance cost on annotated images (stage 2)"
+    ),
+    "landmark68_fit": Loss(
+        "annotated", _landmark68_fit, 1.0,
+        "ours: all 68 projected landmarks of annotated images, hidden ones too, robust",
+    ),
+    "landmark68_label": Loss(
+        "annotated", _landmark68_label, 0.3,
+        "ours: visible labelled ones of 68 landmarks that coefficients were fitted to, robust",
+    ),
+    "annotated_orthogonality": Loss(
+        "annotated", _orthogonality, 0.5, "ours: as orthogonality, on annotated images"
+    ),
+    "annotated_prior": Loss(
+        "annotated", _coefficient_prior, 0.02, "ours: as coefficient_prior, on annotated images"
     ),
     "landmark_2d": Loss(
         "in_the_wild", _landmark_2d, 0.005, "L_2d_con, 18 landmarks of in-the-wild images"

@@ -121,6 +121,7 @@ class LossInputs:
       constants: face model and whitening.
       formula: how the losses are written.
       use_landmark_importance: False sets the mask v to one everywhere.
+      depth_weight: of depth in the vertex distance cost.
     """
 
     half: Any
@@ -130,6 +131,7 @@ class LossInputs:
     constants: Constants
     formula: LossFormula
     use_landmark_importance: bool
+    depth_weight: float = 1.0
 
     @property
     def annotated(self) -> AnnotatedBatch:

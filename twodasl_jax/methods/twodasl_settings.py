@@ -40,13 +40,18 @@ class LossSettings:
       landmark_importance: the paper's weight mask v on the 18 landmarks.
       num_vertices: of the vertex distance cost: 0 is all of them, else the 68 landmarks and this
         many spread over the face.
+      depth_weight: of depth in the vertex distance cost; 1 is the paper's, less suits fits to one
+        view.
     """
 
     landmark_importance: bool
     num_vertices: int
+    depth_weight: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuses a negative number."""
+        """Refuses negative numbers."""
+        if not 0 <= self.depth_weight < float("inf"):
+            raise ValueError(f"depth_weight is {self.depth_weight}; expected at least 0")
         if self.num_vertices < 0:
             raise ValueError(f"num_vertices is {self.num_vertices}; expected 0 or more")
 
@@ -65,6 +70,7 @@ class TwoDASL:
       loss_formula: key of `LOSS_FORMULAS`, for ``coefficient``, ``landmark_2d``, ``cycle``.
       use_landmark_map: False feeds RGB alone (the paper's base ablation).
       use_landmark_importance: False sets the paper's weight mask v to one everywhere.
+      depth_weight: of depth in the vertex distance cost.
     """
 
     regressor: Any
@@ -75,6 +81,7 @@ class TwoDASL:
     loss_formula: str = "paper"
     use_landmark_map: bool = True
     use_landmark_importance: bool = True
+    depth_weight: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuses unknown names, listing the known ones."""

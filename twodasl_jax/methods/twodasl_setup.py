@@ -36,12 +36,13 @@ from twodasl_jax.methods.twodasl_settings import LossSettings, ModelSettings, Tw
 from twodasl_jax.models.coefficient_regressor import make_regressor, with_blind_channel
 from twodasl_jax.models.critic import Critic
 from twodasl_jax.models.image_encoder import make_encoder
+from twodasl_jax.models.widening import widen_mobilenet
 from twodasl_jax.training.state import Networks, TrainState
 
 MEAN, STD = "coefficient_mean", "coefficient_std"
 """Names of the whitening's two arrays in a checkpoint, ``(62,)`` each."""
 
-_LANDMARK_MAP = "models.landmark_map"
+_BACKBONE, _LANDMARK_MAP = "models.backbone", "models.landmark_map"
 
 NETWORK_NAMES = ("regressor", "encoder", "critic")
 
@@ -151,6 +152,7 @@ class TwoDASLFamily:
             ramp_steps=dict(stage.ramp_steps),
             loss_formula=stage.loss_formula,
             use_landmark_importance=losses.landmark_importance,
+            depth_weight=losses.depth_weight,
         )
 
     def make_predicting(self, models: ModelSettings) -> TwoDASLMethod:
@@ -174,7 +176,7 @@ class TwoDASLFamily:
         return {
             "crop_size": CROP_SIZE,
             "num_coefficients": NUM_COEFFICIENTS,
-            "models.backbone": models.backbone,
+            _BACKBONE: models.backbone,
             _LANDMARK_MAP: bool(models.landmark_map),
             "models.batch_norm": models.batch_norm,
         }
@@ -182,12 +184,21 @@ class TwoDASLFamily:
     def widened(
         self, networks: Networks, meaning: Mapping[str, Any], models: ModelSettings
     ) -> tuple[Networks, Mapping[str, Any]]:
-        """Networks of RGB alone start with a landmark map that they do not see yet."""
-        if meaning.get(_LANDMARK_MAP) is not False or not models.landmark_map:
-            return networks, meaning
-        regressor = with_blind_channel(networks.params["regressor"])
-        params = {**networks.params, "regressor": regressor}
-        return networks._replace(params=params), {**meaning, _LANDMARK_MAP: True}
+        """A landmark map that is not seen yet beside RGB; a MobileNet of twice the channels."""
+        if meaning.get(_LANDMARK_MAP) is False and models.landmark_map:
+            regressor = with_blind_channel(networks.params["regressor"])
+            networks = networks._replace(params={**networks.params, "regressor": regressor})
+            meaning = {**meaning, _LANDMARK_MAP: True}
+        if (meaning.get(_BACKBONE), models.backbone) == ("mobilenet_v1_half", "mobilenet_v1"):
+            networks = _of_twice_the_width(networks)
+            meaning = {**meaning, _BACKBONE: models.backbone}
+        return networks, meaning
+
+    def with_fresh_head(self, networks: Networks, fresh: Networks) -> Networks:
+        """The regressor's backbone; the encoder and the critic know one face model's faces."""
+        regressor = {**networks.params["regressor"], "head": fresh.params["regressor"]["head"]}
+        statistics = {"regressor": networks.batch_stats["regressor"]}
+        return Networks({"regressor": regressor}, statistics)
 
     def require_fit(self, face_model: FaceModel, losses: LossSettings) -> None:
         """Refuses a vertex distance cost over more vertices than there are."""
@@ -260,6 +271,16 @@ class TwoDASLFamily:
         """Of shape and expression, as in the training set."""
         mean, std = (np.asarray(part)[WEIGHTS] for part in _whitening(arrays))
         return CodeStatistics(mean, std, CODE_LAYOUT)
+
+
+def _of_twice_the_width(networks: Networks) -> Networks:
+    params, statistics = widen_mobilenet(
+        networks.params["regressor"], networks.batch_stats["regressor"], factor=2, seed=0
+    )
+    return Networks(
+        {**networks.params, "regressor": params},
+        {**networks.batch_stats, "regressor": statistics},
+    )
 
 
 def _whitening(arrays: Arrays) -> Whitening:

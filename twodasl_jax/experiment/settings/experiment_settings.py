@@ -47,11 +47,15 @@ class CropsSettings:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FitsSettings:
-    """Faces that coefficients were fitted to (``--mode=annotate``)."""
+    """Faces that coefficients were fitted to (``--mode=annotate``).
+
+    ``yaw_weights`` says how often faces up to 30, up to 60 and beyond 60 degrees of yaw are drawn.
+    """
 
     kind: Literal["fits"]
     path: str
     images: str
+    yaw_weights: tuple[float, ...] = (1.0, 1.0, 1.0)
     name: str = ""
     weight: float = 1.0
     flip: bool = True
@@ -114,6 +118,7 @@ class DataSettings:
     in_the_wild_batch_size: int
     augment: AugmentOptions
     num_threads: int
+    keep_decoded: bool = False
     validation: ValidationSettings = ValidationSettings(source="", every=20)
 
 
@@ -177,6 +182,7 @@ class ExperimentSettings:
 
     seed: int
     init_from: str
+    init_part: Literal["all", "backbone"] = "all"
     method: str = "twodasl"
     face_model: FaceModelSettings
     models: Any

@@ -9,13 +9,15 @@ import numpy as np
 from absl import logging
 from rich.console import Console
 
+from twodasl_jax.data.balanced_faces import rows_by_yaw
 from twodasl_jax.data.crop_files import crop_names
 from twodasl_jax.data.crop_resize import resized_coefficients
 from twodasl_jax.data.fitted_source import FittedSource
+from twodasl_jax.data.held_out import SubsetSource
 from twodasl_jax.data.mirrored_faces import CoefficientMirror
 from twodasl_jax.data.pipeline import Batches, TrainingSource, make_pipeline
 from twodasl_jax.data.seeds import derived_seed
-from twodasl_jax.data.source_protocol import AnnotatedSource, Role
+from twodasl_jax.data.source_protocol import AnnotatedSource, Role, Source
 from twodasl_jax.data.sources import CropSource, RenderedSource
 from twodasl_jax.data.tfds_source import TfdsSource
 from twodasl_jax.experiment.run.assembly import Stage
@@ -88,7 +90,14 @@ def _open_crops(source: CropsSettings, *_: Any) -> CropSource:
     return CropSource(source.path, only_68=source.only_68, without=without)
 
 
-def _open_fits(source: FitsSettings, role: Role, face_model: FaceModel) -> FittedSource:
+def _open_fits(source: FitsSettings, role: Role, face_model: FaceModel) -> Source:
+    fitted = _fits_of_this_model(source, role, face_model)
+    if set(source.yaw_weights) == {1.0}:
+        return fitted
+    return SubsetSource(fitted, rows_by_yaw(fitted.yaw_degrees, source.yaw_weights))
+
+
+def _fits_of_this_model(source: FitsSettings, role: Role, face_model: FaceModel) -> FittedSource:
     fitted = FittedSource(source.path, face_model_crc=face_model_crc(face_model), role=role)
     if fitted.face_model_identity is None:
         logging.warning(
@@ -180,6 +189,7 @@ def make_batches(
         seed=derived_seed(seed, "stage", stage.name),
         coefficient_mirror=coefficient_mirror,
         num_threads=data.num_threads,
+        keep_decoded=data.keep_decoded,
         crop_size=stage.method.crop_size,
         shard_index=parallel.process_index(),
         shard_count=parallel.process_count(),

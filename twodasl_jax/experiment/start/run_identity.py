@@ -74,6 +74,7 @@ def require_same_arrays(
 def starting_checkpoint(
     init_from: str,
     *,
+    part: str,
     identity: Mapping[str, Any],
     models: Any,
     methods: Sequence[Method],
@@ -84,6 +85,7 @@ def starting_checkpoint(
 
     Args:
       init_from: folder of their run, or what else names a network (`pretrained.names`).
+      part: ``all``, or ``backbone``, from which a network of any face model can start.
       identity: of the experiment (`run_identity`).
       models: settings of its networks.
       methods: of its stages.
@@ -96,8 +98,12 @@ def starting_checkpoint(
     """
     path = network_file_named(init_from)
     checkpoint, told = _of_run(init_from) if path is None else _of_file(path)
+    checkpoint = _widened(init_from, checkpoint, identity["method"], models)
+    meaning = checkpoint.identity or {}
+    if part == "backbone" and meaning["method"] == identity["method"]:
+        checkpoint = _without_head(checkpoint, methods[0])
+        told += ", the backbone alone"
     predicts_faces = not _predicts_nothing_yet(checkpoint)
-    checkpoint = _widened(init_from, checkpoint, models)
     _require_same_meaning(init_from, identity, checkpoint.identity or {})
     if predicts_faces:
         try:
@@ -139,13 +145,29 @@ def _of_file(path: Path) -> tuple[PredictionCheckpoint, str]:
     return checkpoint, f"stage {network.stage}, step {network.step:,}; licence: {network.licence}"
 
 
-def _widened(init_from: str, checkpoint: PredictionCheckpoint, models: Any) -> PredictionCheckpoint:
-    """With networks that read all that the experiment's do, where theirs read a part of it."""
+def _widened(
+    init_from: str, checkpoint: PredictionCheckpoint, method: str, models: Any
+) -> PredictionCheckpoint:
+    """With networks that are all that the experiment's are, where theirs are a part of it."""
     saved = _present_names(checkpoint.identity) or _identity_of_an_older_run(init_from, checkpoint)
-    networks, meaning = family_of(saved["method"]).widened(
+    if saved["method"] != method:
+        return dataclasses.replace(checkpoint, identity=saved)
+    networks, meaning = family_of(method).widened(
         Networks(checkpoint.params, checkpoint.batch_stats), saved, models
     )
     return dataclasses.replace(checkpoint, **networks._asdict(), identity=meaning)
+
+
+def _without_head(checkpoint: PredictionCheckpoint, method: Method) -> PredictionCheckpoint:
+    """What predicts no faces yet, and can learn those of any face model."""
+    meaning = checkpoint.identity or {}
+    fresh = method.init(jax.random.key(0, impl="rbg"))
+    networks = family_of(meaning["method"]).with_fresh_head(
+        Networks(checkpoint.params, checkpoint.batch_stats), jax.device_get(fresh)
+    )
+    return dataclasses.replace(
+        checkpoint, **networks._asdict(), arrays={}, identity={**meaning, "face_model": None}
+    )
 
 
 def _predicts_nothing_yet(checkpoint: PredictionCheckpoint) -> bool:

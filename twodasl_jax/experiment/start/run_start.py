@@ -182,6 +182,7 @@ def _check(
     if init_from and not (resumed and scored):
         first = starting_checkpoint(
             init_from,
+            part=config.init_part,
             identity=identity,
             models=config.models,
             methods=[stage.method for stage in stages],

@@ -1,0 +1,98 @@
+"""A network to use: trained on photographs, from a published one's weights and near its faces.
+
+Commands:  python run.py --mode=import --kind=3ddfa_v2_mobilenet --torch=MB05/mb05_120x120.pth
+               --whitening=MB05/param_mean_std_62d_120x120.pkl --workdir=runs/mb05
+               --face_model=../shared/data/bfm/bfm2009_53215.npz
+           python run.py --mode=annotate --images=../shared/data/aflw_in_the_wild --prior=runs/mb05
+               --face_model=../shared/data/bfm/bfm2009_53215.npz --output=runs/aflw_prior
+           python run.py --mode=annotate --images=../shared/data/aflw_validation --prior=runs/mb05
+               --face_model=../shared/data/bfm/bfm2009_53215.npz --output=runs/validation_prior
+           python run.py --config=configs/photos.py --workdir=runs/photos
+           (MB05 is ../shared/data/published_networks/3ddfa_v2_mb05)
+Variants:  wide (the default): 3DDFA_V2's MobileNet at twice its channels, which start as copies.
+           small: at its own.
+Data:      ../shared/data (AFLW crops with landmarks, BFM; research-only licences, not part of this
+           repository: docs/face_models.md).
+Measured:  docs/training_log.md.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import base
+
+SHARED = "../shared/data"
+BACKBONES = {"wide": "mobilenet_v1", "small": "mobilenet_v1_half"}
+"""Variant -> network; 3DDFA_V2's weights are the smaller one's."""
+
+
+def fits(path: str) -> ConfigDict:
+    """AFLW's training faces; profiles, which are rarer, come more often."""
+    return ConfigDict(
+        {"kind": "fits", "name": "aflw", "path": path, "images": f"{SHARED}/aflw_in_the_wild"}
+        | {"weight": 1.0, "yaw_weights": (1.0, 1.5, 2.0)}
+    )
+
+
+def validation(fitted: str) -> ConfigDict:
+    """AFLW's validation faces, which nothing is trained on."""
+    return ConfigDict(
+        {"kind": "crops", "name": "aflw_validation", "path": f"{SHARED}/aflw_validation"}
+        | {"fits": fitted}
+    )
+
+
+def get_config(variant: str = "wide") -> ConfigDict:
+    """One stage of supervision by all 68 points, of a network that reads RGB alone.
+
+    Args:
+      variant: a key of `BACKBONES`.
+    """
+    if variant not in BACKBONES:
+        raise ValueError(f"no variant is called '{variant}'; choose one of {', '.join(BACKBONES)}")
+    config = base.get_config()
+    config.init_from = "runs/mb05"
+    config.face_model.path = f"{SHARED}/bfm/bfm2009_53215.npz"
+    config.models.backbone = BACKBONES[variant]
+    config.models.landmark_map = False
+    config.data.annotated = (fits("runs/aflw_prior"),)
+    config.data.annotated_batch_size = 64
+    config.data.augment = {
+        "rotation_degrees": 20.0,
+        "shift_px": 3.0,
+        "scale": 0.08,
+        "turned_share": 0.2,
+        "turned_degrees": 180.0,
+    }
+    config.data.keep_decoded = True
+    config.evaluation.sets = (validation("runs/validation_prior"),)
+    config.evaluation.num_passes = 1
+    config.evaluation.batch_size = 128
+    config.stages = (
+        base.stage(
+            "photos",
+            num_steps=12_000,
+            loss_weights={
+                "landmark68_fit": 1.0,
+                "landmark68_label": 0.3,
+                "annotated_orthogonality": 0.5,
+                "annotated_prior": 0.02,
+                # Hidden depth and shape, which 68 points in the picture leave open, px².
+                "vertex": 0.01,
+            },
+            optimizers={
+                "regressor": {
+                    "name": "adamw",
+                    "learning_rate": 5e-4,
+                    "schedule": "cosine",
+                    "warmup_steps": 200,
+                    "weight_decay": 1e-4,
+                    "clip_norm": 5.0,
+                }
+            },
+        ),
+    )
+    config.losses.depth_weight = 0.25
+    config.training.checkpoint_every = 500
+    config.training.evaluate_every = 1000
+    config.training.best.metric = "aflw_validation/fits/mean_of_bins"
+    return config
