@@ -105,3 +105,18 @@ def test_a_damaged_or_absent_file_is_refused_by_name(tmp_path, monkeypatch):
     file.write_bytes(b"")
     with pytest.raises(ValueError, match="damaged"):
         CenterFace()
+
+
+def test_an_opencv_that_sees_wrong_faces_is_refused(monkeypatch):
+    monkeypatch.setattr(cv2, "__version__", "4.11.0")
+    with pytest.raises(ValueError, match="OpenCV 4.11.0 finds faces where none are; version 5"):
+        CenterFace()
+
+
+def test_pictures_of_other_sizes_between_change_nothing(network):
+    face = np.ascontiguousarray(data.astronaut()[40:220, 130:310])
+    first = network(face, least_score=0.3)
+    network(face[:97, :140], least_score=0.3)
+    again = network(face, least_score=0.3)
+    chex.assert_trees_all_equal(first, again)
+    chex.assert_trees_all_equal(first, CenterFace()(face, least_score=0.3))

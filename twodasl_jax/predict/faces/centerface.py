@@ -26,6 +26,8 @@ _STRIDE = 4
 _SIDE_MULTIPLE = 32
 """The network halves the picture five times."""
 
+_LEAST_OPENCV = 5
+
 _OVERLAP = 0.3
 """Boxes that share more than this of their union are one face."""
 
@@ -85,8 +87,14 @@ class CenterFace:
         """Reads the weights.
 
         Raises:
-          ValueError: as `read_weights`.
+          ValueError: as `read_weights`, and with an OpenCV whose network is right for pictures of
+            one size alone (measured: 4.11 sees faces all over the second size it is shown).
         """
+        if int(cv2.__version__.split(".")[0]) < _LEAST_OPENCV:
+            raise ValueError(
+                f"OpenCV {cv2.__version__} finds faces where none are; version {_LEAST_OPENCV} is "
+                "needed: pip uninstall opencv-python, then pip install 'opencv-python-headless>=5'"
+            )
         self._network = cv2.dnn.readNetFromONNX(np.frombuffer(read_weights(), np.uint8))
 
     def __call__(self, picture: np.ndarray, *, least_score: float) -> Detections:
