@@ -109,7 +109,7 @@ def test_a_damaged_or_absent_file_is_refused_by_name(tmp_path, monkeypatch):
 
 def test_an_opencv_that_sees_wrong_faces_is_refused(monkeypatch):
     monkeypatch.setattr(cv2, "__version__", "4.11.0")
-    with pytest.raises(ValueError, match="OpenCV 4.11.0 finds faces where none are; version 5"):
+    with pytest.raises(ValueError, match=r"OpenCV 4\.11\.0 finds faces where none are; version 5"):
         CenterFace()
 
 
