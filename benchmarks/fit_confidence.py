@@ -15,6 +15,7 @@ over visible points, in % of 120/√2 crop pixels.
 
 After a larger change of the network or of the detector: run it, put the weights that it prints last
 into `predict/faces/fit_confidence.py`, with the names of the runs, and run it again for the tables.
+Keep them where no more wrong fits are called sure than before.
 """
 
 import argparse
@@ -216,7 +217,11 @@ def main() -> None:
             of_kind = [r for r in records if (r[0].miss is not None) == has_points]
             odd.setdefault(kind, []).extend(r for r in of_kind if r[2] % 2)
             rows = reliability([r for r in of_kind if not r[2] % 2])
-            print(f"{kind}: {len(of_kind)} fits")
+            wrong = [fit_confidence(sign) for sign, error, _ in of_kind if error >= 2 * GOOD]
+            print(
+                f"{kind}: {len(of_kind)} fits; of {len(wrong)} with 20 % and more "
+                f"{sum(said >= UNSURE for said in wrong)} are called sure"
+            )
             for said, good, fair, count in rows:
                 print(f"  said {said:.2f}: under 10 % {good:.2f}, under 20 % {fair:.2f} ({count})")
             curves[f"{Path(workdir).name}, {kind}"] = rows
