@@ -66,8 +66,9 @@ OPTIONS = (
     flags.DEFINE_string("landmarks", None, "annotate: their 2D landmarks, .npz (docs/data.md)."),
     flags.DEFINE_string(
         "detector", None,
-        "predict, serve: finds the faces: mtcnn (the default), mtcnn_small (small ones too), "
-        "whole_image; or their landmarks: dlib, fan. annotate: dlib or fan.",
+        "predict, serve: finds the faces: centerface (the default), centerface_small (the smallest "
+        "too), mtcnn, mtcnn_small, whole_image; or their landmarks: dlib, fan. annotate: dlib or "
+        "fan.",
     ),
     flags.DEFINE_string(
         "face_model", None,
