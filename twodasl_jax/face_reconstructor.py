@@ -21,7 +21,7 @@ from twodasl_jax.experiment.settings.experiment_settings import RunChoice
 from twodasl_jax.methods.method import Faces, Method
 from twodasl_jax.methods.predictor import Predictor
 from twodasl_jax.predict.faces import recrop
-from twodasl_jax.predict.faces.face_detectors import FACE_DETECTORS, FaceBox
+from twodasl_jax.predict.faces.face_detectors import DEFAULT_DETECTOR, FACE_DETECTORS, FaceBox
 from twodasl_jax.predict.faces.landmark_detectors import LANDMARK_DETECTORS
 from twodasl_jax.predict.faces.reconstruct import CropFaces, Reconstruction, crop_faces
 from twodasl_jax.predict.faces.upright_search import (
@@ -59,7 +59,7 @@ class FaceReconstructor:
         self,
         trained: TrainedRun,
         *,
-        detector: str = "mtcnn",
+        detector: str = DEFAULT_DETECTOR,
         num_passes: int = 2,
         max_faces: int | None = None,
     ) -> None:
@@ -91,7 +91,7 @@ class FaceReconstructor:
         method = trained.method.with_passes(num_passes)
         self.code_layout, self.crop_size = method.code_layout, method.crop_size
         self._detector_name, self._max_faces = detector, max_faces
-        self._detector: Callable[[np.ndarray], Any] | None = None
+        self._detector: Callable[..., Any] | None = None
         self._making_detector = threading.Lock()
         # Once: the arrays of a checkpoint are numpy, and would be carried over for every batch.
         self._networks = jax.device_put(trained.networks)
@@ -104,7 +104,7 @@ class FaceReconstructor:
         cls,
         path: str | Path,
         *,
-        detector: str = "mtcnn",
+        detector: str = DEFAULT_DETECTOR,
         num_passes: int = 2,
         max_faces: int | None = None,
         wanted: RunChoice | None = None,
@@ -261,7 +261,7 @@ class FaceReconstructor:
         """
         self._made_detector()
 
-    def _made_detector(self) -> Callable[[np.ndarray], Any]:
+    def _made_detector(self) -> Callable[..., Any]:
         with self._making_detector:  # threads that come first together share one
             detector = self._detector
             if detector is None:
@@ -269,9 +269,10 @@ class FaceReconstructor:
                 self._detector = detector
             return detector
 
-    def _detect(self, image: np.ndarray) -> Any:
+    def _detect(self, image: np.ndarray, /, *, quick: bool = False) -> Any:
         """Boxes or landmarks of the faces, at most the `max_faces` largest ones."""
-        found = self._made_detector()(image)
+        detect = self._made_detector()
+        found = detect(image, quick=True) if quick else detect(image)
         if self._max_faces is None or len(found) <= self._max_faces:
             return found
         if self._detector_name in FACE_DETECTORS:

@@ -22,6 +22,7 @@ from twodasl_jax.jobs.doctor import (
     doctor,
     find_data_sets,
     find_environment,
+    find_face_detector,
     find_face_models,
     find_folders,
     find_optional_packages,
@@ -32,6 +33,7 @@ from twodasl_jax.jobs.doctor import (
     print_findings,
     read_configs,
 )
+from twodasl_jax.predict.faces import centerface
 from twodasl_jax.pretrained import names
 from twodasl_jax.pretrained.network_file import write_network_file
 
@@ -202,6 +204,15 @@ def test_a_given_config_that_could_not_be_trained_is_refused(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match="unknown backbone 'resnetXX'"):
         doctor(config(**{"models.backbone": "resnetXX"}), workdir=None)
+
+
+def test_the_face_detectors_weights_are_checked(tmp_path, monkeypatch):
+    there = "centerface", True, "7,304,518 bytes, checksum as published"
+    assert find_face_detector()[1:] == there
+    monkeypatch.setattr(centerface, "WEIGHTS", tmp_path / "absent.onnx")
+    lacking = find_face_detector()
+    assert not lacking.found
+    assert "absent.onnx; install the package anew" in lacking.detail
 
 
 def test_the_packages_networks_are_read(tmp_path, monkeypatch):

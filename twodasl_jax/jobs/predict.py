@@ -14,7 +14,7 @@ from twodasl_jax.experiment.run.workdir import Workdir
 from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
 from twodasl_jax.face_reconstructor import FaceReconstructor
 from twodasl_jax.file_errors import is_out_of_space
-from twodasl_jax.predict.faces.face_detectors import FACE_DETECTORS
+from twodasl_jax.predict.faces.face_detectors import DEFAULT_DETECTOR, FACE_DETECTORS
 from twodasl_jax.predict.faces.fit_confidence import unsure_warning
 from twodasl_jax.predict.faces.photo import load_image
 from twodasl_jax.predict.faces.reconstruct import Reconstruction
@@ -31,8 +31,8 @@ ASTRONAUT_BOX = np.array([182.0, 63.0, 269.0, 174.0])
 _NO_FACE = (
     "no face was found in {}, neither as it is nor turned by every 45 degrees (its EXIF "
     "orientation was followed); frame the face with --box=x1,y1,x2,y2, look for small ones with "
-    "--detector=mtcnn_small, or take a portrait whole with --detector=whole_image; if the head is "
-    "tilted, turn the photograph until it is upright"
+    "--detector=centerface_small, or take a portrait whole with --detector=whole_image; if the "
+    "head is tilted, turn the photograph until it is upright"
 )
 
 DEFAULT_OUTPUTS = ("strip", "mesh", "json")
@@ -72,7 +72,7 @@ def predict(
       outputs: what to write, names of `predict.files.outputs.OUTPUTS`; None is `DEFAULT_OUTPUTS`.
       mesh_formats: of the meshes, one or more of glb, obj and ply; None is glb.
       output: folder to write to; None is ``WORKDIR/prediction``, without a workdir ``prediction``.
-      detector: what finds faces or their landmarks; None is MTCNN.
+      detector: what finds faces or their landmarks; None is the default.
       num_passes: of the network, 1 or 2.
       max_frames: of a video or camera; None is all.
       smooth: faces over the frames of a video or camera; None is yes.
@@ -101,7 +101,7 @@ def predict(
     enable_compilation_cache()
     reconstructor = FaceReconstructor.from_checkpoint(
         checkpoint or workdir or PRETRAINED,
-        detector=detector or "mtcnn",
+        detector=detector or DEFAULT_DETECTOR,
         num_passes=num_passes,
         wanted=None if config is None else config.run_choice,
         face_model=face_model,
@@ -167,7 +167,7 @@ def check_photo(images: Sequence[str] | None, box: Sequence[str] | None) -> None
     photo = load_image(images[0])
     if corners is not None:
         return
-    detect = FACE_DETECTORS["mtcnn"]()
+    detect = FACE_DETECTORS[DEFAULT_DETECTOR]()
     if not detect(photo) and not find_in_turned(photo, detect):
         raise ValueError(_NO_FACE.format(images[0]))
 

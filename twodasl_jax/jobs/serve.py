@@ -8,6 +8,7 @@ from rich.console import Console
 
 from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettings
 from twodasl_jax.face_reconstructor import FaceReconstructor
+from twodasl_jax.predict.faces.face_detectors import DEFAULT_DETECTOR
 from twodasl_jax.predict.faces.optional_package import require_package
 from twodasl_jax.pretrained.names import PRETRAINED
 from twodasl_jax.training.host_memory import give_back_freed_memory
@@ -45,7 +46,7 @@ def serve(
         upload pictures, and there is no password.
       port: to listen on; 0 takes a free one.
       max_upload_megabytes: larger uploads are refused.
-      detector: what finds faces or their landmarks; None is MTCNN.
+      detector: what finds faces or their landmarks; None is the default.
       num_passes: of the network, 1 or 2.
       face_model: where the run's face model lies now; None looks for it.
 
@@ -74,7 +75,7 @@ def serve(
         enable_compilation_cache()
         reconstructor = FaceReconstructor.from_checkpoint(
             checkpoint or workdir or PRETRAINED,
-            detector=detector or "mtcnn",
+            detector=detector or DEFAULT_DETECTOR,
             num_passes=num_passes,
             max_faces=MAX_FACES,
             wanted=None if config is None else config.run_choice,

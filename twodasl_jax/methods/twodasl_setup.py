@@ -269,9 +269,9 @@ class TwoDASLFamily:
         return PredictionConstants(at_landmarks, points, _whitening(arrays))
 
     def code_statistics(self, arrays: Arrays) -> CodeStatistics:
-        """Of shape and expression, as in the training set."""
-        mean, std = (np.asarray(part)[WEIGHTS] for part in _whitening(arrays))
-        return CodeStatistics(mean, std, CODE_LAYOUT)
+        """Of shape, expression and camera, as in the training set."""
+        mean, std = (np.asarray(part) for part in _whitening(arrays))
+        return CodeStatistics(mean[WEIGHTS], std[WEIGHTS], CODE_LAYOUT, std[CAMERA].reshape(3, 4))
 
 
 def _of_twice_the_width(networks: Networks) -> Networks:

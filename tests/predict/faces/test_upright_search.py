@@ -26,7 +26,7 @@ class FlagDetector:
     def __init__(self):
         self.shapes = []
 
-    def __call__(self, image):
+    def __call__(self, image, /, *, quick=False):
         self.shapes.append(image.shape[:2])
         level = image[..., 0]
         rows, columns = np.indices(level.shape) + 0.5
@@ -107,17 +107,17 @@ def test_a_wrong_fit_gives_way_to_a_right_one(flag_photo, flag_network):
 def test_a_turned_face_must_be_seen_clearly(flag_photo, flag_network):
     photo = flag_photo(180.0)
 
-    def hesitant(image):
-        return [dataclasses.replace(face, score=0.9) for face in FlagDetector()(image)]
+    def hesitant(image, **_):
+        return [dataclasses.replace(face, is_clear=False) for face in FlagDetector()(image)]
 
     assert reconstruct(photo, flag_network, [], hesitant) == []
 
 
 def test_without_any_face_none_is_made_up(flag_network):
     grey = np.full((200, 240, 3), 128, np.uint8)
-    assert reconstruct(grey, flag_network, [], lambda image: []) == []
+    assert reconstruct(grey, flag_network, [], lambda image, **_: []) == []
     # A detector that sees a face in every turned picture, where there is none.
-    assert reconstruct(grey, flag_network, [], lambda image: [FaceBox(BOX, 0.99)]) == []
+    assert reconstruct(grey, flag_network, [], lambda image, **_: [FaceBox(BOX, 0.99)]) == []
 
 
 @pytest.mark.parametrize("size", [(20, 30), (400, 1600)])

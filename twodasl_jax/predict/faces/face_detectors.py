@@ -1,7 +1,7 @@
 """Detectors of faces in photographs: where to cut the network's crops.
 
-A detector takes an RGB photograph and gives the boxes of its faces. Its package is imported when
-the detector is made, and a missing one is named with its command.
+A detector takes an RGB photograph and gives the boxes of its faces. Where it needs a package, that
+is imported when the detector is made, and a missing one is named with its command.
 """
 
 import dataclasses
@@ -9,12 +9,14 @@ import functools
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
 from twodasl_jax.data.face_crop import detection_from_roi_box
+from twodasl_jax.predict.faces.centerface import CenterFace, Detections
+from twodasl_jax.predict.faces.multi_scale import LEVELS, QUICK_LEVELS, find_at_all_scales
 from twodasl_jax.predict.faces.one_at_a_time import one_at_a_time
 from twodasl_jax.predict.faces.optional_package import require_package
 from twodasl_jax.predict.faces.upright import turn_of
@@ -38,19 +40,78 @@ class FaceBox:
       turn_degrees: by which the photograph must be turned, counterclockwise, for an upright face.
       points_px: ``(5, 2)`` the detector's own eyes, nose tip and mouth corners (image-left first,
         of an upright face), image pixels; None where it gives none.
+      is_clear: whether the detector saw it so clearly that it is to be believed in a photograph
+        turned on its side, where much looks like a face. Scores differ between detectors.
     """
 
     box: np.ndarray
     score: float | None = None
     turn_degrees: float = 0.0
     points_px: np.ndarray | None = None
+    is_clear: bool = True
 
+
+_CENTERFACE_FRAME = 5 / 6
+"""CenterFace's box, shrunk so about its middle, is one that `roi_box_from_detection` turns into the
+training's crop: by least squares on faces of `benchmarks/face_detectors.py --fit_box` its side is
+1.317 means of the box's sides (5/6 of the rule's 1.58) and it lies 0.115 lower (5/6 of 0.14)."""
+
+_CENTERFACE_CLEAR = 0.6
+_MTCNN_CLEAR = 0.98
+"""In turned photographs MTCNN sees faces in much, with scores of 0.8 to 0.99; those that it sees
+upright mostly have more."""
 
 _POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 """As MTCNN names them."""
 
-FaceDetector = Callable[[np.ndarray], list[FaceBox]]
-"""``(h, w, 3)`` uint8 RGB to the boxes of its faces, in no particular order; from any thread."""
+
+class FaceDetector(Protocol):
+    """What finds faces; may be called from any thread."""
+
+    def __call__(self, image: np.ndarray, /, *, quick: bool = False) -> list[FaceBox]:
+        """Finds the faces of a photograph.
+
+        Args:
+          image: ``(height, width, 3)`` uint8 RGB.
+          quick: look for faces of some 5 % of the longer side and more, and no closer where there
+            is none: for photographs that are searched every way up.
+
+        Returns:
+          Their boxes, in no particular order.
+        """
+        ...
+
+
+def make_centerface_detector(*, small_faces: bool = False) -> FaceDetector:
+    """CenterFace (Xu et al. 2019); its weights are part of this package.
+
+    Args:
+      small_faces: look for the smallest in every picture, also where large ones were found.
+    """
+    network = CenterFace()
+
+    @one_at_a_time
+    def detect(image: np.ndarray, /, *, quick: bool = False) -> list[FaceBox]:
+        levels, closer = (QUICK_LEVELS, False) if quick else (LEVELS, small_faces)
+        return _face_boxes(find_at_all_scales(network, image, levels=levels, closer=closer))
+
+    return detect
+
+
+def _face_boxes(found: Detections) -> list[FaceBox]:
+    middles = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
+    halves = _CENTERFACE_FRAME * (found.boxes[:, 2:] - found.boxes[:, :2]) / 2
+    boxes = np.concatenate([middles - halves, middles + halves], axis=1).astype(np.float32)
+    return [
+        FaceBox(
+            box,
+            float(score),
+            turn_of(points[:2].mean(axis=0), points[3:].mean(axis=0)),
+            points,
+            is_clear=bool(score >= _CENTERFACE_CLEAR),
+        )
+        for box, score, points in zip(boxes, found.scores, found.points, strict=True)
+    ]
 
 
 def make_mtcnn_detector(*, small_faces: bool = False) -> FaceDetector:
@@ -64,10 +125,10 @@ def make_mtcnn_detector(*, small_faces: bool = False) -> FaceDetector:
     network = _import_mtcnn().MTCNN(min_face_size=_USUAL_SMALLEST)
 
     @one_at_a_time
-    def detect(image: np.ndarray) -> list[FaceBox]:
-        longer = max(image.shape[:2])
-        found = [] if small_faces else _detect_at(network, image, min(longer, _USUAL_SIDE))
-        if not found and (small_faces or longer > _USUAL_SIDE):
+    def detect(image: np.ndarray, /, *, quick: bool = False) -> list[FaceBox]:
+        longer, closely = max(image.shape[:2]), small_faces and not quick
+        found = [] if closely else _detect_at(network, image, min(longer, _USUAL_SIDE))
+        if not found and not quick and (closely or longer > _USUAL_SIDE):
             found = _detect_at(network, image, min(longer, _CLOSER_SIDE))
         return found
 
@@ -96,14 +157,15 @@ def _detect_at(network: Any, image: np.ndarray, side: int) -> list[FaceBox]:
         if box_width > 0 and box_height > 0:
             points = np.array([face["keypoints"][name] for name in _POINTS], np.float64) / ratio
             turn = turn_of(points[:2].mean(axis=0), points[3:].mean(axis=0))
-            boxes.append(FaceBox(corners, float(face["confidence"]), turn, points))
+            score = float(face["confidence"])
+            boxes.append(FaceBox(corners, score, turn, points, is_clear=score >= _MTCNN_CLEAR))
     return boxes
 
 
 def make_whole_image_detector() -> FaceDetector:
     """Takes every photograph for one face that fills it: for portraits, without any detector."""
 
-    def detect(image: np.ndarray) -> list[FaceBox]:
+    def detect(image: np.ndarray, /, *, quick: bool = False) -> list[FaceBox]:
         height, width = image.shape[:2]
         return [FaceBox(detection_from_roi_box(whole_image_box(height, width)))]
 
@@ -117,7 +179,11 @@ def whole_image_box(height: int, width: int) -> np.ndarray:
     return np.concatenate([start, start + side]).round().astype(np.float32)
 
 
+DEFAULT_DETECTOR = "centerface"
+
 FACE_DETECTORS: dict[str, Callable[[], FaceDetector]] = {
+    "centerface": make_centerface_detector,
+    "centerface_small": functools.partial(make_centerface_detector, small_faces=True),
     "mtcnn": make_mtcnn_detector,
     "mtcnn_small": functools.partial(make_mtcnn_detector, small_faces=True),
     "whole_image": make_whole_image_detector,

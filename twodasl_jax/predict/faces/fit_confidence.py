@@ -39,9 +39,12 @@ _SECOND_TURN_DEGREES = 20.0
 _SECOND_SCALE = 1.09
 """The second view is turned by so much more, and cut so much wider."""
 
-WITHOUT_POINTS = (6.75, -3.26)
+WITHOUT_POINTS = (8.74, -4.35)
 WITH_POINTS = (10.93, -2.70, -2.25)
-"""b, w₁ and w₂, fitted by benchmarks/fit_confidence.py."""
+"""b, w₁ and w₂, by benchmarks/fit_confidence.py. The first: fitted on three networks together,
+3DDFA_V2's (mb05), `configs/aflw.py:renders` and `configs/quickstart.py`. The second: fitted on
+`aflw.py:renders` with MTCNN's points, and kept for CenterFace's: those of the three together,
+(10.12, -2.28, -1.90), call half as many wrong fits more sure (docs/predict.md)."""
 
 _COMMON_DEVIATION, _LARGEST_DEVIATION = 6.0, 12.0
 """% of the face's size that its shape (rms of the 68 landmarks) is off the mean face: nine of ten

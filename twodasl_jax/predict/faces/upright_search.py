@@ -1,12 +1,12 @@
 """Faces that lie on their side or stand on their head: which way up fits best.
 
-Face detectors and the network know upright heads. The detector misses others or frames them with a
-score near 1, and the network then lays an upright face on them. What tells is the fit's own
-confidence (`fit_confidence`). Where it is low, or nothing was found, the photograph turned
-by 90, 180 and 270 degrees is searched too, and where that gives nothing sure, turned by 45, 135,
-225 and 315: MTCNN sees heads within 30 to 45 degrees of upright, and its points give the rest of
-the turn. The same where a head lies on its side: others may, which the detector did not see. A box
-without such points (a person's, the whole image) is tried with every turn of 45 degrees instead. A
+Face detectors and the network know upright heads. The detector misses others or frames them all the
+same, and the network then lays an upright face on them. What tells is the fit's own confidence
+(`fit_confidence`). Where it is low, or nothing was found, the photograph turned by 90, 180 and 270
+degrees is searched too, and where that gives nothing sure, turned by 45, 135, 225 and 315:
+detectors see heads within 30 to 45 degrees of upright, and their points give the rest of the turn.
+The same where a head lies on its side: others may, which the detector did not see. A box without
+such points (a person's, the whole image) is tried with every turn of 45 degrees instead. A
 photograph of upright heads whose fits are sure costs nothing more.
 """
 
@@ -40,10 +40,6 @@ _LARGEST_SIDE = 512
 
 DOUBTED = 0.5
 """Below this confidence other ways up are tried."""
-
-_LEAST_SCORE = 0.98
-"""Of a detector that saw a face in a turned photograph. It sees faces in much that is turned, with
-scores of 0.8 to 0.99; those that it sees upright mostly have more."""
 
 _LYING_DEGREES = 45.0
 """Of a head; mostly it is then the photograph that lies on its side, with all that it shows."""
@@ -107,7 +103,7 @@ def reconstruct_any_way_up(
     if detect is None or (found and not any(_asks_for_a_search(face) for face in searched)):
         return faces
     for turns in _TURNS_OF_SEARCHES:
-        turned = find_in_turned(image, detect, turns)
+        turned = [face for face in find_in_turned(image, detect, turns) if face.is_clear]
         lying = reconstruct_each(image, turned, *network, num_refinements=num_refinements)
         sure = [face for face in lying if face is not None and _is_credible(face, faces)]
         if sure:
@@ -117,7 +113,7 @@ def reconstruct_any_way_up(
 
 def _is_credible(face: Reconstruction, others: Sequence[Reconstruction]) -> bool:
     """Whether to believe in a face that was found in a turned photograph."""
-    if is_unsure(face) or (face.score or 0.0) < _LEAST_SCORE:
+    if is_unsure(face):
         return False
     return all(_is_clearly_surer(face, other) for other in others if are_one(face, other))
 
@@ -160,7 +156,7 @@ def find_in_turned(
     found = []
     for turn in turns:
         picture, warp = turned_picture(image, turn)
-        for face in detect(picture):
+        for face in detect(picture, quick=True):
             middle = unturned_points((face.box[:2] + face.box[2:])[None] / 2, warp)[0]
             half = float((face.box[2:] - face.box[:2]).mean()) / 2 / _scale_of(warp)
             points = face.points_px
@@ -170,6 +166,7 @@ def find_in_turned(
                     face.score,
                     (turn + face.turn_degrees + 180.0) % 360.0 - 180.0,
                     None if points is None else unturned_points(points, warp),
+                    face.is_clear,
                 )
             )
     return found
