@@ -8,9 +8,16 @@ Commands:  python run.py --mode=import --kind=3ddfa_v2_mobilenet --torch=MB05/mb
            python run.py --mode=annotate --images=../shared/data/aflw_validation --prior=runs/mb05
                --face_model=../shared/data/bfm/bfm2009_53215.npz --output=runs/validation_prior
            python run.py --config=configs/photos.py --workdir=runs/photos
+           and for the open face model, whose network comes with the package:
+           python run.py --mode=retarget --images=runs/aflw_prior --max_residual=6
+               --face_model=../shared/data/bfm/bfm2009_53215.npz --output=runs/aflw_open
+           python run.py --mode=retarget --images=runs/validation_prior --max_residual=6
+               --face_model=../shared/data/bfm/bfm2009_53215.npz --output=runs/validation_open
+           python run.py --config=configs/photos.py:open --workdir=runs/photos_open
            (MB05 is ../shared/data/published_networks/3ddfa_v2_mb05)
 Variants:  wide (the default): 3DDFA_V2's MobileNet at twice its channels, which start as copies.
            small: at its own.
+           open: wide, of the open face model: from the backbone of the package's BFM network.
 Data:      ../shared/data (AFLW crops with landmarks, BFM; research-only licences, not part of this
            repository: docs/face_models.md).
 Measured:  docs/training_log.md.
@@ -21,7 +28,7 @@ from ml_collections import ConfigDict
 from configs import base
 
 SHARED = "../shared/data"
-BACKBONES = {"wide": "mobilenet_v1", "small": "mobilenet_v1_half"}
+BACKBONES = {"wide": "mobilenet_v1", "small": "mobilenet_v1_half", "open": "mobilenet_v1"}
 """Variant -> network; 3DDFA_V2's weights are the smaller one's."""
 
 
@@ -92,7 +99,22 @@ def get_config(variant: str = "wide") -> ConfigDict:
         ),
     )
     config.losses.depth_weight = 0.25
+    if variant == "open":
+        _of_the_open_face(config)
     config.training.checkpoint_every = 500
     config.training.evaluate_every = 1000
     config.training.best.metric = "aflw_validation/fits/mean_of_bins"
     return config
+
+
+def _of_the_open_face(config: ConfigDict) -> None:
+    """Labels carried over (`--mode=retarget`), a fresh head, a shorter schedule."""
+    config.init_from, config.init_part = "pretrained:bfm", "backbone"
+    config.face_model.path = ""
+    config.data.annotated[0].path = "runs/aflw_open"
+    config.data.augment.turned_share = 0.1
+    config.evaluation.sets[0].fits = "runs/validation_open"
+    (stage,) = config.stages
+    stage.num_steps = 1800
+    stage.optimizers.regressor.learning_rate = 4e-4
+    stage.optimizers.regressor.warmup_steps = 100
