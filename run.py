@@ -20,6 +20,9 @@
   Fit 3D coefficients to photographs with 2D landmarks, for configs that train on them:
     python run.py --mode=annotate --images=FOLDER --landmarks=FILE.npz --output=runs/fits
 
+  Turn such photographs to larger yaw, for configs that train on profiles:
+    python run.py --mode=profile --fits=runs/fits --output=runs/turned
+
   Prepare a data set from its owners' files, for configs that train or score on it:
     python run.py --mode=prepare --dataset=w300_lp --manual_dir=FOLDER_THAT_HOLDS_300W_LP
 

@@ -101,6 +101,8 @@ def get_config() -> ConfigDict:
             "encoder_width_divisor": 1,
             # False: RGB alone, the paper's base ablation.
             "landmark_map": True,
+            # Without a map: heads that lie in the picture are shown a second time, upright.
+            "upright_pass": False,
         }
     )
     config.losses = ConfigDict(

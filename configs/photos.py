@@ -54,6 +54,7 @@ def get_config(variant: str = "wide") -> ConfigDict:
     config.face_model.path = f"{SHARED}/bfm/bfm2009_53215.npz"
     config.models.backbone = BACKBONES[variant]
     config.models.landmark_map = False
+    config.models.upright_pass = True
     config.data.annotated = (fits("runs/aflw_prior"),)
     config.data.annotated_batch_size = 64
     config.data.augment = {
@@ -65,7 +66,6 @@ def get_config(variant: str = "wide") -> ConfigDict:
     }
     config.data.keep_decoded = True
     config.evaluation.sets = (validation("runs/validation_prior"),)
-    config.evaluation.num_passes = 1
     config.evaluation.batch_size = 128
     config.stages = (
         base.stage(

@@ -83,7 +83,7 @@ MAY_IMPORT = {
     "experiment.sources": BELOW_SOURCES,
     "experiment.scores": BELOW_SCORES,
     "experiment.start": BELOW_START,
-    "experiment.annotation": BELOW_EXPERIMENT,
+    "experiment.annotation": BELOW_SOURCES,
     "face_reconstructor": EXPERIMENT | {"pretrained"},
     "jobs": EXPERIMENT
     | BELOW_VIDEO

@@ -157,7 +157,7 @@ def test_without_options_nothing_changes():
 
 def test_fields_and_types():
     example = augment(annotated(), np.random.default_rng(0), AugmentOptions())
-    assert set(example) == {"image", "coefficients", "detected_landmarks"}
+    assert "landmarks18" not in example
     example |= augment(in_the_wild(), np.random.default_rng(0), AugmentOptions())
     assert {key: (value.shape, value.dtype.name) for key, value in example.items()} == {
         "image": ((120, 120, 3), "uint8"),
@@ -274,6 +274,38 @@ def test_the_warp_stays_within_its_options():
         assert 0.95 * bound < values.max() < bound * 1.001
 
 
+def test_a_share_of_crops_is_turned_far():
+    options = AugmentOptions(0, 0, 12, 0, 0, 0, 0, 0, turned_share=0.4, turned_degrees=150)
+    element = in_the_wild()
+    element["landmarks18"][:2] = [[60, 60], [100, 60]]
+    ends = np.stack(
+        [augment(element, np.random.default_rng(s), options)["landmarks18"][:2] for s in range(400)]
+    )
+    across = ends[:, 1] - ends[:, 0]
+    degrees = np.abs(np.degrees(np.arctan2(across[:, 1], across[:, 0])))
+    assert 140 < degrees.max() < 150.1
+    # Of the turned ones 12 in 150 are within 12 degrees; 3 standard deviations of 400 draws.
+    assert np.mean(degrees > 12.01) == pytest.approx(0.4 * (1 - 12 / 150), abs=0.075)
+
+
+def test_labels_of_an_annotated_face_move_with_its_picture():
+    element = annotated() | {k: v for k, v in in_the_wild().items() if k.startswith("landmark")}
+    mirror = CoefficientMirror(np.eye(50), np.zeros(50), 0.0)
+    found = augment(element, np.random.default_rng(0), FLIP, coefficient_mirror=mirror)
+    wanted = (element["landmarks"] * [-1, 1] + [120, 0])[MIRROR_68]
+    known = found["landmark_weights"] > 0
+    np.testing.assert_array_equal(known, element["landmark_weights"][MIRROR_68] > 0)
+    np.testing.assert_allclose(found["landmarks"][known], wanted[known], atol=1e-4)
+    assert not found["landmarks"][~known].any()
+    assert "landmarks18" not in found
+
+
+def test_annotated_faces_without_labels_have_none_that_count():
+    found = augment(annotated(), np.random.default_rng(0), AugmentOptions())
+    assert found["landmarks"].shape == (68, 2)
+    assert not found["landmark_weights"].any()
+
+
 def test_map_dropout_leaves_the_stated_share_of_maps_empty():
     options = AugmentOptions(landmark_map_dropout=0.3, damage_probability=0)
     element = annotated()
@@ -312,6 +344,7 @@ def test_jpeg_damage_keeps_the_order_of_the_channels():
     [
         ({"flip_probability": 1.5}, "flip_probability is 1.5; expected a share"),
         ({"landmark_map_dropout": -0.1}, "expected a share"),
+        ({"turned_share": 2}, "turned_share is 2; expected a share"),
         ({"shift_px": -1}, "shift_px is -1; expected a number of at least 0"),
         ({"scale": np.nan}, "scale is nan"),
     ],

@@ -141,3 +141,15 @@ def test_in_a_small_source_a_tenth_is_borne():
 def test_a_mistake_in_the_code_is_no_bad_record():
     with pytest.raises(KeyError):
         CheckedSource(Source(50, {0: KeyError("image")}), name="crops")[0]
+
+
+def test_kept_faces_are_read_once():
+    faces = Source(50, unreadable([2]))
+    kept = CheckedSource(faces, name="crops", keep=True)
+    assert numbers(kept, [0, 1, 2, 3]) == [0, 1, 3, 3]
+    visits = faces.visits
+    assert numbers(kept, [0, 1, 2, 3]) == [0, 1, 3, 3]
+    assert faces.visits == visits
+    not_kept = CheckedSource(faces, name="crops")
+    assert numbers(not_kept, [0, 0]) == [0, 0]
+    assert faces.visits == visits + 2

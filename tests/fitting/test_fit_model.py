@@ -81,5 +81,5 @@ def test_the_far_jaw_moves_and_the_near_one_stays(open_face):
 
 
 def test_another_set_is_refused(open_face):
-    with pytest.raises(ValueError, match="landmark_set is 21; expected 68 or 18"):
+    with pytest.raises(ValueError, match="landmark_set is 21; expected 68, 18 or 86"):
         make_fit_model(open_face, landmark_set=21)

@@ -42,6 +42,7 @@ def faces(open_face):
 
 def settings(**changes):
     chosen = {"landmarks": None, "detector": None, "face_model": None}
+    chosen |= {"prior": None, "prior_weight": None}
     return chosen | {"contour": "fixed", "max_residual": 4.0} | changes
 
 

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import chex
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -206,6 +207,42 @@ def test_networks_of_rgb_start_a_run_that_reads_a_landmark_map(imported, tmp_pat
     chex.assert_trees_all_equal(run.description.arrays, old.arrays)
     assert run.stages[0].method.use_landmark_map
     assert run.description.identity["models.landmark_map"] is True
+
+
+def test_a_wider_mobilenet_starts_with_copies(imported, tmp_path, starting):
+    source = imported["3ddfa_v2_mobilenet"]
+    config = config_from(source, backbone="mobilenet_v1", landmark_map=False)
+    run, networks = starting(config, tmp_path / "new")
+    old, rgb = load_trained_run(Workdir(source)), images()[0]
+    wide = run.stages[0].method.regressor.apply(
+        {"params": networks.params["regressor"], "batch_stats": networks.batch_stats["regressor"]},
+        jnp.asarray((rgb.astype(np.float32) - 127.5) / 128),
+        train=False,
+    )
+    narrow = old.predictor(batch_sizes=(2,), dense=False)(old.networks, rgb)
+    whitened = (narrow.code - old.arrays["coefficient_mean"][12:]) / old.arrays["coefficient_std"][
+        12:
+    ]
+    np.testing.assert_allclose(wide[:, 12:], whitened, atol=1e-3 * np.abs(whitened).max())
+    assert run.description.identity["models.backbone"] == "mobilenet_v1"
+
+
+def test_a_backbone_alone_starts_networks_of_another_face_model(imported, tmp_path, starting):
+    source = imported["3ddfa_v2_mobilenet"]
+    arrays = read_npz(OPEN_FACE_FILE, expected="expected it")
+    np.savez(tmp_path / "other.npz", **arrays | {"mean": arrays["mean"] * np.float32(1.01)})
+    config = config_from(source, backbone="mobilenet_v1_half", landmark_map=False)
+    config.face_model.path = str(tmp_path / "other.npz")
+    with pytest.raises(ValueError, match=r"was trained .* mean"):
+        starting(config, tmp_path / "new")
+    config.init_part = "backbone"
+    run, networks = starting(config, tmp_path / "new")
+    own = load_trained_run(Workdir(source)).networks.params["regressor"]
+    chex.assert_trees_all_equal(networks.params["regressor"]["backbone"], own["backbone"])
+    head = np.asarray(networks.params["regressor"]["head"]["kernel"])
+    assert 5e-4 < head.std() < 2e-3  # a fresh one's
+    old_mean = load_trained_run(Workdir(source)).arrays["coefficient_mean"]
+    assert not np.allclose(run.description.arrays["coefficient_mean"], old_mean)
 
 
 def test_imagenets_network_predicts_no_faces_and_starts_a_run(imported, tmp_path, starting):

@@ -10,6 +10,7 @@ from twodasl_jax.losses.landmark import (
     landmark_consistency_2d,
     landmark_consistency_3d,
     released_landmark_loss,
+    robust_landmark_distance,
     safe_norm,
 )
 
@@ -104,3 +105,23 @@ def test_safe_norm_of_zero_is_zero_with_zero_gradient():
     value, gradient = jax.value_and_grad(lambda v: safe_norm(v))(jnp.zeros(3))
     assert value == 0.0
     np.testing.assert_array_equal(gradient, 0.0)
+
+
+class RobustLandmarkDistanceTest(chex.TestCase):
+    @chex.variants(with_jit=True, without_jit=True)
+    def test_equals_the_literal_sum(self):
+        given, predicted = make_landmarks(0, 2, 68, 2), make_landmarks(1, 2, 68, 2)
+        weights = make_landmarks(2, 2, 68) / 120
+        squares = ((np.float64(given) - np.float64(predicted)) ** 2).sum(-1)
+        expected = (np.float64(weights) * (np.sqrt(squares + 1) - 1)).sum(-1) / 68
+        cost = self.variant(robust_landmark_distance)(given, predicted, weights)
+        chex.assert_trees_all_close(np.asarray(cost), expected, rtol=1e-5)
+
+    def test_pulls_are_bounded_and_vanish_at_the_label(self):
+        given = jnp.zeros((1, 3, 2))
+        predicted = jnp.array([[[0.0, 0.0], [0.1, 0.0], [300.0, 400.0]]])
+        gradient = jax.grad(lambda y: robust_landmark_distance(given, y, jnp.ones((1, 3))).sum())(
+            predicted
+        )
+        pull = 3 * np.linalg.norm(np.asarray(gradient)[0], axis=-1)
+        chex.assert_trees_all_close(pull, np.array([0.0, 0.1 / 1.01**0.5, 1.0]), atol=1e-5)

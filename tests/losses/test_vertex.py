@@ -53,6 +53,18 @@ class VertexDistanceCostTest(chex.TestCase):
         # Terms of about (50 px)² cancel: 2500 px² times float32's 1e-7, and a few of them.
         chex.assert_trees_all_close(np.asarray(cost), expected, rtol=2e-4, atol=2e-3)
 
+    def test_depth_may_weigh_less(self):
+        model, predicted, target = make_case()
+        gram = vertex_gram(model)
+        flat = vertex_distance_cost(gram, predicted, target, depth_weight=0.0)
+        half = vertex_distance_cost(gram, predicted, target, depth_weight=0.5)
+        whole = vertex_distance_cost(gram, predicted, target)
+        assert (flat < whole).all()
+        chex.assert_trees_all_close(half, 0.5 * (flat + whole), rtol=1e-4, atol=2e-3)
+        deeper = predicted.at[:, 8:11].multiply(2.0)
+        moved = vertex_distance_cost(gram, deeper, target, depth_weight=0.0)
+        chex.assert_trees_all_close(moved, flat, rtol=1e-5, atol=2e-3)
+
     def test_gradient_equals_central_differences_of_the_literal_cost(self):
         model, predicted, target = make_case()
         gram = vertex_gram(model)

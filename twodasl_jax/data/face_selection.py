@@ -44,7 +44,7 @@ def select_faces(
 
     Args:
       names: ``(n,)`` file names.
-      points: ``(n, m, 2)`` pixels of the pictures, NaN where not known; m is 68 or 18.
+      points: ``(n, m, 2)`` pixels of the pictures, NaN where not known; m is 68, 18 or both.
       where: the labels come from, for messages.
       sizes_of: rows -> ``(rows, 2)`` width and height of their pictures.
       read_picture: row -> its picture; None where unreadable.
@@ -104,7 +104,7 @@ def pictures_show(
     """Whether the pictures show faces at the labels rather than at another reading of them.
 
     Args:
-      given: ``(n, 68 or 18, 2)`` pixels, NaN where not known.
+      given: ``(n, m, 2)`` pixels, NaN where not known.
       other: the same by another reading.
       read_picture: row -> its picture; None where unreadable.
     """
@@ -118,7 +118,7 @@ def reading_contrasts(
     """How clearly some of the pictures show a face at each reading of their labels.
 
     Args:
-      readings: ``(n, 68 or 18, 2)`` each, pixels, NaN where not known.
+      readings: ``(n, m, 2)`` each, pixels, NaN where not known.
       read_picture: row -> its picture; None where unreadable.
 
     Returns:
@@ -134,4 +134,7 @@ def reading_contrasts(
 
 
 def _eighteen(points: np.ndarray) -> np.ndarray:
-    return points[LANDMARKS_18_FROM_68].mean(axis=1) if len(points) == 68 else points
+    if len(points) == 18:
+        return points
+    from_68 = points[LANDMARKS_18_FROM_68].mean(axis=1)
+    return from_68 if len(points) == 68 else np.where(np.isfinite(from_68), from_68, points[68:])

@@ -10,7 +10,7 @@ from twodasl_jax.data.crop_files import ANNOTATION_MARKER
 from twodasl_jax.data.source_protocol import Role
 from twodasl_jax.data.sources import CropSource, landmarks18_and_weights
 from twodasl_jax.replaced_files import finish_replacing
-from twodasl_jax.user_files.arrays import names_of, numbers_of, read_npz
+from twodasl_jax.user_files.arrays import names_of, numbers_of, read_npz, texts_of
 from twodasl_jax.user_files.json_file import read_json, require_entries
 
 SETTINGS_FILE = ANNOTATION_MARKER
@@ -22,6 +22,11 @@ EXPECTED = "expected what --mode=annotate writes: fit again"
 FITTED_LANDMARKS = "fitted_landmarks68_crop_px"
 """In ``annotations.npz``: ``(n, 68, 2)`` the points of the coefficients, so that these can be
 looked at without the face model that was fitted."""
+
+
+TURNED_FROM = "turned_from"
+"""In ``annotations.npz``, of faces that `--mode=profile` turned: ``(n,)`` the names of the
+photographs that they were, which they share their identity with."""
 
 
 def require_fits(folder: Path) -> None:
@@ -114,7 +119,7 @@ class FittedSource(CropSource):
         super().__init__(folder)
         self.role: Role = role
         path = folder / "annotations.npz"
-        wanted = ("coefficients", "yaw_degrees", FITTED_LANDMARKS)
+        wanted = ("coefficients", "yaw_degrees", FITTED_LANDMARKS, TURNED_FROM)
         arrays = read_npz(path, expected=EXPECTED, only=wanted)
         self.coefficients = numbers_of(path, arrays, "coefficients", (len(self), NUM_COEFFICIENTS))
         broken = np.flatnonzero(~np.isfinite(self.coefficients).all(axis=1))
@@ -127,6 +132,19 @@ class FittedSource(CropSource):
         self._points = None
         if FITTED_LANDMARKS in arrays:
             self._points = numbers_of(path, arrays, FITTED_LANDMARKS, (len(self), 68, 2))
+
+        self._turned_from: list[str] | None = None
+        if TURNED_FROM in arrays:
+            self._turned_from = texts_of(path, arrays, TURNED_FROM)
+            if len(self._turned_from) != len(self):
+                raise ValueError(
+                    f"{path}: {TURNED_FROM} names {len(self._turned_from)} photographs for "
+                    f"{len(self)} faces; turn them again with --mode=profile"
+                )
+
+    def identities(self) -> list[str]:
+        """As of `CropSource`; of a turned face, that of the photograph that it was."""
+        return super().identities() if self._turned_from is None else list(self._turned_from)
 
     def __getitem__(self, index: Any) -> dict[str, np.ndarray]:
         element = super().__getitem__(index)

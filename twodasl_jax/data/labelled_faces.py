@@ -10,7 +10,7 @@ Two layouts:
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,7 @@ class LabelledFaces:
 
     Attributes:
       names: ``(n,)`` file names, as text that can be printed and stored.
-      landmark_set: 68, or 18 for labels in AFLW's order.
+      landmark_set: 68, 18 for labels in AFLW's order, or 86: a face has either, the 68 first.
       landmarks: ``(n, m, 2)`` pixels of the box's 120x120 crop, 0 where unknown.
       weights: ``(n, m)``, 0 where unknown.
       roi_box: ``(n, 4)`` provisional boxes in image pixels, from the known points; None where
@@ -73,12 +73,15 @@ class LabelledFaces:
         return np.where(self.weights[..., None] > 0, points, np.nan)
 
 
-def read_labelled_faces(images: str | Path, landmarks: str | Path | None) -> LabelledFaces:
+def read_labelled_faces(
+    images: str | Path, landmarks: str | Path | None, *, either: bool = False
+) -> LabelledFaces:
     """Reads labels, and finds the pictures.
 
     Args:
       images: a crops folder, or a folder of photographs.
       landmarks: the landmark file; None for a crops folder's own.
+      either: of a crops folder with 68 labels, the faces that have 21 alone count too.
 
     Raises:
       FileNotFoundError: naming what is absent.
@@ -94,20 +97,34 @@ def read_labelled_faces(images: str | Path, landmarks: str | Path | None) -> Lab
             f"{folder} has no annotations.npz of its own; give --landmarks=FILE.npz (docs/data.md) "
             "or --detector=NAME"
         )
-    return _faces_from_crops(folder)
+    return _faces_from_crops(folder, either=either)
 
 
-def _faces_from_crops(folder: Path) -> LabelledFaces:
+def _crop_labels(
+    annotations: Mapping[str, np.ndarray], *, either: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """``(n, m, 2)`` points, NaN where unknown, and ``(n, m)`` what each is worth."""
+    eighteen = annotations["landmarks21_crop_px"][:, LANDMARKS_18_FROM_21].astype(np.float64)
+    if "landmarks68_crop_px" not in annotations:
+        return eighteen, np.ones(eighteen.shape[:2])
+    visibility = annotations["landmarks68_visibility"]
+    weights = np.select([visibility == 2, visibility == 1], [1.0, OCCLUDED_WEIGHT])
+    points = np.where(weights[..., None] > 0, annotations["landmarks68_crop_px"], np.nan)
+    points = points.astype(np.float64)
+    if not either:
+        return points, weights
+    enough = np.isfinite(points).all(axis=-1).sum(axis=1) >= FEWEST_POINTS
+    both = np.concatenate([points, eighteen], axis=1)
+    worth = np.concatenate([weights, np.ones(eighteen.shape[:2])], axis=1)
+    unused = np.concatenate([~enough[:, None].repeat(68, 1), enough[:, None].repeat(18, 1)], axis=1)
+    return np.where(unused[..., None], np.nan, both), worth
+
+
+def _faces_from_crops(folder: Path, *, either: bool) -> LabelledFaces:
     annotations = read_crop_annotations(folder / "annotations.npz")
-    landmarks21, visibility = annotations["landmarks21_crop_px"], None
-    if "landmarks68_crop_px" in annotations:
-        landmark_set, points = 68, annotations["landmarks68_crop_px"]
-        visibility = annotations["landmarks68_visibility"]
-        weights = np.select([visibility == 2, visibility == 1], [1.0, OCCLUDED_WEIGHT])
-    else:
-        landmark_set, points = 18, landmarks21[:, LANDMARKS_18_FROM_21]
-        weights = np.ones(points.shape[:2])
-    given = np.where(weights[..., None] > 0, points, np.nan).astype(np.float64)
+    landmarks21 = annotations["landmarks21_crop_px"]
+    visibility = annotations.get("landmarks68_visibility")
+    given, weights = _crop_labels(annotations, either=either)
     names = annotations["file_name"]
     labelled = np.isfinite(given).all(axis=-1).sum(axis=1) >= FEWEST_POINTS
     encoded = read_encoded(folder, {str(name) for name in names[labelled]})
@@ -142,7 +159,7 @@ def _faces_from_crops(folder: Path) -> LabelledFaces:
 
     return LabelledFaces(
         names=names[kept],
-        landmark_set=landmark_set,
+        landmark_set=points.shape[1],
         landmarks=points[kept],
         weights=weights[kept],
         roi_box=None,

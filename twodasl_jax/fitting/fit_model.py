@@ -36,31 +36,45 @@ class FitModel(NamedTuple):
 
 
 def make_fit_model(
-    face_model: FaceModel, *, landmark_set: int = 68, marching: bool = True
+    face_model: FaceModel,
+    *,
+    landmark_set: int = 68,
+    marching: bool = True,
+    statistics: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> FitModel:
     """Prepares a face model for `fit_landmarks`.
 
     Args:
-      face_model: its statistics are the prior; one without any has unit variance.
-      landmark_set: 68 (iBUG), or 18 (those of AFLW-21; eye and mouth centres are means of two).
+      face_model: whose points they are.
+      landmark_set: 68 (iBUG), 18 (those of AFLW-21; eye and mouth centres are means of two), or 86:
+        the 68, then the 18.
       marching: the jaw of 68 labels lies on the silhouette. False for labels that are
         projections of 3D points, hidden ones too (300W-LP, AFLW2000-3D).
+      statistics: ``(50,)`` mean and standard deviation of shape and expression; None are the face
+        model's own, and unit variance where it has none.
 
     Raises:
       ValueError: for another set.
     """
-    if landmark_set not in (18, 68):
-        raise ValueError(f"landmark_set is {landmark_set}; expected 68 or 18")
+    if landmark_set not in (18, 68, 86):
+        raise ValueError(f"landmark_set is {landmark_set}; expected 68, 18 or 86")
     mean, std = np.zeros(50, np.float32), np.ones(50, np.float32)
-    if face_model.whitening is not None:
+    if statistics is not None:
+        mean, std = statistics
+    elif face_model.whitening is not None:
         mean, std = (np.asarray(values)[12:] for values in face_model.whitening)
     vertices = select_points(face_model.linear, face_model.landmark_vertices)
     points, basis = _centred(vertices, mean, std)
-    if landmark_set == 18:
+    if landmark_set != 68:
         first, second = LANDMARKS_18_FROM_68.T
-        points, basis = (0.5 * (a[..., first] + a[..., second]) for a in (points, basis))
+        eighteen = tuple(0.5 * (a[..., first] + a[..., second]) for a in (points, basis))
+        if landmark_set == 18:
+            points, basis = eighteen
+        else:
+            points = jnp.concatenate([points, eighteen[0]], axis=-1)
+            basis = jnp.concatenate([basis, eighteen[1]], axis=-1)
     lines, lines_basis = None, None
-    if marching and landmark_set == 68:
+    if marching and landmark_set != 18:
         candidates = contour_candidates(face_model)
         vertices = select_points(face_model.linear, jnp.asarray(candidates.ravel()))
         lines, lines_basis = (

@@ -22,7 +22,9 @@ class Similarity(NamedTuple):
 
 
 def similarity_alignment(
-    source: Float[Array, "*batch n d"], target: Float[Array, "*batch n d"]
+    source: Float[Array, "*batch n d"],
+    target: Float[Array, "*batch n d"],
+    weights: Float[Array, " n"] | None = None,
 ) -> Similarity:
     """The similarity that carries `source` onto `target` with the least sum of squares.
 
@@ -32,22 +34,26 @@ def similarity_alignment(
     Args:
       source: points, one a row.
       target: the corresponding points.
+      weights: what each point counts; None is the same for all.
 
     Returns:
       A `Similarity`; the scale is 0 where all source points coincide.
     """
-    source_mean = source.mean(-2, keepdims=True)
-    target_mean = target.mean(-2, keepdims=True)
+    count = source.shape[-2]
+    share = jnp.full(count, 1 / count) if weights is None else weights / weights.sum()
+    share = share.reshape(*[1] * (source.ndim - 2), count, 1)
+    source_mean = (share * source).sum(-2, keepdims=True)
+    target_mean = (share * target).sum(-2, keepdims=True)
     from_points, to_points = source - source_mean, target - target_mean
     covariance = jnp.matmul(
-        jnp.swapaxes(to_points, -1, -2), from_points, precision=jax.lax.Precision.HIGHEST
+        jnp.swapaxes(share * to_points, -1, -2), from_points, precision=jax.lax.Precision.HIGHEST
     )
     left, strengths, right = jnp.linalg.svd(covariance)
     # -1 where the best orthogonal map is a reflection: the weakest axis is then turned over.
     handedness = jnp.where(jnp.linalg.det(left) * jnp.linalg.det(right) < 0, -1.0, 1.0)
     signs = jnp.ones_like(strengths).at[..., -1].set(handedness)
     rotation = (left * signs[..., None, :]) @ right
-    spread = jnp.square(from_points).sum((-2, -1))
+    spread = (share * jnp.square(from_points)).sum((-2, -1))
     # Guarded before the division: coinciding points have no scale.
     scale = jnp.where(
         spread > 0, (strengths * signs).sum(-1) / jnp.where(spread > 0, spread, 1.0), 0.0

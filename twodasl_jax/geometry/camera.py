@@ -73,6 +73,34 @@ def camera_from_parts(parts: CameraParts) -> Float[Array, "*batch 3 4"]:
     return jnp.concatenate([scaled_rotation, parts.translation[..., None]], axis=-1)
 
 
+def crop_framing(
+    rotated: Float[Array, "*batch 3 68"],
+    *,
+    crop_size: int = CROP_SIZE,
+    zoom: Float[Array, "*batch"] | float = 1.0,
+    shift: Float[Array, "*batch 2"] | float = 0.0,
+) -> tuple[Float[Array, "*batch"], Float[Array, "*batch 2"]]:
+    """Scale and translation that put the 68 landmarks where the crop rule does.
+
+    Their box comes to lie in the crop's middle, its longer side ``size/√2`` (method.md section 2).
+
+    Args:
+      rotated: the landmarks, in the view frame's directions, any unit.
+      crop_size: side of the crop, pixels.
+      zoom: times the rule's scale.
+      shift: beside the rule's place, crop pixels, y up.
+
+    Returns:
+      The scale f, and the x and y of t.
+    """
+    lowest, highest = rotated.min(axis=-1)[..., :2], rotated.max(axis=-1)[..., :2]
+    # L = 2√2·r: the crop is √2 times the longer side of the box.
+    scale = zoom * crop_size / jnp.sqrt(2) / (highest - lowest).max(axis=-1)
+    middle = jnp.array([crop_size / 2, flip_y(crop_size / 2, crop_size=crop_size)])
+    place = jnp.broadcast_to(middle, lowest.shape) + shift
+    return scale, place - scale[..., None] * 0.5 * (lowest + highest)
+
+
 def head_pose(camera: Float[Array, "*batch 3 4"]) -> EulerAngles:
     """Pitch, yaw and roll in radians, with the signs of 300W-LP's ``Pose_Para``."""
     return euler_from_rotation(camera_parts(camera).rotation)

@@ -6,35 +6,33 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
-from twodasl_jax.crop_frame import CROP_SIZE, crop_to_image, image_to_crop
-from twodasl_jax.data.augment import warp_coefficients
-from twodasl_jax.data.face_crop import roi_box_from_landmarks
 from twodasl_jax.data.labelled_faces import (
     LabelledFaces,
     faces_from_photographs,
     read_labelled_faces,
 )
 from twodasl_jax.experiment.annotation.checks import RESIDUAL, objections, told
-from twodasl_jax.experiment.annotation.files import YAW_BINS, Fits, write_annotation
+from twodasl_jax.experiment.annotation.files import YAW_BINS, described_model, write_annotation
+from twodasl_jax.experiment.annotation.fits import (
+    Fits,
+    batch_size_for,
+    fit_faces,
+    fit_faces_near,
+)
 from twodasl_jax.experiment.annotation.folder import require_apart, require_free
+from twodasl_jax.experiment.annotation.network_prior import load_network_prior, prior_path
 from twodasl_jax.face_model.import_bfm import face_model_from_file
-from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coefficients
-from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel, face_model_crc
-from twodasl_jax.face_model.model_identity import face_model_identity
-from twodasl_jax.fitting.fit_model import make_fit_model
-from twodasl_jax.fitting.landmark_fit import FitOptions, fit_landmarks
-from twodasl_jax.geometry.camera import head_pose
+from twodasl_jax.face_model.model import OPEN_FACE_FILE
+from twodasl_jax.fitting.landmark_fit import FitOptions
 from twodasl_jax.predict.faces.landmark_detectors import detect_in_folder
 from twodasl_jax.training import parallel
 
-BATCH_SIZE = 512
-"""Faces per compiled call, at most."""
+PRIOR_WEIGHT = 1.0
+"""Pixels of the labels' mean distance that a move by one standard deviation is worth."""
 
 
 def annotate(
@@ -45,6 +43,8 @@ def annotate(
     detector: str | None,
     face_model: str | None,
     contour: str,
+    prior: str | None,
+    prior_weight: float | None,
     max_residual: float,
 ) -> None:
     """Fits a face model to labelled photographs and writes a training source.
@@ -58,37 +58,52 @@ def annotate(
       face_model: file; None is the embedded open face model.
       contour: ``marching`` for jaw labels on the silhouette, ``fixed`` for projections of 3D
         points.
+      prior: a trained network (`open_trained`): fits are held near what it sees.
+      prior_weight: how strongly; None is `PRIOR_WEIGHT`.
       max_residual: faces that fit worse are rejected, %.
 
     Raises:
       FileNotFoundError, ValueError: for inputs that are absent or wrong; nothing is written then.
     """
     console, folder = Console(markup=False, emoji=False), Path(output)
-    require_apart(folder, {"images": images, "landmarks": landmarks, "face_model": face_model})
+    inputs = {"images": images, "landmarks": landmarks, "face_model": face_model}
+    require_apart(folder, {**inputs, "prior": prior_path(prior)})
     require_free(folder)
     if landmarks and detector:
         raise ValueError("both --landmarks and --detector were given; choose one")
     if not max_residual > 0:
         raise ValueError(f"--max_residual is {max_residual}; expected a positive percentage")
+    strength = _strength(prior, prior_weight)
     parallel.enable_compilation_cache()
     model = face_model_from_file(face_model or OPEN_FACE_FILE)
     if detector:
         names, points = detect_in_folder(detector, Path(images), console)
         faces = faces_from_photographs(Path(images), names, points)
     else:
-        faces = read_labelled_faces(images, landmarks)
+        faces = read_labelled_faces(images, landmarks, either=prior is not None)
     _print_left_out(faces, console)
     began = time.perf_counter()
-    fits = fit_faces(model, faces, marching=contour == "marching", console=console)
+    marching = contour == "marching"
+    if prior is None:
+        fits = fit_faces(model, faces, marching=marching, console=console)
+        how: dict[str, Any] = {"options": dataclasses.asdict(FitOptions())}
+    else:
+        size = batch_size_for(len(faces.names))
+        network = load_network_prior(prior, model, given=face_model, batch_size=size)
+        near = {"strength": strength, "silhouette": marching}
+        fits = fit_faces_near(model, faces, network, **near, console=console)
+        how = {"options": {"prior_weight": strength}, "prior": network.described(prior)}
     seconds = time.perf_counter() - began
-    settings = _described(model) | {
+    settings = {
+        **described_model(model),
+        **how,
         "contour": contour,
         "max_residual_percent": max_residual,
         "landmarks": f"detector {detector}" if detector else f"{faces.landmark_set} labelled",
     }
 
     def refit(some: LabelledFaces) -> tuple[np.ndarray, np.ndarray]:
-        again = fit_faces(model, some, marching=contour == "marching", console=console)
+        again = fit_faces(model, some, marching=marching, console=console)
         return again.coefficients, again.residual_percent
 
     reasons = objections(
@@ -100,14 +115,14 @@ def annotate(
     _print_reasons(faces, reasons, console)
 
 
-def _described(model: FaceModel) -> dict[str, Any]:
-    """What was fitted, and how, for ``annotation.json``."""
-    return {
-        "face_model": model.name,
-        "face_model_crc": face_model_crc(model),
-        "face_model_identity": face_model_identity(model),
-        "options": dataclasses.asdict(FitOptions()),
-    }
+def _strength(prior: str | None, weight: float | None) -> float:
+    if weight is None:
+        return PRIOR_WEIGHT
+    if prior is None:
+        raise ValueError("--prior_weight was given without --prior, which it is of; give both")
+    if not 0 < weight < float("inf"):
+        raise ValueError(f"--prior_weight is {weight}; expected a positive number")
+    return weight
 
 
 def _print_left_out(faces: LabelledFaces, console: Console) -> None:
@@ -120,77 +135,22 @@ def _print_left_out(faces: LabelledFaces, console: Console) -> None:
         )
 
 
-def fit_faces(
-    face_model: FaceModel, faces: LabelledFaces, *, marching: bool, console: Console
-) -> Fits:
-    """Fits all faces in batches of one size, then frames each by its fitted 68 landmarks.
-
-    Args:
-      face_model: what to fit.
-      faces: labels in their (provisional) crops.
-      marching: see `make_fit_model`.
-      console: where progress is shown.
-    """
-    model = make_fit_model(face_model, landmark_set=faces.landmark_set, marching=marching)
-    count = len(faces.names)
-    # A few faces are not worth a full batch; powers of two keep the compiled sizes few.
-    size = min(BATCH_SIZE, 1 << (count - 1).bit_length())
-    coefficients, projected = [], []
-    for start in track(range(0, count, size), f"fitting {count} faces", console=console):
-        rows = np.arange(start, start + size) % count
-        fit = fit_landmarks(
-            model, jnp.asarray(faces.landmarks[rows]), jnp.asarray(faces.weights[rows])
-        )
-        coefficients.append(np.asarray(fit.coefficients))
-        projected.append(np.asarray(fit.points))
-    found = np.concatenate(coefficients)[:count]
-    distance = np.linalg.norm(np.concatenate(projected)[:count] - faces.landmarks, axis=-1)
-    mean_distance = (distance * faces.weights).sum(axis=1) / faces.weights.sum(axis=1)
-    points = _landmarks(face_model, found)
-    residual = 100 * mean_distance / np.sqrt(np.prod(np.ptp(points, axis=1), axis=-1))
-    yaw = np.rad2deg(np.asarray(head_pose(jnp.asarray(found[:, :12].reshape(-1, 3, 4))).yaw))
-    labels, box = faces.landmarks, None
-    if faces.roi_box is not None:
-        box = np.stack(
-            [roi_box_from_landmarks(face) for face in crop_to_image(points, faces.roi_box)]
-        )
-        found = np.stack(
-            [
-                warp_coefficients(face, _between_crops(old, new))
-                for face, old, new in zip(found, faces.roi_box, box, strict=True)
-            ]
-        )
-        points = _landmarks(face_model, found)
-        moved = image_to_crop(crop_to_image(labels, faces.roi_box), box)
-        labels = np.where(faces.weights[..., None] > 0, moved, 0.0).astype(np.float32)
-    return Fits(found, points, labels, box, residual, yaw)
-
-
-def _landmarks(face_model: FaceModel, coefficients: np.ndarray) -> np.ndarray:
-    points = landmarks_from_coefficients(landmark_model(face_model), jnp.asarray(coefficients))
-    return np.asarray(points)[..., :2]
-
-
-def _between_crops(old: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """``(2, 3)`` that carries pixels of one square crop to those of another."""
-    scale = (old[2] - old[0]) / (new[2] - new[0])
-    shift = (old[:2] - new[:2]) * CROP_SIZE / (new[2] - new[0])
-    return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float64)
-
-
 def _print_summary(
     fits: Fits, accepted: np.ndarray, seconds: float, folder: Path, console: Console
 ) -> None:
     table = Table(caption="residual: mean distance of the labels, % of sqrt(w·h) of the 68 points")
-    for heading in ("yaw of the fit", "faces", "accepted", "median", "mean", "95th percentile"):
+    network = fits.prior_percent
+    headings = ["yaw of the fit", "faces", "accepted", "median", "mean", "95th percentile"]
+    for heading in headings + (["of the prior"] if network is not None else []):
         table.add_column(heading, justify="right", no_wrap=True)
     yaw = np.abs(fits.yaw_degrees)
     for name, (low, high) in {**YAW_BINS, "all": (0, 181)}.items():
         chosen = (yaw >= low) & (yaw < high)
         residual = fits.residual_percent[chosen]
-        numbers = ["-"] * 3
+        numbers = ["-"] * (3 if network is None else 4)
         if len(residual):
-            values = (np.median(residual), residual.mean(), np.percentile(residual, 95))
+            values = [np.median(residual), residual.mean(), np.percentile(residual, 95)]
+            values += [] if network is None else [network[chosen].mean()]
             numbers = [f"{value:.2f}" for value in values]
         table.add_row(name, str(chosen.sum()), str(accepted[chosen].sum()), *numbers)
     console.print(table)

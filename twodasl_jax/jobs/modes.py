@@ -116,7 +116,19 @@ MODES: dict[str, Mode] = {
     "annotate": Mode(
         "fits 3D coefficients to photographs that have 2D landmarks",
         ("images", "output"),
-        ("landmarks", "detector", "face_model", "contour", "max_residual"),
+        ("landmarks", "detector", "face_model", "contour", "prior", "prior_weight", "max_residual"),
+        replaces="output",
+    ),
+    "retarget": Mode(
+        "turns fits of BFM into fits of the open face model, or back",
+        ("images", "face_model", "output"),
+        ("max_residual",),
+        replaces="output",
+    ),
+    "profile": Mode(
+        "turns fitted photographs to larger yaw, for training on profiles",
+        ("fits", "output"),
+        ("face_model", "max_residual", "num_faces"),
         replaces="output",
     ),
     "import": Mode(

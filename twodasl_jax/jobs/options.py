@@ -60,7 +60,8 @@ OPTIONS = (
     flags.DEFINE_string("data_dir", None, "prepare: where to, else ~/tensorflow_datasets."),
     flags.DEFINE_string(
         "images", None,
-        "annotate: folder of photographs, or a crops folder. pack: a crops folder to compare on.",
+        "annotate: folder of photographs, or a crops folder. retarget: what annotate wrote. "
+        "pack: a crops folder to compare on.",
     ),
     flags.DEFINE_string("landmarks", None, "annotate: their 2D landmarks, .npz (docs/data.md)."),
     flags.DEFINE_string(
@@ -71,11 +72,13 @@ OPTIONS = (
     ),
     flags.DEFINE_string(
         "face_model", None,
-        "annotate, evaluate: its file; else the open one. import: that of the coefficients. "
+        "annotate, profile, evaluate: its file; else the open one. import: the coefficients'. "
+        "retarget: BFM. "
         "With a trained run (train, evaluate, predict, serve, pack): where its model lies now.",
     ),
     flags.DEFINE_string(
-        "output", None, "annotate, compare, predict: folder to write. pack: file to write."
+        "output", None,
+        "annotate, retarget, compare, predict, profile: folder to write. pack: file to write."
     ),
     flags.DEFINE_string(
         "licence", None, "pack: what may be done with the network, and why: one line."
@@ -109,7 +112,21 @@ OPTIONS = (
         "contour", "marching", ["marching", "fixed"],
         "annotate: jaw labels lie on the silhouette, or are projections of 3D points.",
     ),
-    flags.DEFINE_float("max_residual", 4.0, "annotate: leave out faces that fit worse, in %."),
+    flags.DEFINE_string(
+        "prior", None,
+        "annotate: fits stay near what a trained network sees: a run's folder, a network file, or "
+        "one of the package's: pretrained, pretrained:bfm.",
+    ),
+    flags.DEFINE_float(
+        "prior_weight", None, "annotate: how near: pixels that a move by a spread is worth; else 1."
+    ),
+    flags.DEFINE_float(
+        "max_residual", 4.0, "annotate, retarget, profile: leave out faces that fit worse, in %."
+    ),
+    flags.DEFINE_string("fits", None, "profile: folder that annotate wrote."),
+    flags.DEFINE_integer(
+        "num_faces", None, "profile: how many to write; else one of each.", lower_bound=1
+    ),
 )  # fmt: skip
 
 

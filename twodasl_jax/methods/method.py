@@ -46,11 +46,14 @@ class CodeStatistics(NamedTuple):
       mean: ``(k,)``.
       std: ``(k,)``, positive.
       layout: ``shape`` and ``expression``.
+      camera_std: ``(3, 4)`` of ``[M | t]`` in crops of the method's size, positive; None where the
+        method has none.
     """
 
     mean: np.ndarray
     std: np.ndarray
     layout: Mapping[str, slice]
+    camera_std: np.ndarray | None = None
 
 
 def crop_points(faces: Faces, crop_size: int) -> Float[Array, "b n 3"]:

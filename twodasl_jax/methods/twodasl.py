@@ -30,6 +30,7 @@ from twodasl_jax.methods.twodasl_passes import (
     network_input,
 )
 from twodasl_jax.methods.twodasl_settings import TwoDASL
+from twodasl_jax.methods.twodasl_upright import turn_to_upright, turned_back, turned_pictures
 from twodasl_jax.training.parallel import mean_over
 from twodasl_jax.training.state import TrainState, apply_gradients
 
@@ -243,16 +244,19 @@ def predict(
       constants: face model and whitening.
       method: networks.
       num_passes: with 2, a face without any given landmark is fed the map of its own
-        first-pass landmarks; faces with given landmarks keep theirs.
+        first-pass landmarks; faces with given landmarks keep theirs. A network of RGB alone sees
+        heads that lie in the picture again, upright, where its settings say so.
     """
     variables = {"params": params["regressor"]}
     if "regressor" in batch_stats:
         variables["batch_stats"] = batch_stats["regressor"]
+    if not method.use_landmark_map:
+        return _predict_by_rgb(variables, image, constants, method, num_passes)
     undetected = jnp.isnan(detected_landmarks).all(axis=(-1, -2))
     given = detected_landmarks
     coefficients = jnp.zeros((image.shape[0], NUM_COEFFICIENTS))
-    for _ in range(num_passes if method.use_landmark_map else 1):
-        inputs = network_input(image, given if method.use_landmark_map else None)
+    for _ in range(num_passes):
+        inputs = network_input(image, given)
         whitened = method.regressor.apply(variables, inputs, train=False)
         coefficients = unwhiten(whitened, batched(constants.whitening))
         own = landmarks18_from_68(
@@ -260,3 +264,27 @@ def predict(
         )
         given = jnp.where(undetected[:, None, None], own[..., :2], detected_landmarks)
     return coefficients
+
+
+def _predict_by_rgb(
+    variables: Any,
+    image: UInt8[Array, "b 120 120 3"],
+    constants: Constants | PredictionConstants,
+    method: TwoDASL,
+    num_passes: int,
+) -> Float[Array, "b 62"]:
+    def look(pictures: UInt8[Array, "b 120 120 3"]) -> Float[Array, "b 62"]:
+        whitened = method.regressor.apply(variables, network_input(pictures, None), train=False)
+        return unwhiten(whitened, batched(constants.whitening))
+
+    first = look(image)
+    if num_passes == 1 or not method.upright_pass:
+        return first
+    turn = turn_to_upright(first)
+
+    def again() -> Float[Array, "b 62"]:
+        upright = turned_back(look(turned_pictures(image, turn)), turn)
+        return jnp.where(turn[:, None] == 0, first, upright)
+
+    # Most heads stand: a batch of these costs one pass.
+    return jax.lax.cond((turn != 0).any(), again, lambda: first)

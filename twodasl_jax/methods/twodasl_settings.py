@@ -23,6 +23,8 @@ class ModelSettings:
       convolution: how convolutions are computed (`models.convolution`).
       encoder_width_divisor: of the self-critic's encoder; 1 is the full one.
       landmark_map: whether the regressor reads one; else RGB alone.
+      upright_pass: the second pass of a network of RGB alone: heads that lie in the picture are
+        shown again, upright.
     """
 
     backbone: str
@@ -30,6 +32,7 @@ class ModelSettings:
     convolution: str
     encoder_width_divisor: int
     landmark_map: bool
+    upright_pass: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,6 +74,7 @@ class TwoDASL:
       use_landmark_map: False feeds RGB alone (the paper's base ablation).
       use_landmark_importance: False sets the paper's weight mask v to one everywhere.
       depth_weight: of depth in the vertex distance cost.
+      upright_pass: prediction without a landmark map shows heads that lie again, upright.
     """
 
     regressor: Any
@@ -82,6 +86,7 @@ class TwoDASL:
     use_landmark_map: bool = True
     use_landmark_importance: bool = True
     depth_weight: float = 1.0
+    upright_pass: bool = False
 
     def __post_init__(self) -> None:
         """Refuses unknown names, listing the known ones."""

@@ -53,7 +53,7 @@ class TwoDASLMethod(TwoDASL):
 
     Attributes:
       num_passes: with 2, a face without any given landmark is shown to the network a second time,
-        with the map of its own first-pass landmarks.
+        with the map of its own first-pass landmarks; or, without maps, upright (`upright_pass`).
     """
 
     num_passes: int = 2
@@ -169,6 +169,7 @@ class TwoDASLFamily:
             critic=Critic(),
             loss_weights={},
             use_landmark_map=models.landmark_map,
+            upright_pass=models.upright_pass,
         )
 
     def meaning(self, models: ModelSettings) -> dict[str, Any]:
@@ -268,9 +269,9 @@ class TwoDASLFamily:
         return PredictionConstants(at_landmarks, points, _whitening(arrays))
 
     def code_statistics(self, arrays: Arrays) -> CodeStatistics:
-        """Of shape and expression, as in the training set."""
-        mean, std = (np.asarray(part)[WEIGHTS] for part in _whitening(arrays))
-        return CodeStatistics(mean, std, CODE_LAYOUT)
+        """Of shape, expression and camera, as in the training set."""
+        mean, std = (np.asarray(part) for part in _whitening(arrays))
+        return CodeStatistics(mean[WEIGHTS], std[WEIGHTS], CODE_LAYOUT, std[CAMERA].reshape(3, 4))
 
 
 def _of_twice_the_width(networks: Networks) -> Networks:

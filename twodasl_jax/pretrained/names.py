@@ -41,7 +41,7 @@ def network_file_named(name: str | Path) -> Path | None:
     if not path.is_file():
         raise FileNotFoundError(
             f"this copy of twodasl_jax has no weights for '{name}' (no {path}); give a trained run "
-            "or a network file, --checkpoint=RUN_OR_FILE"
+            "or a network file, --checkpoint=RUN_OR_FILE (annotate: --prior)"
         )
     return path
 

@@ -36,7 +36,13 @@ class _HasOverflow(Protocol):
 RenderLike = TypeVar("RenderLike", bound=_HasOverflow)
 
 
-def _finer_pixels(vertices: Float[Array, "3 n"], factor: int) -> Float[Array, "3 n"]:
+def finer_pixels(vertices: Float[Array, "3 n"], factor: int) -> Float[Array, "3 n"]:
+    """Carries points of the raster frame to that of a picture with `factor` times the pixels.
+
+    Args:
+      vertices: planar; depth stays.
+      factor: finer pixels along a side of one.
+    """
     # Pixel c spans c - 1/2 .. c + 1/2; its `factor` parts have their centres at whole numbers.
     offset = 0.5 * (factor - 1)
     return vertices * factor + jnp.array([[offset], [offset], [0.0]], vertices.dtype)
@@ -72,7 +78,7 @@ def render_face(
     if supersample < 1:
         raise ValueError(f"supersample is {supersample}, expected a whole number from 1 up")
     height, width, _ = background.shape
-    vertices = _finer_pixels(vertices, supersample)
+    vertices = finer_pixels(vertices, supersample)
     raster = rasterize(
         vertices,
         triangles,

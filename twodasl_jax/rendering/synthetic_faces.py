@@ -16,9 +16,14 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from twodasl_jax.coefficient_layout import NUM_CAMERA, NUM_EXPRESSION, NUM_SHAPE
-from twodasl_jax.crop_frame import CROP_SIZE, flip_y
+from twodasl_jax.crop_frame import CROP_SIZE
 from twodasl_jax.face_model.linear import LinearModel, vertices_from_coefficients
-from twodasl_jax.geometry.camera import CameraParts, camera_from_parts, project_to_crop
+from twodasl_jax.geometry.camera import (
+    CameraParts,
+    camera_from_parts,
+    crop_framing,
+    project_to_crop,
+)
 from twodasl_jax.geometry.rotation import rotation_from_euler
 from twodasl_jax.rendering.shading import brightest_light, directional_lighting
 
@@ -222,12 +227,7 @@ def _place_faces(
     points = vertices_from_coefficients(landmark_model, shape, expression)
     rotation = rotation_from_euler(*jnp.deg2rad(angles_degrees).T)
     rotated = jnp.matmul(rotation, points, precision=jax.lax.Precision.HIGHEST)
-    lowest, highest = rotated.min(axis=2), rotated.max(axis=2)
-    longer_side = (highest - lowest)[:, :2].max(axis=1)
-    # L = 2√2·r: the crop is √2 times the longer side of the box.
-    scale = jitter * crop_size / jnp.sqrt(2) / longer_side
-    middle = jnp.array([crop_size / 2, flip_y(crop_size / 2, crop_size=crop_size)])
-    in_plane = middle[None] + shift - scale[:, None] * 0.5 * (lowest + highest)[:, :2]
+    scale, in_plane = crop_framing(rotated, crop_size=crop_size, zoom=jitter, shift=shift)
     depth = -scale * rotated[:, 2].mean(axis=1)
     translation = jnp.concatenate([in_plane, depth[:, None]], axis=1)
     camera = camera_from_parts(CameraParts(scale, rotation, translation))

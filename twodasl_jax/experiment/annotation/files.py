@@ -8,7 +8,7 @@ import tarfile
 import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,31 +20,22 @@ from twodasl_jax.data.fitted_source import FITTED_LANDMARKS, SETTINGS_FILE
 from twodasl_jax.data.labelled_faces import LabelledFaces
 from twodasl_jax.evaluation.pictures import write_ranked_faces, write_residual_histogram
 from twodasl_jax.experiment.annotation.checks import none_left
+from twodasl_jax.experiment.annotation.fits import Fits
 from twodasl_jax.experiment.annotation.folder import ANNOTATION_FILES
+from twodasl_jax.face_model.model import FaceModel, face_model_crc
+from twodasl_jax.face_model.model_identity import face_model_identity
 from twodasl_jax.replaced_files import replaced_files
 
 YAW_BINS = {"0-30°": (0, 30), "30-60°": (30, 60), "60-90°": (60, 91)}
 
 
-class Fits(NamedTuple):
-    """What the optimisation found, before anything is rejected.
-
-    Attributes:
-      coefficients: ``(n, 62)`` raw, of the final crop.
-      points: ``(n, 68, 2)`` pixels of the final crop.
-      labels: ``(n, m, 2)`` the labels there, 0 where unknown.
-      roi_box: ``(n, 4)`` the final crop in image pixels, or None for pictures that are crops.
-      residual_percent: ``(n,)`` mean distance of the known labels, in % of sqrt(w·h) of the
-        fitted 68 points' box.
-      yaw_degrees: ``(n,)`` of the fitted pose.
-    """
-
-    coefficients: np.ndarray
-    points: np.ndarray
-    labels: np.ndarray
-    roi_box: np.ndarray | None
-    residual_percent: np.ndarray
-    yaw_degrees: np.ndarray
+def described_model(face_model: FaceModel) -> dict[str, Any]:
+    """Of which face model coefficients are, for ``annotation.json``."""
+    return {
+        "face_model": face_model.name,
+        "face_model_crc": face_model_crc(face_model),
+        "face_model_identity": face_model_identity(face_model),
+    }
 
 
 def write_annotation(
@@ -155,11 +146,11 @@ def _arrays(faces: LabelledFaces, fits: Fits, rows: np.ndarray) -> dict[str, np.
     }
     if fits.roi_box is not None:
         arrays["roi_box"] = fits.roi_box[rows]
-    if faces.landmark_set == 68:
-        known = faces.weights[rows] > 0
+    if faces.landmark_set != 18:
+        known = faces.weights[rows, :68] > 0
         visibility = np.where(known, 2, 0) if faces.visibility is None else faces.visibility[rows]
         arrays["landmarks68_visibility"] = visibility.astype(np.int8)
-        arrays["landmarks68_crop_px"] = np.where(known[..., None], fits.labels[rows], np.nan)
+        arrays["landmarks68_crop_px"] = np.where(known[..., None], fits.labels[rows, :68], np.nan)
     return arrays
 
 
@@ -185,8 +176,9 @@ def _write_pictures(
         picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
         pictures.append(np.asarray(picture))
     true = None
-    if faces.landmark_set == 68:
-        true = np.where(faces.weights[shown][..., None] > 0, fits.labels[shown], np.nan)
+    if faces.landmark_set != 18:
+        known = faces.weights[shown, :68, None] > 0
+        true = np.where(known, fits.labels[shown, :68], np.nan)
     write_ranked_faces(
         folder / "faces.png",
         np.stack(pictures),
