@@ -54,7 +54,8 @@ class FaceBox:
 _CENTERFACE_FRAME = 5 / 6
 """CenterFace's box, shrunk so about its middle, is one that `roi_box_from_detection` turns into the
 training's crop: by least squares on faces of `benchmarks/face_detectors.py --fit_box` its side is
-1.317 means of the box's sides (5/6 of the rule's 1.58) and it lies 0.115 lower (5/6 of 0.14)."""
+1.317 means of the box's sides (5/6 of the rule's 1.58) and it lies 0.115 lower (5/6 of 0.14 are
+0.117)."""
 
 _CENTERFACE_CLEAR = 0.6
 _MTCNN_CLEAR = 0.98
