@@ -90,6 +90,7 @@ def test_what_earlier_versions_lacked_is_what_experiments_start_with():
         del config["method"], config["data"]["validation"], config["stages"][0]["loss_formula"]
         for name in ("evaluate_every", "best", "checkpoint", "on_damaged_checkpoint"):
             del config["training"][name]
+        config["data"].pop("keep_decoded", None)
         del config["data"]["annotated"][0]["weight"]
 
     read, start = experiment_settings(changed(old)), base.get_config()
@@ -104,7 +105,7 @@ def test_what_earlier_versions_lacked_is_what_experiments_start_with():
     assert {f.name for kind in (DataSettings, TrainingSettings, StageSettings)
             for f in dataclasses.fields(kind) if f.default is not dataclasses.MISSING} == {
         "validation", "evaluate_every", "best", "checkpoint", "on_damaged_checkpoint",
-        "loss_formula",
+        "loss_formula", "keep_decoded",
     }  # fmt: skip
 
 
