@@ -347,3 +347,11 @@ def test_a_position_of_an_earlier_version_is_refused_with_what_to_do():
 def test_other_processes_continue_in_the_same_order():
     state = pipeline(sizes=(4, 8)).get_state()
     pipeline(sizes=(4, 8), shard_index=1, shard_count=2).set_state(state)
+
+
+def test_closed_batches_are_over():
+    batches = pipeline()
+    next(batches)
+    batches.close()
+    with pytest.raises(ValueError, match="closed"):
+        next(batches)

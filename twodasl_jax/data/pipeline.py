@@ -54,6 +54,10 @@ class Batches:
     def __next__(self) -> dict[str, dict[str, Any]]:
         return next(self._iterator)
 
+    def close(self) -> None:
+        """Ends the threads that read ahead; there are no batches any more."""
+        self._iterator.close()
+
     def get_state(self) -> dict[str, Any]:
         """The position, plain values."""
         return {"order": self._order, "position": self._iterator.get_state()}

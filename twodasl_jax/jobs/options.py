@@ -46,7 +46,8 @@ OPTIONS = (
     flags.DEFINE_list("mesh_formats", None, "predict: of the meshes: glb, obj, ply; else glb."),
     flags.DEFINE_integer(
         "num_passes", 2,
-        "predict, serve: with 2, the network sees a face again with its own first landmarks.",
+        "predict, serve: with 2, the network sees a face again with its own first landmarks; one "
+        "of RGB alone sees heads that lie again, upright.",
         lower_bound=1, upper_bound=2,
     ),
     flags.DEFINE_string(
