@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import chex
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -215,7 +216,13 @@ def test_a_wider_mobilenet_starts_with_copies(imported, tmp_path, starting):
     run, networks = starting(config, tmp_path / "new")
     old, rgb = load_trained_run(Workdir(source)), images()[0]
     wide = run.stages[0].method.regressor.apply(
-        {"params": networks.params["regressor"], "batch_stats": networks.batch_stats["regressor"]},
+        jax.tree.map(
+            jnp.asarray,
+            {
+                "params": networks.params["regressor"],
+                "batch_stats": networks.batch_stats["regressor"],
+            },
+        ),
         jnp.asarray((rgb.astype(np.float32) - 127.5) / 128),
         train=False,
     )
