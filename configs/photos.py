@@ -20,7 +20,7 @@ Variants:  wide (the default): 3DDFA_V2's MobileNet at twice its channels, which
            open: wide, of the open face model: from the backbone of the package's BFM network.
 Data:      ../shared/data (AFLW crops with landmarks, BFM; research-only licences, not part of this
            repository: docs/face_models.md).
-Measured:  docs/training_log.md.
+Measured:  docs/training_log.md; docs/model_card.md is of the two networks that came of it.
 """
 
 from ml_collections import ConfigDict
@@ -77,14 +77,12 @@ def get_config(variant: str = "wide") -> ConfigDict:
     config.stages = (
         base.stage(
             "photos",
-            num_steps=12_000,
+            num_steps=5557,
             loss_weights={
                 "landmark68_fit": 1.0,
                 "landmark68_label": 0.3,
                 "annotated_orthogonality": 0.5,
                 "annotated_prior": 0.02,
-                # Hidden depth and shape, which 68 points in the picture leave open, px².
-                "vertex": 0.01,
             },
             optimizers={
                 "regressor": {
@@ -98,7 +96,6 @@ def get_config(variant: str = "wide") -> ConfigDict:
             },
         ),
     )
-    config.losses.depth_weight = 0.25
     if variant == "open":
         _of_the_open_face(config)
     config.training.checkpoint_every = 500
@@ -116,5 +113,8 @@ def _of_the_open_face(config: ConfigDict) -> None:
     config.evaluation.sets[0].fits = "runs/validation_open"
     (stage,) = config.stages
     stage.num_steps = 1800
+    # A fresh head learns depth and the hidden side too, which 68 points leave open, px².
+    stage.loss_weights.vertex = 0.01
+    config.losses.depth_weight = 0.25
     stage.optimizers.regressor.learning_rate = 4e-4
     stage.optimizers.regressor.warmup_steps = 100

@@ -285,6 +285,23 @@ def test_readers_finish_what_a_killed_writer_left(annotated, open_face, tmp_path
     assert {path.name for path in folder.iterdir()} == set(ANNOTATION_FILES)
 
 
+def test_fits_of_earlier_versions_draw_visible_labels_and_say_so(
+    annotated, open_face, tmp_path, caplog
+):
+    folder = tmp_path / "fits"
+    shutil.copytree(annotated, folder)
+    whole = FittedSource(folder, face_model_crc=face_model_crc(open_face))[0]
+    with np.load(folder / "annotations.npz") as arrays:
+        kept = {name: arrays[name] for name in arrays if name != FITTED_LANDMARKS}
+    np.savez(folder / "annotations.npz", **kept)
+    assert not caplog.records
+    earlier = FittedSource(folder, face_model_crc=face_model_crc(open_face))[0]
+    assert "drawn from the visible labels alone; fit again" in caplog.text
+    known = earlier["landmark18_weights"] > 0
+    assert (whole["landmark18_weights"] == 1).all()
+    assert np.abs(whole["landmarks18"] - earlier["landmarks18"])[known].max() < 6
+
+
 def test_output_equal_to_input_is_refused_and_nothing_lost(annotated, tmp_path):
     folder = tmp_path / "fits"
     shutil.copytree(annotated, folder)

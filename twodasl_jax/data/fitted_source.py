@@ -1,5 +1,6 @@
 """Photographs with coefficients fitted to their 2D labels, as `--mode=annotate` writes them."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from twodasl_jax.data.sources import CropSource, landmarks18_and_weights
 from twodasl_jax.replaced_files import finish_replacing
 from twodasl_jax.user_files.arrays import names_of, numbers_of, read_npz, texts_of
 from twodasl_jax.user_files.json_file import read_json, require_entries
+
+_logger = logging.getLogger(__name__)
 
 SETTINGS_FILE = ANNOTATION_MARKER
 """Without it a folder is a crops folder like any other."""
@@ -130,7 +133,14 @@ class FittedSource(CropSource):
             )
         self.yaw_degrees = numbers_of(path, arrays, "yaw_degrees", (len(self),))
         self._points = None
-        if FITTED_LANDMARKS in arrays:
+        if FITTED_LANDMARKS not in arrays:
+            _logger.warning(
+                "%s has no %s (an earlier version wrote it): landmark maps are drawn from the "
+                "visible labels alone; fit again with --mode=annotate for hidden points",
+                path,
+                FITTED_LANDMARKS,
+            )
+        else:
             self._points = numbers_of(path, arrays, FITTED_LANDMARKS, (len(self), 68, 2))
 
         self._turned_from: list[str] | None = None

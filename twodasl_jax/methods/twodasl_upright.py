@@ -4,6 +4,8 @@ Photographs of heads that lie or hang are rare in training, so a network sees th
 those that stand. The first pass need only see how the head lies.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
@@ -11,8 +13,8 @@ from jaxtyping import Array, Float, UInt8
 from twodasl_jax.coefficient_layout import CAMERA, NUM_CAMERA
 from twodasl_jax.crop_frame import CROP_SIZE, HALF_PIXEL, flip_y
 
-LEAST_TURN_RADIANS = 0.35
-"""20 degrees: heads that lie less were trained on, and are looked at once."""
+LEAST_TURN_RADIANS = math.radians(20)
+"""Heads that lie less were trained on, and are looked at once."""
 
 
 def turn_to_upright(coefficients: Float[Array, "b 62"]) -> Float[Array, " b"]:
@@ -42,13 +44,18 @@ def turned_pictures(
     place = jnp.arange(CROP_SIZE) + HALF_PIXEL - middle
     y, x = jnp.meshgrid(place, place, indexing="ij")
 
-    def one(picture: Float[Array, "120 120 3"], angle: Float[Array, ""]) -> Float[Array, "..."]:
+    def one(
+        picture: Float[Array, "120 120 3"], angle: Float[Array, ""]
+    ) -> Float[Array, "120 120 3"]:
         cosine, sine = jnp.cos(angle), jnp.sin(angle)
         from_x = cosine * x - sine * y + middle - HALF_PIXEL
         from_y = sine * x + cosine * y + middle - HALF_PIXEL
-        channel = lambda values: jax.scipy.ndimage.map_coordinates(  # noqa: E731
-            values, [from_y, from_x], order=1, mode="constant", cval=0.0
-        )
+
+        def channel(values: Float[Array, "120 120"]) -> Float[Array, "120 120"]:
+            return jax.scipy.ndimage.map_coordinates(
+                values, [from_y, from_x], order=1, mode="constant", cval=0.0
+            )
+
         return jax.vmap(channel, in_axes=-1, out_axes=-1)(picture)
 
     turned = jax.vmap(one)(image.astype(jnp.float32), turn)

@@ -75,6 +75,7 @@ def starting_checkpoint(
     init_from: str,
     *,
     part: str,
+    seed: int,
     identity: Mapping[str, Any],
     models: Any,
     methods: Sequence[Method],
@@ -86,6 +87,7 @@ def starting_checkpoint(
     Args:
       init_from: folder of their run, or what else names a network (`pretrained.names`).
       part: ``all``, or ``backbone``, from which a network of any face model can start.
+      seed: of the experiment: what a fresh head is drawn from.
       identity: of the experiment (`run_identity`).
       models: settings of its networks.
       methods: of its stages.
@@ -101,7 +103,7 @@ def starting_checkpoint(
     checkpoint = _widened(init_from, checkpoint, identity["method"], models)
     meaning = checkpoint.identity or {}
     if part == "backbone" and meaning["method"] == identity["method"]:
-        checkpoint = _without_head(checkpoint, methods[0])
+        checkpoint = _without_head(checkpoint, methods[0], seed)
         told += ", the backbone alone"
     predicts_faces = not _predicts_nothing_yet(checkpoint)
     _require_same_meaning(init_from, identity, checkpoint.identity or {})
@@ -158,10 +160,12 @@ def _widened(
     return dataclasses.replace(checkpoint, **networks._asdict(), identity=meaning)
 
 
-def _without_head(checkpoint: PredictionCheckpoint, method: Method) -> PredictionCheckpoint:
+def _without_head(
+    checkpoint: PredictionCheckpoint, method: Method, seed: int
+) -> PredictionCheckpoint:
     """What predicts no faces yet, and can learn those of any face model."""
     meaning = checkpoint.identity or {}
-    fresh = method.init(jax.random.key(0, impl="rbg"))
+    fresh = method.init(jax.random.key(seed, impl="rbg"))
     networks = family_of(meaning["method"]).with_fresh_head(
         Networks(checkpoint.params, checkpoint.batch_stats), jax.device_get(fresh)
     )

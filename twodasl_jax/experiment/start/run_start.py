@@ -183,6 +183,7 @@ def _check(
         first = starting_checkpoint(
             init_from,
             part=config.init_part,
+            seed=config.seed,
             identity=identity,
             models=config.models,
             methods=[stage.method for stage in stages],
