@@ -84,9 +84,11 @@ def test_versions_and_devices_are_listed():
 
 def test_face_models_are_read_and_gaps_name_the_importer(tmp_path):
     (tmp_path / "broken.npz").write_bytes(b"no archive")
-    embedded, broken, absent = find_face_models([str(tmp_path / "broken.npz"), "absent.npz"])
+    embedded, photo, broken, absent = find_face_models([str(tmp_path / "broken.npz"), "absent.npz"])
     assert embedded.found
     assert "2,347 vertices" in embedded.detail
+    assert photo.found
+    assert photo.name == "photo_face"
     assert not broken.found
     assert "broken.npz" in broken.detail
     assert not absent.found

@@ -17,11 +17,13 @@ from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coef
 from twodasl_jax.face_model.linear import LinearModel
 from twodasl_jax.face_model.model import (
     OPEN_FACE_FILE,
+    PHOTO_FACE_FILE,
     face_model_crc,
     load_face_model,
     read_model_file,
     save_face_model,
 )
+from twodasl_jax.face_model.model_identity import face_model_identity
 from twodasl_jax.jobs.retarget import retarget
 
 COUNT, FAR = 4, 3
@@ -97,7 +99,7 @@ def fits(tmp_path, open_face):
 
 
 def run(images, other_file, output, **changes):
-    chosen = {"face_model": other_file, "max_residual": 8.0} | changes
+    chosen = {"face_model": other_file, "open_face": None, "max_residual": 8.0} | changes
     retarget(images=str(images), output=str(output), **chosen)
 
 
@@ -136,6 +138,19 @@ def test_settings_say_what_they_were_made_of(fits, other_file, tmp_path):
     assert 0 < settings["surface_mm"] < 2
 
 
+def test_fits_become_those_of_the_open_face_that_is_named(fits, other_file, tmp_path):
+    """Both open faces have one basis: they are told apart by their means."""
+    run(fits, other_file, tmp_path / "there")
+    run(tmp_path / "there", other_file, tmp_path / "photo", open_face="photo_face")
+    settings = json.loads((tmp_path / "photo" / SETTINGS_FILE).read_text())
+    assert settings["face_model"] == "photo_face"
+    assert settings["face_model_identity"] == face_model_identity(load_face_model(PHOTO_FACE_FILE))
+    with pytest.raises(ValueError, match="fits of the face model 'photo_face', which is neither"):
+        run(tmp_path / "photo", other_file, tmp_path / "o")
+    run(tmp_path / "photo", other_file, tmp_path / "back", open_face="photo_face")
+    assert json.loads((tmp_path / "back" / SETTINGS_FILE).read_text())["face_model"] == "other"
+
+
 def test_what_cannot_be_retargeted_is_refused(fits, other_file, tmp_path):
     with pytest.raises(ValueError, match="choose another --output"):
         run(fits, other_file, fits)
@@ -151,6 +166,7 @@ def test_what_cannot_be_retargeted_is_refused(fits, other_file, tmp_path):
     shutil.copytree(fits, foreign)
     settings = json.loads((fits / SETTINGS_FILE).read_text())
     settings |= {"face_model": "third", "face_model_crc": 1}
+    del settings["face_model_identity"]
     (foreign / SETTINGS_FILE).write_text(json.dumps(settings))
     with pytest.raises(ValueError, match="fits of the face model 'third', which is neither"):
         run(foreign, other_file, tmp_path / "o")

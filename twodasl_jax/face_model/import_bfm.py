@@ -32,6 +32,7 @@ from twodasl_jax.face_model.import_basel import (
 from twodasl_jax.face_model.model import (
     FaceModel,
     face_model_from_arrays,
+    face_model_path,
     load_face_model,
     read_model_file,
     save_face_model,
@@ -76,13 +77,16 @@ def arrays_from_source(
 
 
 def face_model_from_file(path: str | Path) -> FaceModel:
-    """Loads a face model a configuration points at: the package's own file, or any source above.
+    """Loads a face model a configuration points at: one of the package's, or any source above.
+
+    Args:
+      path: as `face_model_path` reads it.
 
     Raises:
       FileNotFoundError: where nothing is there.
       ValueError: where it is of no known layout, or an array is wrong.
     """
-    path = Path(path)
+    path = face_model_path(path)
     if not path.exists():
         # Its message tells how to import one.
         return load_face_model(path)

@@ -27,6 +27,13 @@ from twodasl_jax.whole_file import whole_file
 OPEN_FACE_FILE = Path(__file__).parent / "open_face" / "open_face.npz"
 """The embedded open face model: no registration, CC0 data (see its README)."""
 
+PHOTO_FACE_FILE = Path(__file__).parent / "photo_face" / "photo_face.npz"
+"""The open face model with its mean where photographs show faces: of the package's network, for
+research only (see its README; ``tools/open_face/photo_mean.py``)."""
+
+PACKAGED = {"": OPEN_FACE_FILE, "photo_face": PHOTO_FACE_FILE}
+"""What configs and commands call the face models that come with the package -> their files."""
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +107,16 @@ def face_model_from_arrays(
         units_per_millimetre=float(arrays.get("units_per_millimetre", 1.0)),
         name=name,
     )
+
+
+def face_model_path(name: str | Path | None) -> Path:
+    """The file or folder of a face model that a config or a command names.
+
+    Args:
+      name: a key of `PACKAGED`, or a path; a file of such a name is meant by ``./photo_face``. None
+        is the embedded open face model, as '' is.
+    """
+    return PACKAGED.get(str(name or "")) or Path(str(name))
 
 
 def load_face_model(path: str | Path = OPEN_FACE_FILE) -> FaceModel:

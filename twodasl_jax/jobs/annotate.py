@@ -26,7 +26,6 @@ from twodasl_jax.experiment.annotation.fits import (
 from twodasl_jax.experiment.annotation.folder import require_apart, require_free
 from twodasl_jax.experiment.annotation.network_prior import load_network_prior, prior_path
 from twodasl_jax.face_model.import_bfm import face_model_from_file
-from twodasl_jax.face_model.model import OPEN_FACE_FILE
 from twodasl_jax.fitting.landmark_fit import FitOptions
 from twodasl_jax.predict.faces.landmark_detectors import detect_in_folder
 from twodasl_jax.training import parallel
@@ -75,7 +74,7 @@ def annotate(
         raise ValueError(f"--max_residual is {max_residual}; expected a positive percentage")
     strength = _strength(prior, prior_weight)
     parallel.enable_compilation_cache()
-    model = face_model_from_file(face_model or OPEN_FACE_FILE)
+    model = face_model_from_file(face_model or "")
     if detector:
         names, points = detect_in_folder(detector, Path(images), console)
         faces = faces_from_photographs(Path(images), names, points)

@@ -18,7 +18,7 @@ from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettin
 from twodasl_jax.experiment.settings.reading import experiment_settings
 from twodasl_jax.experiment.start.experiment_checks import check_experiment
 from twodasl_jax.face_model.import_bfm import face_model_from_file
-from twodasl_jax.face_model.model import OPEN_FACE_FILE
+from twodasl_jax.face_model.model import OPEN_FACE_FILE, PHOTO_FACE_FILE
 from twodasl_jax.jobs.findings import Finding, print_findings
 from twodasl_jax.predict.faces.centerface import read_weights
 from twodasl_jax.predict.faces.face_detectors import DEFAULT_DETECTOR
@@ -142,10 +142,13 @@ def find_environment() -> list[Finding]:
     return findings
 
 
+_PACKAGED_MODELS = (("open face model", OPEN_FACE_FILE), ("photo_face", PHOTO_FACE_FILE))
+
+
 def find_face_models(paths: Iterable[str]) -> list[Finding]:
-    """The embedded face model, and those in files; each is read and checked."""
+    """The package's face models, and those in files; each is read and checked."""
     findings = []
-    for name, path in (("open face model", OPEN_FACE_FILE), *((path, path) for path in paths)):
+    for name, path in (*_PACKAGED_MODELS, *((path, path) for path in paths)):
         if not Path(path).exists():
             detail = (
                 "python -m twodasl_jax.face_model.import_bfm --source=FILE_OR_FOLDER "

@@ -122,7 +122,7 @@ MODES: dict[str, Mode] = {
     "retarget": Mode(
         "turns fits of BFM into fits of the open face model, or back",
         ("images", "face_model", "output"),
-        ("max_residual",),
+        ("open_face", "max_residual"),
         replaces="output",
     ),
     "profile": Mode(

@@ -74,8 +74,13 @@ OPTIONS = (
     flags.DEFINE_string(
         "face_model", None,
         "annotate, profile, evaluate: its file; else the open one. import: the coefficients'. "
-        "retarget: BFM. "
+        "retarget: BFM. photo_face is the one of the package's network. "
         "With a trained run (train, evaluate, predict, serve, pack): where its model lies now.",
+    ),
+    flags.DEFINE_string(
+        "open_face", None,
+        "retarget: the other face model: photo_face, or another file of the open face's mesh; else "
+        "the open one.",
     ),
     flags.DEFINE_string(
         "output", None,

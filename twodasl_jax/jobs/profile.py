@@ -32,7 +32,7 @@ from twodasl_jax.experiment.annotation.turned_files import (
 from twodasl_jax.experiment.annotation.turns import choose_turns
 from twodasl_jax.face_model.import_bfm import face_model_from_file
 from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coefficients
-from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel, face_model_crc
+from twodasl_jax.face_model.model import FaceModel, face_model_crc
 from twodasl_jax.face_model.model_identity import face_model_identity, require_same_face_model
 from twodasl_jax.rendering.face_profiling import TurnedFaces, head_yaw, turn_faces
 from twodasl_jax.rendering.rasterizer import default_capacity
@@ -76,7 +76,7 @@ def profile(
         raise ValueError(f"--max_residual is {max_residual}; expected a positive percentage")
     parallel.enable_compilation_cache()
     settings = _settings_of(Path(fits))
-    model = face_model_from_file(face_model or OPEN_FACE_FILE)
+    model = face_model_from_file(face_model or "")
     if settings.get("face_model_identity") is not None:
         require_same_face_model(
             settings["face_model_identity"],

@@ -16,34 +16,38 @@ from twodasl_jax.experiment.annotation.retargeting import (
     retarget_fits,
 )
 from twodasl_jax.face_model.import_bfm import face_model_from_file
-from twodasl_jax.face_model.model import load_face_model
 from twodasl_jax.training import parallel
 
 KEPT = ("options", "prior", "contour", "max_residual_percent")
 """Settings of the fits that were there, which go along as ``retargeted_from``."""
 
 
-def retarget(*, images: str, face_model: str, output: str, max_residual: float) -> None:
+def retarget(
+    *, images: str, face_model: str, output: str, open_face: str | None, max_residual: float
+) -> None:
     """Turns a folder of fits into one of the other face model: BFM's to the open one's, or back.
 
     Args:
       images: folder of `--mode=annotate`.
       face_model: file of BFM.
       output: folder to write, as for `--mode=annotate`.
+      open_face: the other model, see `face_model_path`; None is the embedded one.
       max_residual: faces whose labels are then farther away are rejected, %.
 
     Raises:
       FileNotFoundError, ValueError: for inputs that are absent or wrong; nothing is written then.
     """
     console, folder = Console(markup=False, emoji=False), Path(output)
-    require_apart(folder, {"images": images, "face_model": face_model})
+    inputs = {"images": images, "face_model": face_model, "open_face": open_face}
+    require_apart(folder, inputs)
     require_free(folder)
     if not max_residual > 0:
         raise ValueError(f"--max_residual is {max_residual}; expected a positive percentage")
     parallel.enable_compilation_cache()
     before = read_fit_settings(Path(images))
     bfm = face_model_from_file(face_model)
-    way = direction_of(before, load_face_model(), bfm, folder=images, given=face_model)
+    other = face_model_from_file(open_face or "")
+    way = direction_of(before, other, bfm, folder=images, given=face_model)
     silhouette = before["contour"] == "marching"
     faces, found = retarget_fits(Path(images), way, silhouette=silhouette, console=console)
     fits = found.fits

@@ -20,6 +20,7 @@ from twodasl_jax.experiment.annotation.fits import (
 from twodasl_jax.face_model.correspondence import correspondence
 from twodasl_jax.face_model.landmarks import landmark_model, landmarks_from_coefficients
 from twodasl_jax.face_model.model import FaceModel, face_model_crc
+from twodasl_jax.face_model.model_identity import differing_arrays, face_model_identity
 from twodasl_jax.fitting.retarget import RetargetModel, make_retarget_model, retarget
 from twodasl_jax.landmark_tables import LANDMARKS_18_FROM_68
 from twodasl_jax.metrics.nme import normalised_mean_error
@@ -75,7 +76,7 @@ def direction_of(
 
     Args:
       settings: of the fits.
-      open_face: the embedded model.
+      open_face: a model of the open face's mesh.
       bfm: the other one.
       folder: of the fits, for messages.
       given: the other model's file.
@@ -84,20 +85,27 @@ def direction_of(
       ValueError: for fits of neither model, or another mesh than BFM's.
     """
     common = correspondence(open_face, bfm, given=given)
-    ways = {
-        face_model_crc(open_face): (open_face, bfm, common.open_face, common.bfm),
-        face_model_crc(bfm): (bfm, open_face, common.bfm, common.open_face),
-    }
-    if settings["face_model_crc"] not in ways:
+    forward = (open_face, bfm, common.open_face, common.bfm)
+    back = (bfm, open_face, common.bfm, common.open_face)
+    ways = [way for way in (forward, back) if _is_of(settings, way[0])]
+    if not ways:
         raise ValueError(
             f"{folder} holds fits of the face model '{settings['face_model']}', which is neither "
-            f"'{bfm.name}' (--face_model={given}) nor the open face model; give the BFM file that "
-            "was fitted"
+            f"'{bfm.name}' (--face_model={given}) nor '{open_face.name}' (--open_face); give the "
+            "models that were fitted"
         )
-    source, target, here, there = ways[settings["face_model_crc"]]
+    source, target, here, there = ways[0]
     units = source.units_per_millimetre, target.units_per_millimetre
     model = make_retarget_model(here, there, units=units, whitening=target.whitening)
     return Direction(source, target, model)
+
+
+def _is_of(settings: dict[str, Any], face_model: FaceModel) -> bool:
+    """Whether fits are a face model's; those of earlier versions note a checksum of its basis."""
+    identity = settings.get("face_model_identity")
+    if identity is None:
+        return settings["face_model_crc"] == face_model_crc(face_model)
+    return not differing_arrays(identity, face_model_identity(face_model))
 
 
 def retarget_fits(

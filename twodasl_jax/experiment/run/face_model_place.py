@@ -13,7 +13,7 @@ from absl import logging
 
 from twodasl_jax.evaluation.report import write_results
 from twodasl_jax.face_model.import_bfm import face_model_from_file
-from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel
+from twodasl_jax.face_model.model import PACKAGED, FaceModel, face_model_path
 from twodasl_jax.face_model.model_identity import (
     describe_identity,
     differing_arrays,
@@ -36,7 +36,7 @@ def write_place(folder: Path, path: str, found: Path, identity: Mapping[str, Any
       identity: from `face_model_identity`.
     """
     places: dict[str, str | None] = {"absolute": None, "relative": None}
-    if path:  # else it is the embedded one, which comes with the package
+    if path not in PACKAGED:  # else it comes with the package
         places["absolute"] = str(found.absolute())
         places["relative"] = os.path.relpath(found.absolute(), folder.absolute())
     write_results(folder / PLACE_FILE, {"path": path, **places, "identity": identity})
@@ -77,9 +77,9 @@ def find_face_model(
       FileNotFoundError: where it is nowhere, with the places that were looked at.
       ValueError: for other arrays than those that the run was trained with, naming both models.
     """
-    if given is not None and not Path(given).exists():
+    if given is not None and not face_model_path(given).exists():
         raise FileNotFoundError(f"no face model at {given} (--face_model); check the path")
-    places = [Path(given)] if given is not None else _places(folder, path)
+    places = [face_model_path(given)] if given is not None else _places(folder, path)
     there = [place for place in places if place.exists()]
     if identity is None:
         return _find_unchecked(folder, path, there, given)
@@ -111,26 +111,29 @@ def face_model_of_network(
     Args:
       identity: of the face model that the network was trained with.
       owner: what the network is called, for messages.
-      given: path from the command line; None is the embedded face model.
+      given: path from the command line; None is whichever of the package's face models it is of.
 
     Raises:
       FileNotFoundError: where the path leads nowhere, or none was given and the network is of
-        another face model than the embedded one.
+        a face model that the package lacks.
       ValueError: for a file of other arrays, naming both models.
     """
-    if given is not None and not Path(given).exists():
+    if given is not None and not face_model_path(given).exists():
         raise FileNotFoundError(f"no face model at {given} (--face_model); check the path")
-    face_model = face_model_from_file(given or OPEN_FACE_FILE)
-    here = face_model_identity(face_model)
-    if given is None and differing_arrays(identity, here):
+    if given is None:
+        for name in PACKAGED:
+            face_model = face_model_from_file(name)
+            if not differing_arrays(identity, face_model_identity(face_model)):
+                return face_model
         raise FileNotFoundError(
             f"the network {owner} predicts coefficients of the face model "
             f"{describe_identity(identity)}, which does not come with the package: give its file, "
             "--face_model=FILE (docs/face_models.md)"
         )
+    face_model = face_model_from_file(given)
     require_same_face_model(
         identity,
-        here,
+        face_model_identity(face_model),
         owner=f"the network {owner} was trained",
         advice=f"{given} is another one: give the file that it was trained with, --face_model=FILE",
     )
@@ -139,8 +142,8 @@ def face_model_of_network(
 
 def _places(folder: Path, path: str) -> list[Path]:
     """Where to look, most likely first."""
-    if not path:
-        return [OPEN_FACE_FILE]
+    if path in PACKAGED:
+        return [PACKAGED[path]]
     typed, folder = Path(path), folder.absolute()
     place = read_place(folder) or {}
     looked = [typed]

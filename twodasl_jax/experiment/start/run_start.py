@@ -51,7 +51,7 @@ from twodasl_jax.experiment.start.run_identity import (
 )
 from twodasl_jax.face_model.albedo import with_colours
 from twodasl_jax.face_model.import_bfm import face_model_from_file
-from twodasl_jax.face_model.model import OPEN_FACE_FILE, FaceModel
+from twodasl_jax.face_model.model import FaceModel, face_model_path
 from twodasl_jax.methods.method import Arrays, MethodFamily
 from twodasl_jax.methods.registry import family_of
 from twodasl_jax.training import parallel
@@ -254,10 +254,10 @@ def _find_face_model(
 ) -> tuple[FaceModel, Path]:
     folder = workdir.folder
     if not resumed:
-        place = Path(path) if path else OPEN_FACE_FILE
+        place = face_model_path(path)
         return face_model_from_file(place), place
     if given is None and path != workdir.read_config().face_model.path:
-        given = path or str(OPEN_FACE_FILE)
+        given = str(face_model_path(path))
     if saved is not None and saved.identity is not None:
         identity = saved.identity["face_model"]
     else:
