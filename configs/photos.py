@@ -9,15 +9,18 @@ Commands:  python run.py --mode=import --kind=3ddfa_v2_mobilenet --torch=MB05/mb
                --face_model=../shared/data/bfm/bfm2009_53215.npz --output=runs/validation_prior
            python run.py --config=configs/photos.py --workdir=runs/photos
            and for the open face model, whose network comes with the package:
-           python run.py --mode=retarget --images=runs/aflw_prior --max_residual=6
-               --face_model=../shared/data/bfm/bfm2009_53215.npz --output=runs/aflw_open
-           python run.py --mode=retarget --images=runs/validation_prior --max_residual=6
-               --face_model=../shared/data/bfm/bfm2009_53215.npz --output=runs/validation_open
+           python run.py --mode=retarget --images=runs/aflw_prior --open_face=photo_face
+               --max_residual=6 --face_model=../shared/data/bfm/bfm2009_53215.npz
+               --output=runs/aflw_photo
+           python run.py --mode=retarget --images=runs/validation_prior --open_face=photo_face
+               --max_residual=6 --face_model=../shared/data/bfm/bfm2009_53215.npz
+               --output=runs/validation_photo
            python run.py --config=configs/photos.py:open --workdir=runs/photos_open
            (MB05 is ../shared/data/published_networks/3ddfa_v2_mb05)
 Variants:  wide (the default): 3DDFA_V2's MobileNet at twice its channels, which start as copies.
            small: at its own.
-           open: wide, of the open face model: from the backbone of the package's BFM network.
+           open: wide, of the open face model with its mean where photographs show faces
+           (photo_face): from the backbone of the package's BFM network.
 Data:      ../shared/data (AFLW crops with landmarks, BFM; research-only licences, not part of this
            repository: docs/face_models.md).
 Measured:  docs/training_log.md; docs/model_card.md is of the two networks that came of it.
@@ -107,10 +110,10 @@ def get_config(variant: str = "wide") -> ConfigDict:
 def _of_the_open_face(config: ConfigDict) -> None:
     """Labels carried over (`--mode=retarget`), a fresh head, a shorter schedule."""
     config.init_from, config.init_part = "pretrained:bfm", "backbone"
-    config.face_model.path = ""
-    config.data.annotated[0].path = "runs/aflw_open"
+    config.face_model.path = "photo_face"
+    config.data.annotated[0].path = "runs/aflw_photo"
     config.data.augment.turned_share = 0.1
-    config.evaluation.sets[0].fits = "runs/validation_open"
+    config.evaluation.sets[0].fits = "runs/validation_photo"
     (stage,) = config.stages
     stage.num_steps = 1800
     # A fresh head learns depth and the hidden side too, which 68 points leave open, px².

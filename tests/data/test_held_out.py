@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from twodasl_jax.data.held_out import SubsetSource, hold_out, without_faces
+from twodasl_jax.data.held_out import SubsetSource, hold_out, rows_of_part, without_faces
 
 
 class Faces:
@@ -55,3 +55,26 @@ def test_a_rule_that_leaves_one_side_empty_is_refused(every):
 
 def test_a_subset_names_its_faces_as_the_source_does():
     assert SubsetSource(Faces([5, 6, 7]), np.array([2, 0])).record_name(0) == "number 7"
+
+
+def test_parts_are_disjoint_nested_and_of_about_their_size():
+    names = [f"image{number:05d}.jpg" for number in range(2000)]
+    fifth, rest = rows_of_part(names, (0.0, 0.2)), rows_of_part(names, (0.2, 1.0))
+    assert not set(fifth) & set(rest)
+    assert len(fifth) + len(rest) == 2000
+    assert abs(len(fifth) - 400) < 60  # three standard deviations of a binomial are 54
+    assert set(rows_of_part(names, (0.2, 0.6))) < set(rest)
+    # Of the same names in another folder, in another order.
+    back = rows_of_part(names[::-1], (0.0, 0.2))
+    assert {names[::-1][row] for row in back} == {names[row] for row in fifth}
+
+
+@pytest.mark.parametrize("part", [(0.5, 0.5), (-0.1, 1.0), (0.0, 1.1), (float("nan"), 1.0)])
+def test_a_part_that_is_none_is_refused(part):
+    with pytest.raises(ValueError, match=r"expected two shares, 0 <= from < to <= 1"):
+        rows_of_part(["a", "b"], part)
+
+
+def test_a_part_without_faces_is_refused():
+    with pytest.raises(ValueError, match="holds none of 1 faces"):
+        rows_of_part(["a"], (0.0, 1e-9))

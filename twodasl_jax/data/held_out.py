@@ -5,6 +5,7 @@ that goes on holds out the same ones. What is held out is taken from every other
 shows the same faces.
 """
 
+import zlib
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -51,6 +52,32 @@ class SubsetSource:
     def coefficients(self) -> np.ndarray:
         """``(n, 62)`` raw, of the chosen faces of an annotated source."""
         return self._source.coefficients[self._rows]
+
+
+def rows_of_part(identities: Sequence[str], part: tuple[float, float]) -> np.ndarray:
+    """The faces whose identity's checksum, as a share of the largest one, lies in a part of [0, 1).
+
+    Parts that do not overlap share no face, whatever folder they are of; larger parts hold smaller
+    ones.
+
+    Args:
+      identities: of all faces.
+      part: from where (with it) to where (without it).
+
+    Returns:
+      ``(m,)`` ascending indices of faces.
+
+    Raises:
+      ValueError: for another part than ``0 <= from < to <= 1``, or one that holds no face.
+    """
+    first, last = part
+    if not 0 <= first < last <= 1:
+        raise ValueError(f"part is {tuple(part)}; expected two shares, 0 <= from < to <= 1")
+    places = np.array([zlib.crc32(name.encode()) for name in identities]) / 2**32
+    rows = np.flatnonzero((places >= first) & (places < last))
+    if not len(rows):
+        raise ValueError(f"part {tuple(part)} holds none of {len(identities)} faces")
+    return rows
 
 
 def hold_out(source: AnnotatedSource, *, every: int) -> SubsetSource:

@@ -18,7 +18,7 @@ from twodasl_jax.experiment.settings.experiment_settings import ExperimentSettin
 from twodasl_jax.experiment.settings.reading import experiment_settings
 from twodasl_jax.experiment.start.experiment_checks import check_experiment
 from twodasl_jax.face_model.import_bfm import face_model_from_file
-from twodasl_jax.face_model.model import OPEN_FACE_FILE, PHOTO_FACE_FILE
+from twodasl_jax.face_model.model import OPEN_FACE_FILE, PACKAGED, PHOTO_FACE_FILE
 from twodasl_jax.jobs.findings import Finding, print_findings
 from twodasl_jax.predict.faces.centerface import read_weights
 from twodasl_jax.predict.faces.face_detectors import DEFAULT_DETECTOR
@@ -94,7 +94,7 @@ def doctor(config: ExperimentSettings | None, *, workdir: str | None) -> None:
 
 def needs_of(config: ExperimentSettings) -> set[tuple[str, str]]:
     """What an experiment reads, as groups and names of findings."""
-    needs = {(MODEL_GROUP, config.face_model.path)} if config.face_model.path else set()
+    needs = set() if config.face_model.path in PACKAGED else {(MODEL_GROUP, config.face_model.path)}
     if config.init_from and not Path(config.init_from).is_file():
         needs.add((RUN_GROUP, config.init_from))
     for source in config.faces:

@@ -49,13 +49,15 @@ class CropsSettings:
 class FitsSettings:
     """Faces that coefficients were fitted to (``--mode=annotate``).
 
-    ``yaw_weights`` says how often faces up to 30, up to 60 and beyond 60 degrees of yaw are drawn.
+    ``yaw_weights`` says how often faces up to 30, up to 60 and beyond 60 degrees of yaw are drawn;
+    ``part``, from where to where in [0, 1], which share of the faces there are (`rows_of_part`).
     """
 
     kind: Literal["fits"]
     path: str
     images: str
     yaw_weights: tuple[float, ...] = (1.0, 1.0, 1.0)
+    part: tuple[float, float] = (0.0, 1.0)
     name: str = ""
     weight: float = 1.0
     flip: bool = True

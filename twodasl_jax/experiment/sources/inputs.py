@@ -11,6 +11,7 @@ from twodasl_jax.data.tfds_source import (
     newest_version,
 )
 from twodasl_jax.experiment.settings.experiment_settings import FacesSettings
+from twodasl_jax.face_model.model import face_model_path
 from twodasl_jax.pretrained.names import network_file_named
 from twodasl_jax.replaced_files import finish_replacing
 
@@ -22,7 +23,7 @@ def require_inputs(
 
     Args:
       faces: training data and evaluation sets.
-      face_model: its path; '' is the embedded one.
+      face_model: as `face_model_path` reads it.
       init_from: the run that is started from, or ''.
       resumed: a run that goes on has its networks, and its face model is looked for.
 
@@ -46,7 +47,7 @@ def _is_network(name: str) -> bool:
 
 
 def _missing_face_model(path: str) -> list[str]:
-    if not path or Path(path).exists():
+    if face_model_path(path).exists():
         return []
     return [
         f"the face model {path}. Import yours: python -m twodasl_jax.face_model.import_bfm "

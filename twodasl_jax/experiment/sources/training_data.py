@@ -13,7 +13,7 @@ from twodasl_jax.data.balanced_faces import rows_by_yaw
 from twodasl_jax.data.crop_files import crop_names
 from twodasl_jax.data.crop_resize import resized_coefficients
 from twodasl_jax.data.fitted_source import FittedSource
-from twodasl_jax.data.held_out import SubsetSource
+from twodasl_jax.data.held_out import SubsetSource, rows_of_part
 from twodasl_jax.data.mirrored_faces import CoefficientMirror
 from twodasl_jax.data.pipeline import Batches, TrainingSource, make_pipeline
 from twodasl_jax.data.seeds import derived_seed
@@ -92,9 +92,12 @@ def _open_crops(source: CropsSettings, *_: Any) -> CropSource:
 
 def _open_fits(source: FitsSettings, role: Role, face_model: FaceModel) -> Source:
     fitted = _fits_of_this_model(source, role, face_model)
-    if set(source.yaw_weights) == {1.0}:
+    whole = tuple(source.part) == (0.0, 1.0)
+    if whole and set(source.yaw_weights) == {1.0}:
         return fitted
-    return SubsetSource(fitted, rows_by_yaw(fitted.yaw_degrees, source.yaw_weights))
+    rows = np.arange(len(fitted)) if whole else rows_of_part(fitted.identities(), source.part)
+    drawn = rows_by_yaw(fitted.yaw_degrees[rows], source.yaw_weights)
+    return SubsetSource(fitted, rows[drawn])
 
 
 def _fits_of_this_model(source: FitsSettings, role: Role, face_model: FaceModel) -> FittedSource:
