@@ -12,7 +12,7 @@ Variants:  base, cyc, sc, cyc_sc, each also with _nomask behind it (v = 1 in L_2
            cyc_sc_25, cyc_sc_50: with a quarter and half of the photographs in the wild;
            sgd: cyc_sc by the paper's optimiser, from all of the published network's weights.
 Data:      runs/mb05, runs/aflw_prior and runs/validation_prior as in photos.py.
-Measured:  docs/claim.md, which benchmarks/claim.py writes from the runs' results.
+Measured:  nothing yet.
 """
 
 from ml_collections import ConfigDict

@@ -4,7 +4,7 @@ Command:   python run.py --config=configs/renders.py --workdir=runs/renders
            Scored on photographs where there are some (they choose nothing):
            --config.evaluation.sets=... as photos.py has them.
 Data:      12,000 faces of the embedded open face model, rendered into the workdir.
-Measured:  docs/training_log.md.
+Measured:  nothing yet.
 """
 
 from ml_collections import ConfigDict
