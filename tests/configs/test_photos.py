@@ -23,7 +23,7 @@ def test_its_variants_can_be_trained(variant, backbone, part, load):
     assert stage.method.reads == ("annotated",)
     assert not stage.method.use_landmark_map
     assert stage.method.upright_pass
-    assert bool(settings.face_model.path) == (variant != "open")
+    assert (settings.face_model.path == "photo_face") == (variant == "open")
 
 
 def test_the_best_checkpoint_is_chosen_by_faces_that_are_not_trained_on(load):
