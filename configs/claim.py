@@ -17,7 +17,7 @@ Measured:  nothing yet.
 
 from ml_collections import ConfigDict
 
-from configs import ablations, base, photos
+from configs import ablations, aflw, base, photos
 
 ANNOTATED, STAGE1_STEPS, STAGE2_STEPS = 0.2, 1400, 350
 """Of the faces, that have coefficients; steps of 32 + 32 photographs, and of 32."""
@@ -46,18 +46,6 @@ def faces(first: float, last: float) -> ConfigDict:
     return source
 
 
-def regressor(learning_rate: float) -> dict:
-    """AdamW with a cosine to zero; the paper's optimiser has a variant of its own."""
-    return {
-        "name": "adamw",
-        "learning_rate": learning_rate,
-        "schedule": "cosine",
-        "warmup_steps": 100,
-        "weight_decay": 1e-4,
-        "clip_norm": 5.0,
-    }
-
-
 def get_config(variant: str = "cyc_sc") -> ConfigDict:
     """Both stages of one arm.
 
@@ -82,9 +70,7 @@ def get_config(variant: str = "cyc_sc") -> ConfigDict:
     config.models.landmark_map = arm == "map" or "cycle" in weights
     config.losses.landmark_importance = not variant.endswith(ablations.NO_MASK)
     config.data.annotated = (faces(0.0, ANNOTATED),)
-    if arm == "annotated":
-        config.data.annotated_batch_size = 64
-    else:
+    if arm != "annotated":
         last = ANNOTATED + (1 - ANNOTATED) * SHARES.get(arm, 1.0)
         config.data.in_the_wild = (faces(ANNOTATED, last),)
     config.data.augment = {"rotation_degrees": 20.0, "shift_px": 3.0, "scale": 0.08}
@@ -92,6 +78,9 @@ def get_config(variant: str = "cyc_sc") -> ConfigDict:
     config.evaluation.sets = (photos.validation("runs/validation_prior"),)
     config.evaluation.batch_size = 128
     config.stages = _stages(weights, sgd=arm == "sgd")
+    if arm == "annotated":
+        # As many photographs as the others see: theirs are 32 of each half.
+        config.stages[0].num_steps *= 2
     config.training.log_every = 50
     config.training.checkpoint_every = 350
     config.training.evaluate_every = 350
@@ -104,8 +93,8 @@ def _stages(weights: dict, *, sgd: bool) -> tuple[ConfigDict, ConfigDict]:
     ramps = {name: 300 for name in ("cycle", "landmark_3d", "self_critic") if name in weights}
     networks = ("regressor", "encoder", "critic") if "self_critic" in weights else ("regressor",)
     paper = base.paper_optimizers(decay_steps=STAGE1_STEPS // 2)
-    first = {**paper, "regressor": paper["regressor"] if sgd else regressor(5e-4)}
-    second = paper["regressor"] if sgd else regressor(2e-4)
+    first = {**paper, "regressor": paper["regressor"] if sgd else aflw.regressor(5e-4)}
+    second = paper["regressor"] if sgd else aflw.regressor(2e-4)
     return (
         base.stage(
             "stage1",

@@ -23,7 +23,9 @@ Variants:  wide (the default): 3DDFA_V2's MobileNet at twice its channels, which
            (photo_face): from the backbone of the package's BFM network.
 Data:      ../shared/data (AFLW crops with landmarks, BFM; research-only licences, not part of this
            repository: docs/face_models.md).
-Measured:  docs/training_log.md; docs/model_card.md is of the two networks that came of it.
+Measured:  docs/training_log.md; docs/model_card.md is of the two networks that came of it. The
+           package's open network is of the open face model itself, of an earlier state of this file
+           (commit 5331788); on photo_face, open was started and not trained.
 """
 
 from ml_collections import ConfigDict

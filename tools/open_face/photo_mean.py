@@ -35,6 +35,7 @@ from twodasl_jax.face_model.model import (
     save_face_model,
 )
 from twodasl_jax.fitting.retarget import make_retarget_model, retarget
+from twodasl_jax.landmark_tables import MIRROR_68
 from twodasl_jax.standard_streams import make_standard_streams_safe
 
 NUM_ROUNDS = 3
@@ -88,12 +89,9 @@ def landmark_offsets(
     return Offsets(offsets, *means)
 
 
-def symmetric(offsets: np.ndarray, face_model: FaceModel) -> np.ndarray:
+def symmetric(offsets: np.ndarray) -> np.ndarray:
     """The mirror-symmetric part of moves of the landmarks, ``(68, 3)``."""
-    marks = np.asarray(face_model.landmark_vertices)
-    order = {vertex: row for row, vertex in enumerate(marks.tolist())}
-    mirrored = [order[int(v)] for v in np.asarray(face_model.mirror_vertices)[marks]]
-    return 0.5 * (offsets + offsets[mirrored] * np.array([-1.0, 1.0, 1.0]))
+    return 0.5 * (offsets + offsets[MIRROR_68] * np.array([-1.0, 1.0, 1.0]))
 
 
 def without_what_faces_do(offsets: np.ndarray, face_model: FaceModel) -> np.ndarray:
@@ -119,12 +117,11 @@ def without_what_faces_do(offsets: np.ndarray, face_model: FaceModel) -> np.ndar
     return (flat - weights @ bases).reshape(-1, 3)
 
 
-def warped_mean(face_model: FaceModel, original: FaceModel, landmarks: np.ndarray) -> np.ndarray:
+def warped_mean(original: FaceModel, landmarks: np.ndarray) -> np.ndarray:
     """The original mean, moved smoothly so that its landmarks come to lie where wanted.
 
     Args:
-      face_model: whose mirror pairs are kept pairs.
-      original: whose mean is warped.
+      original: whose mean is warped; its mirror pairs are moved alike.
       landmarks: ``(68, 3)`` model units.
 
     Returns:
@@ -133,7 +130,7 @@ def warped_mean(face_model: FaceModel, original: FaceModel, landmarks: np.ndarra
     points = np.asarray(original.linear.mean, np.float64).T
     marks = np.asarray(original.landmark_vertices)
     moves = RBFInterpolator(points[marks], landmarks - points[marks], kernel="linear")(points)
-    mirror = np.asarray(face_model.mirror_vertices)
+    mirror = np.asarray(original.mirror_vertices)
     moves = 0.5 * (moves + moves[mirror] * np.array([-1.0, 1.0, 1.0]))
     return (points + moves).T.astype(np.float32)
 
@@ -179,9 +176,9 @@ def main() -> None:
         )
         if number == NUM_ROUNDS:
             break
-        moved = without_what_faces_do(symmetric(offsets.millimetres, model), model) * unit
+        moved = without_what_faces_do(symmetric(offsets.millimetres), model) * unit
         landmarks = np.asarray(model.linear.mean).T[marks] + moved
-        arrays["mean"] = warped_mean(model, original, landmarks)
+        arrays["mean"] = warped_mean(original, landmarks)
         model = face_model_from_arrays(arrays, "photo_face")
         print(f"  moved by {np.linalg.norm(moved / unit, axis=1).mean():.2f} mm")
     apart = np.linalg.norm(arrays["mean"] - np.asarray(original.linear.mean), axis=0) / unit

@@ -28,8 +28,8 @@ OPEN_FACE_FILE = Path(__file__).parent / "open_face" / "open_face.npz"
 """The embedded open face model: no registration, CC0 data (see its README)."""
 
 PHOTO_FACE_FILE = Path(__file__).parent / "photo_face" / "photo_face.npz"
-"""The open face model with its mean where photographs show faces: of the package's network, for
-research only (see its README; ``tools/open_face/photo_mean.py``)."""
+"""The open face model with its mean where photographs show faces, for research only (see its
+README; ``tools/open_face/photo_mean.py``)."""
 
 PACKAGED = {"": OPEN_FACE_FILE, "photo_face": PHOTO_FACE_FILE}
 """What configs and commands call the face models that come with the package -> their files."""

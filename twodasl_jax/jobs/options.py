@@ -74,7 +74,7 @@ OPTIONS = (
     flags.DEFINE_string(
         "face_model", None,
         "annotate, profile, evaluate: its file; else the open one. import: the coefficients'. "
-        "retarget: BFM. photo_face is the one of the package's network. "
+        "retarget: BFM. "
         "With a trained run (train, evaluate, predict, serve, pack): where its model lies now.",
     ),
     flags.DEFINE_string(

@@ -8,7 +8,8 @@ import pytest
 
 from tests.pretrained.untrained import SETTINGS, untrained_network
 from twodasl_jax.experiment.run.trained import open_trained
-from twodasl_jax.face_model.model import load_face_model
+from twodasl_jax.face_model.model import OPEN_FACE_FILE, PHOTO_FACE_FILE, load_face_model
+from twodasl_jax.face_model.model_identity import face_model_identity
 from twodasl_jax.pretrained import names
 from twodasl_jax.pretrained.network_file import in_half_precision, write_network_file
 
@@ -43,6 +44,15 @@ def test_a_network_of_the_open_face_model_needs_nothing_else(packed, network, mo
         chex.assert_trees_all_equal(trained.arrays, network.arrays)
     assert open_trained(path, num_passes=2).method.num_passes == 2
     assert open_trained(path, stage="only").step == 1200
+
+
+def test_a_network_of_photo_face_needs_nothing_else(packed, network):
+    identity = face_model_identity(load_face_model(PHOTO_FACE_FILE))
+    path = packed("photo.npz", identity=network.identity | {"face_model": identity})
+    assert open_trained(path).face_model.name == "photo_face"
+    assert open_trained(path, face_model="photo_face").face_model.name == "photo_face"
+    with pytest.raises(ValueError, match="they differ in mean"):
+        open_trained(path, face_model=str(OPEN_FACE_FILE))
 
 
 def test_it_predicts_as_the_networks_in_memory_do(packed, network):
